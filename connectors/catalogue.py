@@ -1,0 +1,33 @@
+"""The catalogue: every package in this folder that declares a ``CONNECTOR``."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache
+from typing import Any
+
+import connectors
+from connectors.contract import Connector
+from workforce.errors import Misconfigured
+
+
+def keys() -> list[str]:
+    """The keys of all connectors, sorted. Imports none of them."""
+    return sorted(module.name for module in pkgutil.iter_modules(connectors.__path__) if module.ispkg)
+
+
+@cache
+def load(key: str) -> Connector[Any, Any]:
+    """The connector called ``key``, imported on first use so that a process pays only for what it needs.
+
+    Raises ``Misconfigured`` naming the known keys.
+    """
+    if key not in keys():
+        raise Misconfigured(
+            f"there is no connector {key!r}; known connectors: {', '.join(keys())}",
+            cause="unknown_connector",
+            field="connector",
+        )
+    connector: Connector[Any, Any] = importlib.import_module(f"connectors.{key}").CONNECTOR
+    return connector

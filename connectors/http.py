@@ -1,0 +1,242 @@
+"""The HTTP edge shared by connectors: one pooled client per instance, a deadline on every call, errors in our taxonomy.
+
+Reads are retried here for seconds and honour Retry-After. Writes are sent exactly once: a write that may have happened raises
+``OutcomeUnknown`` and is looked up by the caller. Messages never carry bodies, query strings or headers.
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import Enum, auto
+from pathlib import Path
+from typing import Any
+
+import httpx
+import structlog
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, stop_after_delay, stop_any
+from tenacity.stop import stop_base
+
+from workforce.errors import HubError, Misconfigured, NotFound, OutcomeUnknown, Refused, RetryLater
+
+log = structlog.get_logger(__name__)
+
+MAX_RETRY_AFTER_SECONDS = 24 * 3600.0
+READ_ATTEMPTS = 4
+READ_RETRY_SECONDS = 8.0
+
+
+class Verdict(Enum):
+    """What a response means, decided per vendor."""
+
+    OK = auto()
+    THROTTLED = auto()
+    """The vendor says that it did nothing because we ask too much."""
+    UNAVAILABLE = auto()
+    """The vendor cannot serve; for a write it is unknown whether it did it."""
+    UNAUTHENTICATED = auto()
+    """Our token is not accepted (any more)."""
+    FORBIDDEN = auto()
+    NOT_FOUND = auto()
+    REFUSED = auto()
+
+
+def verdict_by_status(response: httpx.Response) -> Verdict:
+    """The verdict of RFC 9110 alone. Vendors that say it otherwise (DocuSign's 400, Salesforce's 403) wrap this."""
+    status = response.status_code
+    if response.is_success:
+        return Verdict.OK
+    if status == 429:
+        return Verdict.THROTTLED
+    if status == 503 and "retry-after" in response.headers:
+        return Verdict.THROTTLED
+    if status >= 500 or status == 408:
+        return Verdict.UNAVAILABLE
+    by_status = {401: Verdict.UNAUTHENTICATED, 403: Verdict.FORBIDDEN, 404: Verdict.NOT_FOUND, 410: Verdict.NOT_FOUND}
+    return by_status.get(status, Verdict.REFUSED)
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How one vendor answers: its verdicts, and the short error text of a refusal (never the body as a whole)."""
+
+    name: str
+    verdict: Callable[[httpx.Response], Verdict] = verdict_by_status
+    reason: Callable[[httpx.Response], str] = lambda response: response.reason_phrase
+
+
+def retry_after_seconds(value: str | None, *, now: datetime | None = None) -> float | None:
+    """Seconds to wait from a Retry-After header (RFC 9110 §10.2.3: seconds or a date), capped at a day; ``None`` if unusable."""
+    if value is None:
+        return None
+    text = value.strip()
+    try:
+        seconds = float(text) if text.replace(".", "", 1).isdigit() else _seconds_until(text, now or datetime.now(UTC))
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER_SECONDS)
+
+
+def _seconds_until(text: str, now: datetime) -> float:
+    moment = parsedate_to_datetime(text)
+    return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now).total_seconds()
+
+
+def tls_context(ca_file: Path | None) -> ssl.SSLContext:
+    """A verifying TLS context. ``ca_file`` (PEM) replaces the system's trust store. Raises ``Misconfigured``.
+
+    The system store is used rather than a bundled one, so that an administrator's own CA works as everywhere else.
+    """
+    try:
+        return ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+    except (OSError, ssl.SSLError) as error:
+        raise Misconfigured(f"ca_file: cannot read certificates from {ca_file}: {error}", field="ca_file") from None
+
+
+class HttpEdge:
+    """One instance's connection to one vendor. Thread-safe; build it once.
+
+    ``authorize`` gives the headers of the current credentials; ``renew`` is told when they were not accepted, after which the call
+    is tried once more with fresh ones (a 401 proves that the first call did nothing).
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        dialect: Dialect,
+        *,
+        authorize: Callable[[], Mapping[str, str]] = dict,
+        renew: Callable[[], None] | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_seconds: float = 10.0,
+        ca_file: Path | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._dialect = dialect
+        self._authorize = authorize
+        self._renew = renew
+        self._sleep = sleep
+        self._client = httpx.Client(
+            base_url=base_url,
+            headers={"Accept": "application/json", "User-Agent": "stint-hub", **(headers or {})},
+            timeout=httpx.Timeout(timeout_seconds),
+            verify=tls_context(ca_file),
+            follow_redirects=False,
+            trust_env=False,
+            limits=httpx.Limits(max_connections=32, max_keepalive_connections=16, keepalive_expiry=30),
+        )
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self._client.close()
+
+    def read(self, method: str, path: str, **request: Any) -> httpx.Response:
+        """Send a safe request; retried a few times within seconds. Raises ``RetryLater`` where a write would be unknown."""
+        retrying = Retrying(
+            retry=retry_if_exception_type(RetryLater),
+            stop=stop_any(stop_after_attempt(READ_ATTEMPTS), stop_after_delay(READ_RETRY_SECONDS), _AskedToWaitLonger()),
+            wait=_read_wait,
+            sleep=self._sleep,
+            reraise=True,
+        )
+        return retrying(self._read_once, method, path, request)
+
+    def read_object(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+        """``read``, then the JSON object in the answer. Raises ``RetryLater`` when the answer is not one."""
+        response = self.read(method, path, **request)
+        try:
+            return json_object(response, self._dialect.name)
+        except OutcomeUnknown as error:
+            raise RetryLater(str(error), cause=error.cause) from None
+
+    def write(self, method: str, path: str, **request: Any) -> httpx.Response:
+        """Send a request that changes something, once. Raises ``OutcomeUnknown`` when it may have been carried out."""
+        return self._call(method, path, request)
+
+    def _read_once(self, method: str, path: str, request: dict[str, Any]) -> httpx.Response:
+        try:
+            return self._call(method, path, request)
+        except OutcomeUnknown as error:
+            raise RetryLater(str(error), cause=error.cause) from None
+
+    def _call(self, method: str, path: str, request: dict[str, Any]) -> httpx.Response:
+        response = self._send(method, path, request)
+        if self._dialect.verdict(response) is Verdict.UNAUTHENTICATED and self._renew is not None:
+            self._renew()
+            response = self._send(method, path, request)
+        return self._judge(response, method)
+
+    def _send(self, method: str, path: str, request: dict[str, Any]) -> httpx.Response:
+        headers = {**self._authorize(), **request.get("headers", {})}
+        try:
+            return self._client.request(method, path, **{**request, "headers": headers})
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            raise RetryLater(f"{self._dialect.name}: cannot connect: {_kind(error)}", cause="cannot_connect") from None
+        except httpx.HTTPError as error:
+            raise OutcomeUnknown(
+                f"{self._dialect.name}: {method} was sent, no answer: {_kind(error)}", cause=_kind(error)
+            ) from None
+        except httpx.InvalidURL:
+            raise Refused(f"{self._dialect.name}: not a usable address", cause="invalid_url") from None
+
+    def _judge(self, response: httpx.Response, method: str) -> httpx.Response:
+        verdict = self._dialect.verdict(response)
+        if verdict is Verdict.OK:
+            return response
+        where = f"{self._dialect.name}: {method} answered {response.status_code}"
+        log.info(
+            "http.not_ok", system=self._dialect.name, method=method, status=response.status_code, verdict=verdict.name.lower()
+        )
+        raise self._error(verdict, response, where)
+
+    def _error(self, verdict: Verdict, response: httpx.Response, where: str) -> HubError:
+        reason = f"{where}: {self._dialect.reason(response)}"
+        match verdict:
+            case Verdict.THROTTLED:
+                after = retry_after_seconds(response.headers.get("retry-after"))
+                return RetryLater(reason, cause="throttled", after_seconds=after)
+            case Verdict.UNAVAILABLE:
+                return OutcomeUnknown(reason, cause=f"http_{response.status_code}")
+            case Verdict.UNAUTHENTICATED:
+                return Misconfigured(f"{where}: the credentials are not accepted; renew them", cause="unauthenticated")
+            case Verdict.FORBIDDEN:
+                return Refused(f"{reason}; grant the permission named in the connector's page", cause="forbidden")
+            case Verdict.NOT_FOUND:
+                return NotFound(reason)
+            case _:
+                return Refused(reason, cause=f"http_{response.status_code}")
+
+
+def json_object(response: httpx.Response, system: str) -> dict[str, Any]:
+    """The JSON object in an answer. Raises ``OutcomeUnknown`` when a success carries anything else (truncated, HTML)."""
+    try:
+        body = response.json()
+    except ValueError:
+        raise OutcomeUnknown(
+            f"{system}: answered {response.status_code} without readable JSON", cause="unreadable_answer"
+        ) from None
+    if not isinstance(body, dict):
+        raise OutcomeUnknown(f"{system}: answered {response.status_code} with JSON that is no object", cause="unreadable_answer")
+    return body
+
+
+def _kind(error: Exception) -> str:
+    return type(error).__name__
+
+
+class _AskedToWaitLonger(stop_base):
+    """Stop when the vendor asks for more patience than a caller has; the job goes back to the queue instead."""
+
+    def __call__(self, retry_state: RetryCallState) -> bool:
+        error = retry_state.outcome.exception() if retry_state.outcome else None
+        return isinstance(error, RetryLater) and (error.after_seconds or 0.0) > READ_RETRY_SECONDS
+
+
+def _read_wait(state: RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    asked = error.after_seconds if isinstance(error, RetryLater) else None
+    return asked if asked is not None else 0.1 * 2.0 ** (state.attempt_number - 1)

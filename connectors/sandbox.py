@@ -1,0 +1,195 @@
+"""What the vendors' sandboxes share: an effect ledger as oracle, faults on demand, latency, and serving over TLS on loopback.
+
+A sandbox is a stateful stand-in of a vendor, an ASGI app, shipped with Stint and used by ``stint demo``, by the tests, and by anyone
+who configures a connector without an account at the vendor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Protocol
+
+import uvicorn
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from connectors.tls import TlsFiles
+
+
+class FaultKind(StrEnum):
+    """What goes wrong. ``BEFORE`` kinds do nothing at the vendor; ``AFTER`` kinds do the work and then lose the answer."""
+
+    UNAVAILABLE_BEFORE = "503 before the effect"
+    THROTTLED_BEFORE = "429 with Retry-After: 0"
+    TIMEOUT_BEFORE = "no answer, nothing done"
+    TIMEOUT_AFTER = "no answer, but it was done"
+    ERROR_AFTER = "500, but it was done"
+    HTML_AFTER = "200 with HTML, but it was done"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A fault for the next ``times`` requests whose method equals ``method`` and whose path matches ``path`` (a regex, searched)."""
+
+    kind: FaultKind
+    method: str
+    path: str
+    times: int = 1
+
+
+@dataclass(slots=True)
+class Faults:
+    """Faults waiting to happen, and those that did."""
+
+    waiting: deque[Fault] = field(default_factory=deque)
+    happened: list[tuple[datetime, str, FaultKind]] = field(default_factory=list)
+
+    def plan(self, fault: Fault) -> None:
+        """Let ``fault`` happen at the next requests that match."""
+        self.waiting.extend([Fault(fault.kind, fault.method, fault.path)] * fault.times)
+
+    def take(self, method: str, path: str) -> FaultKind | None:
+        """The fault for this request, if one is waiting; it is used up."""
+        for index, fault in enumerate(self.waiting):
+            if fault.method == method and re.search(fault.path, path):
+                del self.waiting[index]
+                self.happened.append((datetime.now(UTC), f"{method} {path}", fault.kind))
+                return fault.kind
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxEffect:
+    """One thing that a sandbox really did, whatever it answered."""
+
+    at: datetime
+    operation: str
+    subject: str
+
+
+@dataclass(slots=True)
+class EffectLedger:
+    """Everything a sandbox really did: the oracle for "how many accounts were really created"."""
+
+    entries: list[SandboxEffect] = field(default_factory=list)
+
+    def record(self, operation: str, subject: str) -> None:
+        """Note that ``operation`` took effect on ``subject``."""
+        self.entries.append(SandboxEffect(datetime.now(UTC), operation, subject))
+
+    def count(self, operation: str, subject: str | None = None) -> int:
+        """How often ``operation`` took effect, on ``subject`` or on anything."""
+        return sum(1 for e in self.entries if e.operation == operation and subject in (None, e.subject))
+
+
+class Sandbox(Protocol):
+    """A vendor's stand-in."""
+
+    app: ASGIApp
+    effects: EffectLedger
+    faults: Faults
+
+
+class FaultyApp:
+    """Wraps a sandbox's routes with its faults and its latency."""
+
+    def __init__(self, inner: ASGIApp, faults: Faults, *, latency_seconds: float = 0.0, hold_seconds: float = 30.0) -> None:
+        self._inner, self._faults = inner, faults
+        self.latency_seconds = latency_seconds
+        self._hold_seconds = hold_seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, with the fault that waits for it."""
+        if scope["type"] != "http":
+            await self._inner(scope, receive, send)
+            return
+        if self.latency_seconds:
+            await asyncio.sleep(self.latency_seconds)
+        kind = self._faults.take(scope["method"], scope["path"])
+        if kind is None:
+            await self._inner(scope, receive, send)
+            return
+        if kind in {FaultKind.TIMEOUT_AFTER, FaultKind.ERROR_AFTER, FaultKind.HTML_AFTER}:
+            await self._inner(scope, receive, _swallow)
+        await self._answer(kind, receive, send)
+
+    async def _answer(self, kind: FaultKind, receive: Receive, send: Send) -> None:
+        match kind:
+            case FaultKind.TIMEOUT_BEFORE | FaultKind.TIMEOUT_AFTER:
+                await self._say_nothing(receive)
+            case FaultKind.UNAVAILABLE_BEFORE:
+                await _plain(send, 503, b"Service Unavailable")
+            case FaultKind.THROTTLED_BEFORE:
+                await _plain(send, 429, b"Too Many Requests", [(b"retry-after", b"0")])
+            case FaultKind.ERROR_AFTER:
+                await _plain(send, 500, b"Internal Server Error")
+            case FaultKind.HTML_AFTER:
+                await _plain(send, 200, b"<html><body>Welcome</body></html>", [(b"content-type", b"text/html")])
+
+    async def _say_nothing(self, receive: Receive) -> None:
+        """Hold the connection until the client gives up (or for ``hold_seconds``), then leave without an answer."""
+        try:
+            async with asyncio.timeout(self._hold_seconds):
+                while (await receive())["type"] != "http.disconnect":
+                    pass
+        except TimeoutError:
+            return
+
+
+async def _swallow(message: Message) -> None:
+    del message
+
+
+async def _plain(send: Send, status: int, body: bytes, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"%d" % len(body)), *headers]})
+    await send({"type": "http.response.body", "body": body})
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn server in a thread: leaves the process's signal handlers alone."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextmanager
+def serve(app: ASGIApp, tls: TlsFiles | None = None, *, port: int = 0) -> Iterator[str]:
+    """Serve ``app`` on loopback in a thread; yields its base URL and ends with the block. Port 0 picks a free one."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", port))
+    config = uvicorn.Config(
+        app,
+        log_level="critical",
+        lifespan="off",
+        access_log=False,
+        ssl_certfile=tls.certificate if tls else None,
+        ssl_keyfile=tls.key if tls else None,
+        timeout_graceful_shutdown=1,
+    )
+    server = _Server(config)
+    ready = threading.Event()
+    thread = threading.Thread(target=_run, args=(server, listener, ready), name="sandbox", daemon=True)
+    thread.start()
+    ready.wait(10)
+    try:
+        yield f"{'https' if tls else 'http'}://localhost:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(5)
+        listener.close()
+
+
+def _run(server: uvicorn.Server, listener: socket.socket, ready: threading.Event) -> None:
+    listener.listen(128)  # connections queue from here on, so nobody has to poll for the start
+    ready.set()
+    server.run(sockets=[listener])

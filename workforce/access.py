@@ -1,0 +1,46 @@
+"""Access in directories: what an account should be, what it is, and what a role is entitled to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredAccount:
+    """An account as it should be in one directory.
+
+    ``login`` is the directory's sign-in name (Entra: userPrincipalName; LDAP: uid). ``attributes`` are the remaining
+    fields in the directory's own names, from the mapping. ``groups`` are group ids in the directory's own terms (Entra:
+    object ids; LDAP: DNs). ``expires_at`` is the end instant, written natively where the directory can.
+    """
+
+    marker: str
+    login: str
+    attributes: Mapping[str, object]
+    groups: frozenset[str]
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AccountState:
+    """An account as a directory shows it now. ``account_id`` is the immutable id (Graph id, entryUUID, objectGUID)."""
+
+    account_id: str
+    login: str
+    marker: str | None
+    enabled: bool
+    groups: frozenset[str] = frozenset()
+    expires_at: datetime | None = None
+    sessions_valid_from: datetime | None = None
+    protected: bool = field(default=False)
+    """A break-glass, admin-role or non-contractor account: never touched, refuse and raise an alarm."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entitlement:
+    """What one access package gives in one directory (named by its connector instance)."""
+
+    directory: str
+    groups: frozenset[str]

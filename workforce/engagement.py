@@ -1,0 +1,170 @@
+"""The canonical model: what a source record becomes before anything is decided or written."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Any, Self, TypeVar
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from workforce.errors import Refused
+from workforce.period import Cutoff, end_instant, zone
+from workforce.states import EngagementState
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=256)]
+Email = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", max_length=254)]
+CountryCode = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+CurrencyCode = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+
+
+class RateUnit(StrEnum):
+    """What one unit of a rate buys."""
+
+    HOUR = "hour"
+    DAY = "day"
+    MONTH = "month"
+    FIXED = "fixed"
+
+
+class _Canonical(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Rate(_Canonical):
+    """Money per unit. ``amount`` is exact, in ``currency`` (ISO 4217)."""
+
+    amount: Annotated[Decimal, Field(gt=0, max_digits=12, decimal_places=4)]
+    currency: CurrencyCode
+    unit: RateUnit
+
+
+class WorkerProfile(_Canonical):
+    """A person as the records of the client know them. Names keep their script. Tax ids never travel in here."""
+
+    given_name: Text
+    family_name: Text
+    personal_email: Email
+    country: CountryCode = Field(description="ISO 3166-1 alpha-2 country of the work location")
+    phone: Text | None = None
+
+
+class EngagementTerms(_Canonical):
+    """What was agreed for one stint.
+
+    ``starts_on`` and ``ends_on`` are calendar days at the work location (both inclusive). ``terminates_at`` is an explicit
+    instant that overrides ``ends_on`` (an early or immediate termination).
+    """
+
+    vms_id: Text = Field(description="identifier of the work order in the VMS")
+    role: Text
+    client_unit: Text = Field(description="the client's business unit or cost centre")
+    supplier: Text
+    sponsor_email: Email = Field(description="the client's manager who answers for the contractor")
+    location: Text
+    time_zone: Text
+    starts_on: date
+    ends_on: date
+    cutoff: Cutoff = Cutoff.END_OF_LOCAL_DAY
+    close_of_business: time = time(17, 0)
+    terminates_at: AwareDatetime | None = None
+    rate: Rate
+
+    @model_validator(mode="after")
+    def _dates_agree(self) -> Self:
+        if self.ends_on < self.starts_on:
+            raise PydanticCustomError(
+                "contradicting_dates",
+                "ends_on {ends_on} is before starts_on {starts_on}",
+                {"field": "ends_on", "ends_on": self.ends_on.isoformat(), "starts_on": self.starts_on.isoformat()},
+            )
+        return self
+
+    def end_instant(self) -> datetime:
+        """The UTC instant at which access must stop. Raises ``Refused`` for an unknown zone."""
+        zone(self.time_zone)
+        if self.terminates_at is not None:
+            return self.terminates_at
+        return end_instant(self.ends_on, self.time_zone, self.cutoff, close=self.close_of_business)
+
+
+class WorkOrder(_Canonical):
+    """A VMS work order in canonical form: the person and the terms."""
+
+    worker: WorkerProfile
+    terms: EngagementTerms
+
+
+class Agreement(_Canonical):
+    """An agreement as the e-signature system reports it. ``signed_at`` is the last required signature."""
+
+    envelope_id: Text
+    vms_id: Text = Field(description="the work order that the agreement is about, from the envelope's custom field")
+    status: Text
+    signed_at: AwareDatetime | None = None
+
+    @property
+    def is_executed(self) -> bool:
+        """Whether every required party has signed."""
+        return self.status == "completed" and self.signed_at is not None
+
+
+class Worker(_Canonical):
+    """A stored worker. ``marker`` is ours on every account (see ``workforce.markers``)."""
+
+    id: UUID
+    tenant: str
+    marker: str
+    profile: WorkerProfile
+
+
+class Engagement(_Canonical):
+    """A stored engagement.
+
+    ``epoch`` rises with every change of ownership and fences stale runners. ``tombstoned_at`` is set once the ending has
+    begun; nothing is granted after it. ``end_at`` is the stored end instant, never recomputed from the date.
+    ``mapping_pins`` is mapping id → version, fixed when the engagement started.
+    """
+
+    id: UUID
+    tenant: str
+    worker: Worker
+    terms: EngagementTerms
+    state: EngagementState
+    vms_system: str
+    epoch: int
+    end_at: AwareDatetime
+    envelope_id: str | None = None
+    signed_at: AwareDatetime | None = None
+    tombstoned_at: AwareDatetime | None = None
+    access_verified_at: AwareDatetime | None = None
+    revoked_verified_at: AwareDatetime | None = None
+    mapping_pins: dict[str, int] = Field(default_factory=dict)
+
+
+C = TypeVar("C", bound=BaseModel)
+
+
+def canonical(model: type[C], values: dict[str, Any], *, source: str) -> C:
+    """Validate ``values`` as ``model``. Raises ``Refused`` naming every wrong field; ``source`` says where they came from."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise _as_refused(error, source) from None
+
+
+def _as_refused(error: ValidationError, source: str) -> Refused:
+    faults = [(_field(fault), fault["msg"], fault["type"]) for fault in error.errors(include_input=False, include_url=False)]
+    sentence = "; ".join(f"{name}: {message}" for name, message, _ in faults)
+    first_field, _, first_type = faults[0]
+    cause = "contradicting_dates" if first_type == "contradicting_dates" else "invalid_record"
+    return Refused(f"{source}: {sentence}", cause=cause, field=first_field)
+
+
+def _field(fault: Any) -> str:
+    path = [str(part) for part in fault["loc"]]
+    named = fault.get("ctx", {}).get("field")
+    return ".".join([*path, named] if named else path) or "record"

@@ -1,0 +1,237 @@
+"""The ports: what the hub asks of the outside world. Connectors and the ledger provide them; nothing here does I/O.
+
+A connector lists only the capabilities that it provides. Every method may raise the four errors of ``workforce.errors`` and
+nothing else. Reads are retried inside the connector for seconds; writes never are: a write that may have happened raises
+``OutcomeUnknown``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from workforce.access import AccountState, DesiredAccount
+from workforce.effects import Effect, EffectRecord
+from workforce.events import SourceEvent
+
+
+class Clock(Protocol):
+    """The time now. Injected so that tests decide it."""
+
+    def now(self) -> datetime:
+        """The current instant, aware, UTC."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRecord:
+    """A record as its source holds it, read just now.
+
+    ``version`` orders the versions of one record: a later one compares greater as a string (an ISO instant, a padded number).
+    ``values`` are the source's own field names, JSON-compatible (``Decimal`` and dates still as the source writes them).
+    """
+
+    external_id: str
+    version: str
+    values: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePage:
+    """Records that changed since a cursor, and the cursor to continue from. ``complete`` is false while pages remain."""
+
+    records: Sequence[SourceRecord]
+    cursor: str
+    complete: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """What ``check()`` found: reachable and permitted, or why not. ``detail`` is one line for an administrator."""
+
+    ok: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """A record that a sink holds. ``values`` are those fields, in the sink's own names, that the connector can read back."""
+
+    external_id: str
+    marker: str | None
+    active: bool
+    values: Mapping[str, object] = field(default_factory=dict)
+    ends_on: str | None = None
+
+
+class Checkable(Protocol):
+    """Every connector."""
+
+    def check(self) -> CheckResult:
+        """Try credentials and permissions with the cheapest read. Raises nothing: a fault is ``ok=False``."""
+        ...
+
+
+class Webhooks(Protocol):
+    """Inbound events."""
+
+    def verify(self, headers: Mapping[str, str], body: bytes) -> None:
+        """Check the signature over the raw ``body`` with every active key. Raises ``BadSignature``. Header names are lower case."""
+        ...
+
+    def events(self, body: bytes) -> Sequence[SourceEvent]:
+        """The hints in a verified body. Raises ``UnusableContent`` when it cannot be understood."""
+        ...
+
+
+class RecordSource(Protocol):
+    """A system that owns records (a VMS, an ATS)."""
+
+    def changes(self, cursor: str | None) -> ChangePage:
+        """Records changed since ``cursor`` (``None``: from the beginning), nothing lost or doubled while records change."""
+        ...
+
+    def read(self, external_id: str) -> SourceRecord:
+        """The record as it is now. Raises ``NotFound``."""
+        ...
+
+
+class RecordEnding(Protocol):
+    """A system whose record of the engagement can be ended (a VMS, an HRIS, payroll)."""
+
+    def end(self, external_id: str, *, ended_at: datetime, ends_on: str) -> None:
+        """End the engagement at the system as of ``ends_on`` (ISO date at the work location). Idempotent."""
+        ...
+
+    def read(self, external_id: str) -> StoredRecord:
+        """The record as it is now. Raises ``NotFound``."""
+        ...
+
+
+class RecordSink(RecordEnding, Protocol):
+    """A system that keeps a copy of the record (an HRIS, payroll)."""
+
+    def find(self, marker: str, values: Mapping[str, object]) -> Sequence[StoredRecord]:
+        """Every record that carries ``marker`` or holds the unique key in ``values``; the answer says which carry the marker."""
+        ...
+
+    def create(self, marker: str, values: Mapping[str, object]) -> str:
+        """Create a record that carries ``marker``; its id. Raises ``AlreadyTaken``, ``OutcomeUnknown``."""
+        ...
+
+    def update(self, external_id: str, values: Mapping[str, object]) -> None:
+        """Set ``values``. Idempotent."""
+        ...
+
+
+class Signing(Protocol):
+    """An e-signature system."""
+
+    def status(self, envelope_id: str) -> SourceRecord:
+        """The envelope as it is now: status, completion, custom fields and recipients. Raises ``NotFound``."""
+        ...
+
+
+class Directory(Protocol):
+    """A directory that holds accounts and groups (Entra ID, LDAP). Ids are the directory's immutable ids."""
+
+    def find(self, marker: str) -> Sequence[AccountState]:
+        """Every account that carries ``marker``."""
+        ...
+
+    def find_by_login(self, login: str) -> AccountState | None:
+        """The account that holds the unique sign-in name ``login``, whosever it is."""
+        ...
+
+    def read(self, account_id: str) -> AccountState:
+        """The account as it is now, with its direct group memberships. Raises ``NotFound``."""
+        ...
+
+    def create(self, account: DesiredAccount) -> str:
+        """Create the account, enabled, without groups, with marker and native expiry; its immutable id.
+
+        The first password is random and kept nowhere. Raises ``AlreadyTaken``, ``OutcomeUnknown``.
+        """
+        ...
+
+    def update(self, account_id: str, attributes: Mapping[str, object]) -> None:
+        """Set attributes in the directory's own names. Idempotent."""
+        ...
+
+    def set_expiry(self, account_id: str, expires_at: datetime) -> None:
+        """Write the native expiry. Idempotent."""
+        ...
+
+    def enable(self, account_id: str) -> None:
+        """Allow sign-in. Idempotent."""
+        ...
+
+    def disable(self, account_id: str) -> None:
+        """Block sign-in. Idempotent. Refuses protected accounts (cause ``protected_account``)."""
+        ...
+
+    def revoke_sessions(self, account_id: str) -> None:
+        """Invalidate sign-in sessions and refresh tokens, or the directory's nearest equal. Idempotent."""
+        ...
+
+    def add_member(self, group_id: str, account_id: str) -> None:
+        """Add to a group. Already a member is success. Raises ``NotFound`` for an unknown group."""
+        ...
+
+    def remove_member(self, group_id: str, account_id: str) -> None:
+        """Remove from a group. Not a member is success."""
+        ...
+
+    def move_to_disabled(self, account_id: str) -> None:
+        """Move to the place for disabled accounts; nothing where the directory has none. Idempotent."""
+        ...
+
+    def sign_in_works(self, account_id: str) -> bool | None:
+        """Prove by trying whether the account can sign in; ``None`` where the directory gives no way to try.
+
+        The trial sets a fresh random password that is kept nowhere, so call it only before hand-over or after the end.
+        """
+        ...
+
+
+class EffectLog(Protocol):
+    """The ledger's record of outside writes. Each call is one committed transaction that also writes the audit trail."""
+
+    def begin(self, effect: Effect) -> EffectRecord:
+        """Record the intent and mark the call as started, unless it is done, unknown, or was left started by a crash.
+
+        The answer's state tells what to do: ``STARTED`` with ``attempt == n`` fresh → call now; ``DONE`` → nothing to do;
+        ``UNKNOWN`` → look it up first (a call that was left unfinished is given back as ``UNKNOWN``); ``REFUSED`` or ``PARKED`` →
+        waits for a person. Raises ``Fenced`` when the epoch is stale, or the engagement is tombstoned and the kind grants.
+        """
+        ...
+
+    def done(self, effect: Effect, vendor_id: str | None, details: Mapping[str, object]) -> None:
+        """The call took effect. ``details`` is lineage for the audit trail: ids, versions, hashes."""
+        ...
+
+    def refused(self, effect: Effect, cause: str, message: str) -> None:
+        """The target said no."""
+        ...
+
+    def unknown(self, effect: Effect, cause: str) -> None:
+        """The call may have taken effect."""
+        ...
+
+    def not_done(self, effect: Effect, cause: str) -> None:
+        """The target said that it did nothing, or a look-up proved absence: back to intended, to be issued again."""
+        ...
+
+    def parked(self, effect: Effect, cause: str, message: str) -> None:
+        """A person has to decide (a namesake, several holders of one marker)."""
+        ...
+
+
+class Notifier(Protocol):
+    """A channel to people."""
+
+    def send(self, *, to: Iterable[str], subject: str, text: str, dedup_key: str) -> None:
+        """Send once per ``dedup_key``."""
+        ...
