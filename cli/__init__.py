@@ -1,0 +1,5 @@
+"""The ``stint`` command."""
+
+from cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,1 @@
+"""The processes: joiner and leaver as Prefect flows, and the worker that runs them from the durable queue."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any, Self, TypeVar
@@ -84,10 +84,14 @@ class EngagementTerms(_Canonical):
         return self
 
     def end_instant(self) -> datetime:
-        """The UTC instant at which access must stop. Raises ``Refused`` for an unknown zone."""
+        """The UTC instant at which access must stop, in whole seconds (directories keep no finer ones).
+
+        Raises ``Refused`` for an unknown zone.
+        """
         zone(self.time_zone)
         if self.terminates_at is not None:
-            return self.terminates_at
+            instant = self.terminates_at.astimezone(UTC)
+            return instant if instant.microsecond == 0 else instant.replace(microsecond=0) + timedelta(seconds=1)
         return end_instant(self.ends_on, self.time_zone, self.cutoff, close=self.close_of_business)
 
 
@@ -106,10 +110,12 @@ class Agreement(_Canonical):
     status: Text
     signed_at: AwareDatetime | None = None
 
-    @property
-    def is_executed(self) -> bool:
-        """Whether every required party has signed."""
-        return self.status == "completed" and self.signed_at is not None
+    def executed_at(self) -> datetime:
+        """When every required party had signed. Raises ``Refused`` (cause ``not_executed``) before that."""
+        if self.status == "completed" and self.signed_at is not None:
+            return self.signed_at
+        message = f"status: envelope {self.envelope_id} is {self.status!r}, not completed; wait for every signature"
+        raise Refused(message, cause="not_executed", field="status")
 
 
 class Worker(_Canonical):
@@ -143,6 +149,10 @@ class Engagement(_Canonical):
     access_verified_at: AwareDatetime | None = None
     revoked_verified_at: AwareDatetime | None = None
     mapping_pins: dict[str, int] = Field(default_factory=dict)
+
+    def last_day(self) -> date:
+        """The calendar day at the work location on which the stint stops (the last moment before ``end_at``)."""
+        return (self.end_at - timedelta(seconds=1)).astimezone(zone(self.terms.time_zone)).date()
 
 
 C = TypeVar("C", bound=BaseModel)

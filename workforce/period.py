@@ -36,10 +36,14 @@ def local_instant(day: date, at: time, zone_name: str) -> datetime:
 
     A time that occurs twice (clocks go back) is its first occurrence. A time that never occurs (clocks go forward)
     is the instant of the change itself: earlier would end a stint before its day, later would leave access behind.
+    Raises ``Refused`` for an unknown zone, or a time that UTC can no longer count (in the years 1 and 9999).
     """
     tz = zone(zone_name)
     naive = datetime.combine(day, at)
-    first = naive.replace(tzinfo=tz, fold=0).astimezone(UTC)
+    try:
+        first = naive.replace(tzinfo=tz, fold=0).astimezone(UTC)
+    except OverflowError:
+        raise Refused(f"{day}: there is no such instant; give a real date", cause="bad_date", field="ends_on") from None
     if first.astimezone(tz).replace(tzinfo=None) == naive:
         return first
     return _gap_start(naive, tz)

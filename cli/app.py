@@ -1,0 +1,219 @@
+"""The commands. Each has ``--json``; each error says what to do next."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.output import (
+    EXIT_CONFIGURATION,
+    EXIT_FAILED,
+    JsonFlag,
+    errors_explained,
+    fail,
+    load_settings,
+    print_json,
+    print_table,
+)
+
+if TYPE_CHECKING:
+    from config.services import Service
+
+app = typer.Typer(
+    help="Stint: from the signed agreement to verified access, and to its verified end.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+config_app = typer.Typer(help="A tenant's configuration: connectors, access packages, calendars.", no_args_is_help=True)
+engagements_app = typer.Typer(help="Engagements and their audit trail.", no_args_is_help=True)
+failures_app = typer.Typer(help="What waits for a person.", no_args_is_help=True)
+audit_app = typer.Typer(help="The audit trail.", no_args_is_help=True)
+app.add_typer(config_app, name="config")
+app.add_typer(engagements_app, name="engagements")
+app.add_typer(failures_app, name="failures")
+app.add_typer(audit_app, name="audit")
+
+TenantOption = Annotated[str | None, typer.Option("--tenant", "-t", help="The tenant; may be left out when there is one.")]
+
+# Commands import what they need when they run: `stint --help` and the supervisor stay small and quick.
+
+
+@app.command()
+def demo(
+    as_json: JsonFlag = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave everything up to look around, until Ctrl-C.")] = False,
+) -> None:
+    """Run the main job once, end to end, on real components and vendor sandboxes on this machine."""
+    from cli.demo import run_demo
+
+    with errors_explained(as_json=as_json):
+        if not run_demo(as_json=as_json, keep=keep):
+            raise typer.Exit(EXIT_FAILED)
+
+
+@app.command()
+def up() -> None:
+    """Start database, receiver, worker and Prefect's server, and run until Ctrl-C."""
+    from cli.up import up as run_up
+
+    with errors_explained():
+        run_up(load_settings())
+
+
+@app.command()
+def worker() -> None:
+    """Run one more worker in the foreground, on the database and Prefect server of the settings."""
+    from config import services
+
+    _become(services.worker(load_settings()))
+
+
+@app.command()
+def receiver() -> None:
+    """Run one more receiver in the foreground."""
+    from config import services
+
+    _become(services.receiver(load_settings()))
+
+
+@app.command()
+def check(
+    folder: Annotated[Path | None, typer.Argument(help="A tenant's folder; without it, everything that is applied.")] = None,
+    connect: Annotated[bool, typer.Option("--connect", help="Also ask every system whether it lets us in.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Report every configuration fault at once, with file, key and the places searched. Exit code 2 if there is one."""
+    from cli.check import as_rows, check_folder, check_installation
+
+    settings = load_settings(as_json=as_json)
+    with errors_explained(as_json=as_json):
+        faults = check_folder(folder, settings, connect=connect) if folder else check_installation(settings, connect=connect)
+    if as_json:
+        print_json({"ok": not faults, "faults": as_rows(faults)})
+    else:
+        for fault in faults:
+            sys.stderr.write(f"{fault}\n")
+        print(f"{len(faults)} fault(s)" if faults else "no faults")
+    if faults:
+        raise typer.Exit(EXIT_CONFIGURATION)
+
+
+@config_app.command("apply")
+def config_apply(folder: Annotated[Path, typer.Argument(help="The tenant's folder.")], as_json: JsonFlag = False) -> None:
+    """Make the folder the tenant's current version. Workers take it without a restart."""
+    from cli.documents import apply
+    from cli.installation import open_hub
+
+    settings = load_settings(as_json=as_json)
+    with errors_explained(as_json=as_json), open_hub(settings) as hub:
+        tenant, version = apply(hub, folder)
+    if as_json:
+        print_json({"ok": True, "tenant": tenant, "version": version})
+    else:
+        print(f"{tenant}: version {version} is current")
+
+
+@config_app.command("export")
+def config_export(
+    folder: Annotated[Path, typer.Argument(help="A new or empty folder.")], tenant: TenantOption = None, as_json: JsonFlag = False
+) -> None:
+    """Write the tenant's current documents into a folder."""
+    from cli.documents import export
+    from cli.installation import open_hub
+    from cli.reading import the_tenant
+
+    settings = load_settings(as_json=as_json)
+    with errors_explained(as_json=as_json), open_hub(settings) as hub:
+        version, files = export(hub, the_tenant(hub, tenant), folder)
+    if as_json:
+        print_json({"ok": True, "version": version, "files": files})
+    else:
+        print(f"version {version}: {files} files in {folder}")
+
+
+@engagements_app.command("list")
+def engagements_list(tenant: TenantOption = None, as_json: JsonFlag = False) -> None:
+    """Engagements, newest first."""
+    from cli.installation import open_hub
+    from cli.reading import engagement_rows, the_tenant
+
+    settings = load_settings(as_json=as_json)
+    with errors_explained(as_json=as_json), open_hub(settings) as hub:
+        rows = engagement_rows(hub, the_tenant(hub, tenant))
+    if as_json:
+        print_json([row.model_dump(mode="json") for row in rows])
+        return
+    columns = ("id", "work order", "role", "state", "signed", "access verified", "ends", "revoked verified")
+    cells = [(r.id, r.vms_id, r.role, r.state, r.signed_at, r.access_verified_at, r.end_at, r.revoked_verified_at) for r in rows]
+    print_table("Engagements", columns, cells, empty="no engagements yet")
+
+
+@engagements_app.command("show")
+def engagements_show(
+    engagement: Annotated[str, typer.Argument(help="Its id, or the work order's id in the VMS.")],
+    tenant: TenantOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """One engagement with its effects and its audit trail."""
+    from cli.installation import open_hub
+    from cli.reading import engagement_detail, the_tenant
+
+    settings = load_settings(as_json=as_json)
+    with errors_explained(as_json=as_json), open_hub(settings) as hub:
+        detail = engagement_detail(hub, the_tenant(hub, tenant), engagement)
+    if as_json:
+        print_json(detail)
+        return
+    for key, value in detail["engagement"].items():
+        print(f"{key:>20}  {value if value is not None else ''}")
+    print_table("Effects", ("system", "kind", "state", "attempts", "vendor id"), detail["effects"], empty="no effects yet")
+    trail = [(e["seq"], e["at"], e["action"], e["system"], e["outcome"]) for e in detail["audit"]]
+    print_table("Audit trail", ("seq", "at", "action", "system", "outcome"), trail, empty="no events yet")
+
+
+@failures_app.command("list")
+def failures_list(tenant: TenantOption = None, as_json: JsonFlag = False) -> None:
+    """What waits for a person, with its cause."""
+    from cli.installation import open_hub
+    from cli.reading import failure_rows, the_tenant
+
+    settings = load_settings(as_json=as_json)
+    with errors_explained(as_json=as_json), open_hub(settings) as hub:
+        rows = failure_rows(hub, the_tenant(hub, tenant))
+    if as_json:
+        print_json(rows)
+        return
+    cells = [(r["since"], r["cause"], r["field"], r["subject"], r["count"], r["message"]) for r in rows]
+    print_table("Failures", ("since", "cause", "field", "subject", "times", "what to do"), cells, empty="nothing waits")
+
+
+@audit_app.command("verify")
+def audit_verify(tenant: TenantOption = None, as_json: JsonFlag = False) -> None:
+    """Verify the chain against the signed checkpoints outside the database. Exit code 1 if anything is wrong."""
+    from cli.installation import open_hub
+    from cli.reading import the_tenant, verify_audit
+
+    settings = load_settings(as_json=as_json)
+    with errors_explained(as_json=as_json), open_hub(settings) as hub:
+        report = verify_audit(hub, the_tenant(hub, tenant))
+    if as_json:
+        print_json(report)
+    elif report["ok"]:
+        print(f"verified: {report['events']} events, {report['checkpoints']} checkpoints")
+    if not report["ok"]:
+        fail("the audit trail is not intact:\n  " + "\n  ".join(report["faults"]), EXIT_FAILED)
+
+
+def _become(service: Service) -> None:
+    """Replace this process by the service, so that signals and the exit code are the service's own."""
+    os.execve(service.command[0], service.command, dict(service.environment))  # noqa: S606 - our own command line
+
+
+def main() -> None:
+    """The entry point of the ``stint`` command."""
+    app()

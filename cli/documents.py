@@ -1,0 +1,49 @@
+"""``stint config apply|export``: a tenant's documents between a folder (a git checkout) and the ledger."""
+
+from __future__ import annotations
+
+import getpass
+from pathlib import Path
+
+from cli.check import read_folder
+from config.hub import Hub
+from config.tenant import read_tenant
+from ledger import documents, tenants
+from workforce.errors import Misconfigured
+from workforce.events import Actor, ActorType
+
+
+def apply(hub: Hub, folder: Path) -> tuple[str, int]:
+    """Check the folder and make it the tenant's current version; the tenant and the version.
+
+    Raises ``Misconfigured`` with every fault; nothing is applied then. An unchanged folder keeps its version.
+    """
+    if not folder.is_dir():
+        raise Misconfigured(f"{folder} is no folder; searched: {folder.absolute()}", cause="no_folder")
+    files = read_folder(folder)
+    config, faults = read_tenant(files, hub.secrets)
+    if config is None:
+        listed = "\n  ".join(str(fault) for fault in faults)
+        raise Misconfigured(f"{len(faults)} fault(s) in {folder}; nothing was applied\n  {listed}", cause="tenant_faulty")
+    tenant = config.document.tenant
+    with hub.database.system() as tx:
+        if not tenants.exists(tx, tenant):
+            tenants.create(tx, tenant, config.document.name)
+    with hub.database.transaction(tenant) as tx:
+        return tenant, documents.apply(tx, files, Actor(ActorType.HUMAN, getpass.getuser(), auth="cli"))
+
+
+def export(hub: Hub, tenant: str, folder: Path) -> tuple[int, int]:
+    """Write the tenant's current documents into ``folder`` (empty or new); the version and how many files."""
+    if folder.exists() and any(folder.iterdir()):
+        raise Misconfigured(f"{folder} is not empty; name a new folder", cause="not_empty")
+    with hub.database.system() as tx:
+        if not tenants.exists(tx, tenant):
+            raise Misconfigured(f"there is no tenant {tenant!r}; see: stint config apply DIR", cause="unknown_tenant")
+    with hub.database.transaction(tenant) as tx:
+        current = documents.current(tx)
+    for name, text in current.files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return current.version, len(current.files)

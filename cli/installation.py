@@ -1,0 +1,40 @@
+"""An installation on this machine: its database running and migrated, and its hub."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from config.hub import Hub, build_hub, ledger_dsn
+from config.settings import Settings
+from ledger.embedded import EmbeddedPostgres
+from ledger.migrate import is_current, upgrade
+
+
+@contextmanager
+def running_database(settings: Settings) -> Iterator[None]:
+    """The ledger's database, started if it is the embedded one and not running yet, and migrated; ended if it was started here."""
+    if settings.database_url is not None:
+        _migrate(settings)
+        yield
+        return
+    with EmbeddedPostgres(settings.postgres_dir):
+        _migrate(settings)
+        yield
+
+
+def _migrate(settings: Settings) -> None:
+    dsn = ledger_dsn(settings)
+    if not is_current(dsn):
+        upgrade(dsn)
+
+
+@contextmanager
+def open_hub(settings: Settings) -> Iterator[Hub]:
+    """The hub of this installation, for one command."""
+    with running_database(settings):
+        hub = build_hub(settings, max_connections=4)
+        try:
+            yield hub
+        finally:
+            hub.close()

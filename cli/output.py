@@ -1,0 +1,87 @@
+"""What every command shares: the JSON switch, errors that say what to do next, and exit codes.
+
+Exit codes: 0 done · 1 not possible now, or verified and found wrong · 2 a fault in the configuration or in the call.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Annotated, NoReturn
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from config.settings import Settings
+from workforce.errors import HubError, Misconfigured
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON value and nothing else.")]
+
+EXIT_FAILED = 1
+EXIT_CONFIGURATION = 2
+
+
+def print_json(value: object) -> None:
+    """Print ``value`` as one JSON document; instants and ids as text."""
+    sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, empty: str) -> None:
+    """Print rows under ``columns``, or the sentence ``empty``."""
+    console = Console()
+    if not rows:
+        console.print(empty)
+        return
+    table = Table(*columns, title=title, title_justify="left", header_style="bold")
+    for row in rows:
+        table.add_row(*("" if cell is None else str(cell) for cell in row))
+    console.print(table)
+
+
+def fail(message: str, code: int, *, as_json: bool = False, **details: object) -> NoReturn:
+    """End the command with ``message`` on standard error (and as JSON where asked)."""
+    if as_json:
+        print_json({"ok": False, "error": message, **details})
+    sys.stderr.write(f"stint: {message}\n")
+    raise typer.Exit(code)
+
+
+@contextmanager
+def errors_explained(*, as_json: bool = False) -> Iterator[None]:
+    """Turn the hub's errors into one line and an exit code."""
+    try:
+        yield
+    except Misconfigured as error:
+        fail(str(error), EXIT_CONFIGURATION, as_json=as_json, cause=error.cause)
+    except HubError as error:
+        fail(str(error), EXIT_FAILED, as_json=as_json, cause=error.cause)
+
+
+def setting_faults(error: ValidationError) -> list[Mapping[str, str]]:
+    """Every fault of the process's own settings, with key and the places searched."""
+    places = "environment variable STINT_{}, then stint.toml in the current folder"
+    return [
+        {
+            "file": "settings",
+            "key": ".".join(str(part) for part in item["loc"]),
+            "message": f"{item['msg']}; searched: {places.format('_'.join(str(part) for part in item['loc']).upper())}",
+        }
+        for item in error.errors(include_input=False, include_url=False)
+    ]
+
+
+def load_settings(*, as_json: bool = False) -> Settings:
+    """The process's settings; every fault is printed at once and ends the command with code 2."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        faults = setting_faults(error)
+        if as_json:
+            print_json({"ok": False, "faults": faults})
+        for fault in faults:
+            sys.stderr.write(f"stint: {fault['key']}: {fault['message']}\n")
+        raise typer.Exit(EXIT_CONFIGURATION) from None

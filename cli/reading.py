@@ -1,0 +1,91 @@
+"""What the reading commands show, as plain values."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from config.hub import Hub
+from ledger import audit, effect_history, engagements, failures, tenants
+from ledger.database import Tx
+from ledger.verify import verify_tenant
+from workforce.engagement import Engagement
+from workforce.errors import Misconfigured, NotFound
+from workforce.summaries import EngagementSummary
+
+LIST_LIMIT = 200
+
+
+def the_tenant(hub: Hub, tenant: str | None) -> str:
+    """The tenant meant: the given one, or the only one. Raises ``Misconfigured`` naming those there are."""
+    with hub.database.system() as tx:
+        names = [tenant.tenant for tenant in tenants.list_all(tx)]
+    if tenant in names:
+        return tenant
+    if tenant is None and len(names) == 1:
+        return names[0]
+    listed = ", ".join(names) or "none yet; see: stint config apply DIR"
+    asked = "say which with --tenant" if tenant is None else f"there is no tenant {tenant!r}"
+    raise Misconfigured(f"{asked}; tenants: {listed}", cause="unknown_tenant", field="tenant")
+
+
+def engagement_rows(hub: Hub, tenant: str) -> list[EngagementSummary]:
+    """The newest engagements."""
+    with hub.database.transaction(tenant) as tx:
+        return [EngagementSummary.of(engagement) for engagement in engagements.newest(tx, limit=LIST_LIMIT)]
+
+
+def engagement_detail(hub: Hub, tenant: str, key: str) -> dict[str, Any]:
+    """One engagement by its id or its work order's id, with its effects and its audit trail. Raises ``NotFound``."""
+    with hub.database.transaction(tenant) as tx:
+        engagement = _find(hub, tx, tenant, key)
+        done = effect_history.list_for(tx, engagement.id)
+        trail = audit.entries(tx, engagement_id=engagement.id)
+    return {
+        "engagement": EngagementSummary.of(engagement).model_dump(mode="json"),
+        "effects": [(e.target, str(e.kind), str(e.state), e.attempt, e.vendor_id) for e in done],
+        "audit": [
+            {
+                "seq": line.seq,
+                "at": line.event["recorded_at"],
+                "action": line.event["action"],
+                "system": line.event["target"].get("system"),
+                "outcome": line.event["outcome"],
+            }
+            for line in trail
+        ],
+    }
+
+
+def _find(hub: Hub, tx: Tx, tenant: str, key: str) -> Engagement:
+    try:
+        return engagements.get(tx, UUID(key))
+    except ValueError:
+        vms = hub.tenant(tenant).document.systems.vms
+    found = engagements.by_vms_id(tx, vms, key)
+    if found is None:
+        raise NotFound(f"no engagement {key!r}; see: stint engagements list", field="engagement")
+    return found
+
+
+def failure_rows(hub: Hub, tenant: str) -> list[dict[str, Any]]:
+    """What waits for a person, oldest first."""
+    with hub.database.transaction(tenant) as tx:
+        return [
+            {
+                "id": str(f.id),
+                "since": f.since.isoformat(timespec="seconds"),
+                "cause": f.cause,
+                "field": f.field,
+                "subject": f.subject,
+                "count": f.count,
+                "message": f.message,
+            }
+            for f in failures.list_open(tx)
+        ]
+
+
+def verify_audit(hub: Hub, tenant: str) -> dict[str, Any]:
+    """The verdict on the tenant's audit trail, against the checkpoints outside the database."""
+    report = verify_tenant(hub.database, tenant, hub.settings.checkpoints, hub.signer().public_key)
+    return {"ok": report.ok, "events": report.events, "checkpoints": report.checkpoints, "faults": list(report.faults)}

@@ -1,0 +1,124 @@
+"""The hub: everything a process needs, built once from settings. The only place that knows concrete classes."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING
+
+from config.secrets import SecretStore
+from config.settings import Settings
+from config.tenant import TenantConfig, read_tenant
+from ledger import documents
+from ledger.checkpoint import Signer
+from ledger.database import Database
+from ledger.effects import LedgerEffects
+from ledger.embedded import EmbeddedPostgres
+from mappings.registry import MappingRegistry
+from workforce.errors import Misconfigured
+from workforce.events import HUB, Actor
+from workforce.ports import Clock
+
+if TYPE_CHECKING:
+    from ledger.documents import Documents
+
+LEDGER_DATABASE = "stint"
+PREFECT_DATABASE = "prefect"
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        """The current instant, UTC."""
+        return datetime.now(UTC)
+
+
+@dataclass
+class Hub:
+    """One process's view: the ledger, the mappings, and each tenant's current configuration."""
+
+    settings: Settings
+    database: Database
+    mappings: MappingRegistry
+    secrets: SecretStore
+    clock: Clock = field(default_factory=SystemClock)
+    _tenants: dict[str, tuple[int, TenantConfig]] = field(default_factory=dict, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def tenant(self, tenant: str) -> TenantConfig:
+        """The tenant's configuration as of now; a newly applied version is taken without a restart.
+
+        Raises ``Misconfigured`` when there is none or it has faults.
+        """
+        with self.database.transaction(tenant) as tx:
+            version = documents.version(tx)
+        cached = self._tenants.get(tenant)
+        if cached and cached[0] == version:
+            return cached[1]
+        with self._lock:
+            cached = self._tenants.get(tenant)
+            if cached and cached[0] == version:
+                return cached[1]
+            config = self._read(tenant)
+            self._tenants[tenant] = (version, config)
+            return config
+
+    def _read(self, tenant: str) -> TenantConfig:
+        with self.database.transaction(tenant) as tx:
+            current: Documents = documents.current(tx)
+        config, faults = read_tenant(current.files, self.secrets)
+        if config is None:
+            listed = "; ".join(str(fault) for fault in faults[:5])
+            raise Misconfigured(f"tenant {tenant}: {listed}. Mend it and run: stint config apply DIR", cause="tenant_faulty")
+        return config
+
+    def effect_log(self, tenant: str, *, runner: str, correlation_id: str | None, actor: Actor = HUB) -> LedgerEffects:
+        """The ledger's record of outside writes, for one runner (a job of one worker)."""
+        return LedgerEffects(
+            self.database, tenant, actor, runner=runner, correlation_id=correlation_id, lease_seconds=self.settings.lease_seconds
+        )
+
+    def signer(self) -> Signer:
+        """The key that signs audit checkpoints."""
+        return Signer.load_or_create(self.settings.keys_dir / "audit.pem")
+
+    def close(self) -> None:
+        """Close the ledger's connections."""
+        self.database.close()
+
+
+def ledger_dsn(settings: Settings) -> str:
+    """The conninfo of the ledger's database. The embedded server must be running."""
+    if settings.database_url is not None:
+        return settings.database_url.get_secret_value()
+    return EmbeddedPostgres(settings.postgres_dir).dsn(LEDGER_DATABASE)
+
+
+def prefect_database_url(settings: Settings) -> str:
+    """The SQLAlchemy URL of Prefect's database. Raises ``Misconfigured`` when only the ledger's database is given."""
+    if settings.prefect_database_url is not None:
+        return settings.prefect_database_url.get_secret_value()
+    if settings.database_url is not None:
+        raise Misconfigured(
+            "prefect_database_url: with STINT_DATABASE_URL, set STINT_PREFECT_DATABASE_URL (postgresql+asyncpg://…) too, "
+            "or STINT_PREFECT_API_URL to use a Prefect server of your own",
+            field="prefect_database_url",
+        )
+    return EmbeddedPostgres(settings.postgres_dir).sqlalchemy_url(PREFECT_DATABASE)
+
+
+def build_hub(settings: Settings, *, max_connections: int = 10) -> Hub:
+    """A hub on ``settings``. Opens the connection pool; raises ``RetryLater`` while the database is away."""
+    database = Database(ledger_dsn(settings), max_connections=max_connections)
+    database.open()
+    return Hub(settings, database, MappingRegistry.shipped(), SecretStore(settings.secrets))
+
+
+@cache
+def process_hub() -> Hub:
+    """The hub of this process, built on first use: what a Prefect task uses, which is given ids and nothing else."""
+    settings = Settings()
+    return build_hub(settings, max_connections=settings.revoke_slots + settings.sync_slots * 4)

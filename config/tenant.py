@@ -1,0 +1,194 @@
+"""A tenant's configuration: versioned documents (YAML) that become connector instances, access packages and a process set-up.
+
+``tenant.yaml`` · ``connectors/<instance>.yaml`` · ``access/<package>.yaml``. Every fault is reported at once, with file and key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Annotated, Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from compliance.calendar import BusinessCalendar
+from config.secrets import SecretStore
+from connectors import catalogue
+from connectors.contract import Connector, Instance
+from provisioning.packages import AccessCatalogue, AccessPackage
+from workforce.errors import HubError, Misconfigured
+
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+M = TypeVar("M", bound=BaseModel)
+
+
+class Systems(BaseModel):
+    """Which connector instance plays which part in the tenant's processes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    esign: str
+    vms: str
+    hris: str
+    payroll: str
+    directories: Annotated[tuple[str, ...], Field(min_length=1)]
+
+    def parts(self) -> list[tuple[str, str, str]]:
+        """(key, instance, needed capability) of every part."""
+        fixed = [("esign", self.esign, "signing"), ("vms", self.vms, "source")]
+        fixed += [("hris", self.hris, "sink"), ("payroll", self.payroll, "sink")]
+        return fixed + [(f"directories[{i}]", name, "directory") for i, name in enumerate(self.directories)]
+
+
+class TenantDocument(BaseModel):
+    """``tenant.yaml``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tenant: Slug
+    name: str
+    email_domain: Annotated[str, StringConstraints(pattern=r"^[a-z0-9.-]+\.[a-z]{2,}$")]
+    systems: Systems
+    calendar: BusinessCalendar = Field(default_factory=BusinessCalendar)
+
+
+class InstanceDocument(BaseModel):
+    """``connectors/<instance>.yaml``. ``settings`` is the connector's own form, with secrets as references."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    connector: str
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One configuration fault: where, which key, what and what to do."""
+
+    file: str
+    key: str
+    message: str
+
+    def __str__(self) -> str:
+        """One line for a terminal."""
+        return f"{self.file}: {self.key}: {self.message}" if self.key else f"{self.file}: {self.message}"
+
+
+@dataclass(frozen=True)
+class TenantConfig:
+    """A tenant's configuration, ready for use."""
+
+    document: TenantDocument
+    instances: Mapping[str, Instance]
+    access: AccessCatalogue
+
+    def instance(self, name: str) -> Instance:
+        """The connector instance called ``name``. Raises ``Misconfigured`` naming those there are."""
+        if name not in self.instances:
+            known = ", ".join(sorted(self.instances)) or "none"
+            raise Misconfigured(f"no connector instance {name!r}; configured: {known}", cause="unknown_instance", field=name)
+        return self.instances[name]
+
+
+@dataclass
+class _Reading:
+    """Collects what can be read and every fault on the way."""
+
+    files: Mapping[str, str]
+    secrets: SecretStore
+    faults: list[Fault] = field(default_factory=list)
+
+    def fault(self, file: str, key: str, message: str) -> None:
+        self.faults.append(Fault(file, key, message))
+
+    def document(self, file: str, model: type[M]) -> M | None:
+        try:
+            content = yaml.safe_load(self.files[file])
+        except yaml.YAMLError as error:
+            self.fault(file, "", f"not readable as YAML: {' '.join(str(error).split())}")
+            return None
+        return self.valid(file, model, content, "")
+
+    def valid(self, file: str, model: type[M], content: Any, prefix: str) -> M | None:
+        try:
+            return model.model_validate(content)
+        except ValidationError as error:
+            for item in error.errors(include_input=False, include_url=False):
+                key = ".".join([*([prefix] if prefix else []), *(str(part) for part in item["loc"])])
+                self.fault(file, key or "(document)", item["msg"])
+        except HubError as error:  # a rule of the domain, named by itself
+            self.fault(file, ".".join(part for part in (prefix, error.field) if part) or "(document)", str(error))
+        return None
+
+
+def read_tenant(files: Mapping[str, str], secrets: SecretStore) -> tuple[TenantConfig | None, list[Fault]]:
+    """The configuration in ``files`` (path → text), and every fault in it. No configuration while there are faults."""
+    reading = _Reading(files, secrets)
+    document = _tenant_document(reading)
+    instances = {}
+    packages = []
+    for file in sorted(files):
+        path = PurePosixPath(file)
+        if path.suffix != ".yaml":
+            continue
+        if path.parts[0] == "connectors" and (instance := _instance(reading, file)):
+            instances[path.stem] = instance
+        elif path.parts[0] == "access" and (package := reading.document(file, AccessPackage)):
+            packages.append((file, package))
+        elif path.parts[0] not in {"connectors", "access", "tenant.yaml"}:
+            reading.fault(file, "", "unknown place; use tenant.yaml, connectors/<instance>.yaml or access/<package>.yaml")
+    if document is not None:
+        _cross_check(reading, document, instances, packages)
+    if reading.faults or document is None:
+        return None, reading.faults
+    return TenantConfig(document, instances, AccessCatalogue.of(package for _, package in packages)), []
+
+
+def _tenant_document(reading: _Reading) -> TenantDocument | None:
+    if "tenant.yaml" not in reading.files:
+        reading.fault("tenant.yaml", "", "is missing; it names the tenant and its systems")
+        return None
+    return reading.document("tenant.yaml", TenantDocument)
+
+
+def _instance(reading: _Reading, file: str) -> Instance | None:
+    document = reading.document(file, InstanceDocument)
+    if document is None:
+        return None
+    try:
+        connector: Connector[Any, Any] = catalogue.load(document.connector)
+    except Misconfigured as error:
+        reading.fault(file, "connector", str(error))
+        return None
+    filled, faults = reading.secrets.fill(document.settings, "settings")
+    for key, message in faults:
+        reading.fault(file, key, message)
+    settings = None if faults else reading.valid(file, connector.settings, filled, "settings")
+    return Instance(PurePosixPath(file).stem, connector, settings) if settings else None
+
+
+def _cross_check(
+    reading: _Reading,
+    document: TenantDocument,
+    instances: Mapping[str, Instance],
+    packages: list[tuple[str, AccessPackage]],
+) -> None:
+    """Parts that name no instance, instances that cannot play their part, packages for no directory, roles named twice."""
+    for key, name, capability in document.systems.parts():
+        if f"connectors/{name}.yaml" not in reading.files:
+            reading.fault("tenant.yaml", f"systems.{key}", f"no instance {name!r}; searched: connectors/{name}.yaml")
+        elif name in instances and getattr(instances[name].connector.can, capability) is None:
+            can_not = f"{name!r} is a {instances[name].connector.title} instance, which has no {capability} capability"
+            reading.fault("tenant.yaml", f"systems.{key}", can_not)
+    roles: dict[str, str] = {}
+    for file, package in packages:
+        for directory in sorted(set(package.directories) - set(document.systems.directories)):
+            known = ", ".join(document.systems.directories)
+            reading.fault(file, f"directories.{directory}", f"not among the tenant's directories ({known})")
+        first = roles.setdefault(package.role.casefold(), file)
+        if first != file:
+            reading.fault(file, "role", f"{package.role!r} has a package already: {first}")
+    if not packages:
+        reading.fault("access/", "", "no access package; nobody could be given access. Searched: access/*.yaml")

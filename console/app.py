@@ -1,0 +1,44 @@
+"""The web application: receiver, REST API, health and metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from config.hub import Hub
+from console.api import api_routes
+from console.receiver import receiver_routes
+from workforce.errors import RetryLater
+
+
+def build_app(hub: Callable[[], Hub], *, api_token: str, max_body_bytes: int) -> FastAPI:
+    """The application. ``hub`` is asked at each request and may raise ``RetryLater`` while the database is away."""
+    app = FastAPI(title="Stint", description="Receives webhooks and shows what became of them.", redoc_url=None)
+    app.include_router(receiver_routes(hub, max_body_bytes=max_body_bytes))
+    app.include_router(api_routes(hub, api_token))
+
+    @app.exception_handler(RetryLater)
+    def unavailable(_request: Request, error: Exception) -> JSONResponse:
+        return JSONResponse({"outcome": "unavailable", "message": str(error)}, 503, {"Retry-After": "5"})
+
+    @app.get("/healthz", tags=["operation"])
+    def alive() -> dict[str, str]:
+        """The process runs."""
+        return {"status": "ok"}
+
+    @app.get("/readyz", tags=["operation"])
+    def ready() -> dict[str, str]:
+        """The process can store what it receives; 503 otherwise."""
+        with hub().database.system() as tx:
+            tx.execute("SELECT 1")
+        return {"status": "ready"}
+
+    @app.get("/metrics", tags=["operation"])
+    def metrics() -> Response:
+        """Counters in Prometheus' text format, those of refused deliveries included."""
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    return app

@@ -1,0 +1,143 @@
+"""What the worker does with each kind of job. Jobs carry ids; everything else is read when the job runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+from prefect import Flow
+
+from config.hub import Hub
+from flows import processes
+from flows.case import CaseRef
+from flows.intake import defer_joiner, defer_leaver
+from flows.leaver import block, leave
+from flows.polling import poll_vms
+from flows.prefect_runs import PrefectRuns, run_here
+from flows.projection import project
+from flows.steps import PlainConductor
+from ledger import engagements, failures, inbox, runs
+from ledger.queue import RunningJob
+from workforce.engagement import Engagement
+from workforce.errors import Fenced, HubError
+
+log = structlog.get_logger(__name__)
+
+PREFECT_RETRY_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Handlers:
+    """The handlers of one worker process."""
+
+    hub: Hub
+    prefect: PrefectRuns
+
+    def by_name(self) -> Mapping[str, Callable[[RunningJob], None]]:
+        """Job name → handler."""
+        return {"project": self.project, "joiner": self.joiner, "leaver": self.leaver, "poll": self.poll}
+
+    def project(self, job: RunningJob) -> None:
+        """A received event becomes an engagement."""
+        project(self.hub, job.tenant, UUID(job.args["event_id"]))
+
+    def poll(self, job: RunningJob) -> None:
+        """A VMS is asked for changes."""
+        seen = poll_vms(self.hub, job.tenant)
+        log.debug("vms.polled", tenant=job.tenant, records=seen)
+
+    def joiner(self, job: RunningJob) -> None:
+        """Records and access, through Prefect. A fenced joiner makes sure that nothing of it survives the ending."""
+        engagement_id = UUID(job.args["engagement_id"])
+        if not self.prefect.is_up():
+            self._wait_for_prefect(job, engagement_id)
+            return
+        try:
+            engagement = self._claim(job, engagement_id, grants=True)
+            self._run_flow(processes.joiner, job, engagement)
+        except Fenced:
+            with self.hub.database.transaction(job.tenant) as tx:
+                defer_leaver(tx, job.tenant, engagement_id)
+            raise
+
+    def leaver(self, job: RunningJob) -> None:
+        """Block first, plainly. Then the whole process: through Prefect where it is up, plainly where it is not."""
+        engagement = self._claim(job, UUID(job.args["engagement_id"]), grants=False)
+        ref = _ref(job, engagement)
+        systems = self.hub.tenant(job.tenant).document.systems
+        urgent = PlainConductor(ref, self.hub, attempts=1)
+        block(urgent, directories=systems.directories)
+        if self.prefect.is_up():
+            self._run_flow(processes.leaver, job, engagement)
+        else:
+            plain = PlainConductor(ref, self.hub, attempts=1)
+            leave(plain, records=(systems.vms, systems.hris, systems.payroll), directories=systems.directories)
+
+    def failed(self, job: RunningJob, error: Exception) -> None:
+        """Park what cannot go on: it waits, with its cause, for a person."""
+        hub_error = error if isinstance(error, HubError) else None
+        cause = hub_error.cause if hub_error else "defect"
+        message = (
+            str(error)
+            if hub_error
+            else f"a defect stopped the job ({type(error).__name__}); see the worker's log for job {job.job_id}"
+        )
+        field = hub_error.field if hub_error else None
+        log.warning("job.parked", job_id=job.job_id, job=job.name, tenant=job.tenant, cause=cause)
+        with self.hub.database.transaction(job.tenant) as tx:
+            if event_id := job.args.get("event_id"):
+                inbox.park(tx, UUID(event_id), cause=cause, message=message, field=field)
+            else:
+                engagement_id = job.args.get("engagement_id")
+                failures.park(
+                    tx,
+                    cause=cause,
+                    message=message,
+                    field=field,
+                    engagement_id=UUID(engagement_id) if engagement_id else None,
+                    subject=f"{job.name}:{engagement_id or job.tenant}",
+                )
+
+    def _wait_for_prefect(self, job: RunningJob, engagement_id: UUID) -> None:
+        """Put a fresh job in the place of this one: an outage of Prefect, however long, uses up nobody's attempts."""
+        log.info("job.waits_for_prefect", job_id=job.job_id, tenant=job.tenant)
+        with self.hub.database.transaction(job.tenant) as tx:
+            not_before = self.hub.clock.now() + timedelta(seconds=PREFECT_RETRY_SECONDS)
+            defer_joiner(tx, engagements.get(tx, engagement_id), not_before=not_before)
+
+    def _claim(self, job: RunningJob, engagement_id: UUID, *, grants: bool) -> Engagement:
+        with self.hub.database.transaction(job.tenant) as tx:
+            return engagements.claim(tx, engagement_id, runner=_run(job), grants=grants)
+
+    def _run_flow(self, flow: Flow[..., Any], job: RunningJob, engagement: Engagement) -> None:
+        parameters = asdict(_ref(job, engagement))
+        tags = [f"tenant:{job.tenant}", f"engagement:{engagement.id}"]
+        name = f"{flow.name} · {job.tenant} · {engagement.terms.vms_id}"
+        with self.hub.database.transaction(job.tenant) as tx:
+            number = runs.number(tx, job.job_id)
+        flow_run = self.prefect.create(
+            flow, key=f"{job.tenant}-{job.job_id}-{number}", name=name, tags=tags, parameters=parameters
+        )
+        with self.hub.database.transaction(job.tenant) as tx:
+            runs.remember(tx, job.job_id, number, flow_run.id, process=flow.name, engagement_id=engagement.id)
+        try:
+            run_here(flow, flow_run, parameters)
+        except Exception as error:
+            with self.hub.database.transaction(job.tenant) as tx:
+                runs.finish(tx, job.job_id, number, error.cause if isinstance(error, HubError) else "defect")
+            raise
+        with self.hub.database.transaction(job.tenant) as tx:
+            runs.finish(tx, job.job_id, number, "completed")
+
+
+def _run(job: RunningJob) -> str:
+    """The identity of one attempt at one job: what owns effects while it runs."""
+    return f"{job.name}-{job.job_id}.{job.attempt}"
+
+
+def _ref(job: RunningJob, engagement: Engagement) -> CaseRef:
+    return CaseRef(job.tenant, str(engagement.id), _run(job), engagement.epoch)

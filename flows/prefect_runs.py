@@ -1,0 +1,78 @@
+"""Running a flow in this process as a Prefect run that can be resumed: the same job gives the same run.
+
+The run is created with an idempotency key from the job, so that after ``kill -9`` the same run goes on and its finished steps are
+not repeated. Prefect does not fence; the ledger's effects and epochs do.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from prefect import Flow
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import FlowRun
+from prefect.flow_engine import run_flow_sync
+
+from workforce.errors import RetryLater
+
+HEALTH_TIMEOUT_SECONDS = 1.0
+HEALTH_CACHE_SECONDS = 1.0
+
+
+class PrefectRuns:
+    """Creates and runs flow runs against one Prefect API."""
+
+    def __init__(self, api_url: str) -> None:
+        self._api_url = api_url
+        self._lock = threading.Lock()
+        self._flow_ids: dict[str, UUID] = {}
+        self._health: tuple[float, bool] = (0.0, False)
+
+    def is_up(self) -> bool:
+        """Whether Prefect's API answers now; remembered for a second."""
+        checked, healthy = self._health
+        if time.monotonic() - checked < HEALTH_CACHE_SECONDS:
+            return healthy
+        self._health = (time.monotonic(), self._probe())
+        return self._health[1]
+
+    def _probe(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self._api_url}/health", timeout=HEALTH_TIMEOUT_SECONDS) as answer:  # noqa: S310 - our own setting
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def create(self, flow: Flow[..., Any], *, key: str, name: str, tags: Sequence[str], parameters: dict[str, Any]) -> FlowRun:
+        """The run for ``key``: a new one, or the one that an earlier attempt of the same job made. Raises ``RetryLater``."""
+        with get_client(sync_client=True) as client:
+            body = {
+                "flow_id": str(self._flow_id(client, flow)),
+                "name": name,
+                "parameters": parameters,
+                "tags": list(tags),
+                "idempotency_key": key,
+                "state": {"type": "PENDING"},
+            }
+            answer = client.request("POST", "/flow_runs/", content=json.dumps(body))
+            if not answer.is_success:
+                raise RetryLater(f"Prefect answered {answer.status_code} to a new run", cause="prefect_refused")
+            return FlowRun.model_validate(answer.json())
+
+    def _flow_id(self, client: SyncPrefectClient, flow: Flow[..., Any]) -> UUID:
+        with self._lock:
+            if flow.name not in self._flow_ids:
+                self._flow_ids[flow.name] = client.create_flow(flow)
+            return self._flow_ids[flow.name]
+
+
+def run_here(flow: Flow[..., Any], flow_run: FlowRun, parameters: dict[str, Any]) -> None:
+    """Run ``flow_run`` in this thread; a run that was cut off is resumed. Raises what the flow raises."""
+    run_flow_sync(flow, flow_run=flow_run, parameters=parameters)

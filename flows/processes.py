@@ -1,0 +1,27 @@
+"""The Prefect flows: a process map each, run with ids alone."""
+
+from __future__ import annotations
+
+from prefect import flow
+
+from config.hub import process_hub
+from flows.case import CaseRef
+from flows.joiner import join
+from flows.leaver import leave
+from flows.steps import PrefectConductor
+
+
+@flow(name="joiner", persist_result=True, validate_parameters=False)
+def joiner(tenant: str, engagement_id: str, run: str, epoch: int) -> None:
+    """Signed agreement → records and access, read back."""
+    systems = process_hub().tenant(tenant).document.systems
+    conductor = PrefectConductor(CaseRef(tenant, engagement_id, run, epoch))
+    join(conductor, sinks=(systems.hris, systems.payroll), directories=systems.directories)
+
+
+@flow(name="leaver", persist_result=True, validate_parameters=False)
+def leaver(tenant: str, engagement_id: str, run: str, epoch: int) -> None:
+    """End instant → access gone and records ended, read back."""
+    systems = process_hub().tenant(tenant).document.systems
+    conductor = PrefectConductor(CaseRef(tenant, engagement_id, run, epoch))
+    leave(conductor, records=(systems.vms, systems.hris, systems.payroll), directories=systems.directories)

@@ -1,0 +1,46 @@
+"""From a stored hint to an engagement: the source is read again, and only what it says now counts."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from config.hub import Hub
+from flows.intake import Intake, defer_joiner, read_agreement_of
+from ledger import audit, engagements, inbox, sources
+from ledger.database import Tx
+from ledger.inbox import InboxEvent
+
+SIGNED = frozenset({"envelope-completed"})
+"""Event kinds that may mean a signed agreement. Others are kept and settled: they start no process yet."""
+
+
+def project(hub: Hub, tenant: str, event_id: UUID) -> None:
+    """Turn one received event into an engagement and have the joiner run, in one transaction.
+
+    Raises ``Refused`` naming the field when the records cannot be used; the caller parks the event.
+    """
+    with hub.database.transaction(tenant) as tx:
+        event = inbox.get(tx, event_id)
+    systems = hub.tenant(tenant).document.systems
+    if event.source != systems.esign or event.kind not in SIGNED:
+        with hub.database.transaction(tenant) as tx:
+            inbox.settle(tx, event_id)
+            _note(tx, event)
+        return
+    agreement, envelope = read_agreement_of(hub, tenant, event.subject_id)
+    signed_at = agreement.executed_at()
+    intake = Intake(hub, tenant, systems.vms)
+    record = hub.tenant(tenant).instance(systems.vms).source().read(agreement.vms_id)
+    work_order = intake.work_order(record)
+    with hub.database.transaction(tenant) as tx:
+        sources.remember(tx, systems.esign, envelope)
+        engagement, _ = intake.store(tx, record, work_order)
+        engagements.set_agreement(tx, engagement.id, agreement.envelope_id, signed_at)
+        defer_joiner(tx, engagement)
+        inbox.settle(tx, event_id, engagement.id)
+        _note(tx, event, engagement.id)
+
+
+def _note(tx: Tx, event: InboxEvent, engagement_id: UUID | None = None) -> None:
+    target = ("event", str(event.id))
+    audit.note(tx, "event.settled", target=target, engagement_id=engagement_id, system=event.source, kind=event.kind)

@@ -1,0 +1,130 @@
+"""The worker process: runs jobs from the queue, fires timers, polls the VMSs and writes audit checkpoints."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from config.hub import Hub
+from flows.handlers import Handlers
+from flows.intake import defer_leaver
+from flows.prefect_runs import PrefectRuns
+from ledger import audit, checkpoint, engagements, tenants, timers
+from ledger.database import Tx
+from ledger.queue import Job, Lane, Worker, defer
+from ledger.timers import Timer, TimerKind
+from workforce.errors import HubError
+from workforce.events import HUB, Actor, ActorType, AuditEvent, Outcome
+
+log = structlog.get_logger(__name__)
+
+TIMER_ACTOR = Actor(ActorType.SERVICE, "stint", auth="timer")
+TIMER_TICK_SECONDS = 0.25
+
+
+@dataclass
+class WorkerProcess:
+    """Everything that runs in one worker, and how it stops."""
+
+    hub: Hub
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def run(self) -> None:
+        """Work until ``stop`` is set; every part ends before this returns."""
+        settings = self.hub.settings
+        loops = [
+            threading.Thread(target=self._every, args=(TIMER_TICK_SECONDS, self.fire_timers), name="timers"),
+            threading.Thread(target=self._every, args=(settings.poll_seconds, self.poll), name="polls"),
+            threading.Thread(target=self._every, args=(settings.checkpoint_seconds, self.write_checkpoints), name="checkpoints"),
+        ]
+        for loop in loops:
+            loop.start()
+        try:
+            self._queue_worker().run(self.stop)
+        finally:
+            self.stop.set()
+            for loop in loops:
+                loop.join()
+
+    def fire_timers(self) -> None:
+        """Fire every timer that is due."""
+        timers.fire_due(self.hub.database, {TimerKind.END: self._end_reached, TimerKind.ALERT: self._alert_due})
+
+    def poll(self) -> None:
+        """Have every tenant's VMS polled; one waiting poll for each is enough."""
+        for tenant in self._tenants():
+            with self.hub.database.transaction(tenant) as tx:
+                defer(tx, tenant, Job("poll", {}, Lane.BULK, f"poll:{tenant}", key=f"poll:{tenant}"))
+
+    def write_checkpoints(self) -> None:
+        """Write each tenant's signed tree head outside the database."""
+        signer = self.hub.signer()
+        for tenant in self._tenants():
+            checkpoint.write(self.hub.database, tenant, signer, self.hub.settings.checkpoints)
+
+    def _queue_worker(self) -> Worker:
+        settings = self.hub.settings
+        handlers = Handlers(self.hub, PrefectRuns(settings.prefect_api))
+        return Worker(
+            self.hub.database,
+            handlers.by_name(),
+            on_failed=handlers.failed,
+            revoke_slots=settings.revoke_slots,
+            sync_slots=settings.sync_slots,
+            lease_seconds=settings.lease_seconds,
+        )
+
+    def _tenants(self) -> list[str]:
+        with self.hub.database.system() as tx:
+            return [tenant.tenant for tenant in tenants.list_all(tx)]
+
+    def _every(self, seconds: float, action: Callable[[], object]) -> None:
+        """Run ``action`` every ``seconds`` until the stop; a fault is logged once and once more when it is over."""
+        failing = False
+        while not self.stop.is_set():
+            try:
+                action()
+            except HubError as error:
+                if not failing:
+                    log.warning("loop.unavailable", loop=threading.current_thread().name, cause=error.cause)
+                failing = True
+            else:
+                if failing:
+                    log.info("loop.back", loop=threading.current_thread().name)
+                failing = False
+            self.stop.wait(seconds)
+
+    def _end_reached(self, tx: Tx, timer: Timer) -> None:
+        """The end instant has passed: the tombstone first, then the leaver in its own lane. One transaction."""
+        engagements.begin_ending(tx, timer.engagement_id, cause="end_reached", actor=TIMER_ACTOR)
+        defer_leaver(tx, timer.tenant, timer.engagement_id)
+
+    def _alert_due(self, tx: Tx, timer: Timer) -> None:
+        audit.record(tx, _alert(timer))
+
+
+def _alert(timer: Timer) -> AuditEvent:
+    return AuditEvent(
+        action="alert.due",
+        actor=HUB,
+        outcome=Outcome.SUCCESS,
+        target_type="engagement",
+        target_id=str(timer.engagement_id),
+        occurred_at=timer.fires_at,
+        engagement_id=timer.engagement_id,
+        details={"alert": timer.detail},
+    )
+
+
+def work(hub: Hub) -> None:
+    """Run a worker in this process until SIGTERM or SIGINT."""
+    process = WorkerProcess(hub)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: process.stop.set())
+    log.info("worker.started")
+    process.run()
+    log.info("worker.stopped")

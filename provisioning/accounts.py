@@ -1,0 +1,99 @@
+"""Applying access to one directory: each change is an effect; the account is found again by our marker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from provisioning.effects import Holder, Write, gone_is_done, perform
+from provisioning.plan import Change, plan_access, plan_removal
+from provisioning.readback import blocking_faults
+from workforce.access import DesiredAccount
+from workforce.effects import Effect, EffectKind
+from workforce.errors import Refused, RetryLater
+from workforce.ports import Clock, Directory, EffectLog
+
+MAX_LIVES = 1000
+
+
+@dataclass(frozen=True)
+class AccountApplier:
+    """Changes one worker's account in one directory for one engagement. ``base`` carries tenant, engagement, target, epoch."""
+
+    directory: Directory
+    base: Effect
+    log: EffectLog
+    clock: Clock
+
+    def create(self, desired: DesiredAccount, details: Mapping[str, object]) -> str:
+        """Create the account, or adopt the one that an earlier attempt left; its immutable id."""
+
+        def look_up() -> list[Holder]:
+            holders = [Holder(account.account_id, ours=True) for account in self.directory.find(desired.marker)]
+            if holders:
+                return holders
+            taken = self.directory.find_by_login(desired.login)
+            return [Holder(taken.account_id, ours=taken.marker == desired.marker)] if taken else []
+
+        write = Write(self._effect(EffectKind.CREATE_ACCOUNT), lambda: self.directory.create(desired), look_up, details=details)
+        account_id = perform(write, log=self.log, clock=self.clock).vendor_id
+        assert account_id is not None, "a created account has an id"  # noqa: S101 - the port says so
+        return account_id
+
+    def grant(self, account_id: str, desired: DesiredAccount) -> list[Change]:
+        """Bring the account to ``desired``; the changes that were needed."""
+        changes = plan_access(desired, self.directory.read(account_id))
+        for change in changes:
+            self._apply(change, account_id, expires_at=desired.expires_at)
+        return changes
+
+    def block(self, account_id: str, *, signed_out_since: datetime | None) -> None:
+        """Block sign-in, then sign out, until the directory shows both.
+
+        An account that is enabled again after it was disabled (a grant that was under way, a hand at the console) is blocked
+        again: that is a new life of the effect. Raises ``RetryLater`` while the directory does not show it yet.
+        """
+        for lifecycle in range(1, MAX_LIVES + 1):
+            disabled = self._do(EffectKind.DISABLE_ACCOUNT, lambda: self.directory.disable(account_id), life=lifecycle)
+            signed_out = self._do(EffectKind.REVOKE_SESSIONS, lambda: self.directory.revoke_sessions(account_id), life=lifecycle)
+            faults = blocking_faults(self.directory.read(account_id), signed_out_since)
+            if not faults:
+                return
+            if disabled or signed_out:
+                raise RetryLater(f"account {account_id}: {'; '.join(faults)}", cause="read_back_mismatch")
+        raise Refused(f"account {account_id} was enabled again {MAX_LIVES} times; find out by whom", cause="enabled_again")
+
+    def remove_groups(self, account_id: str, *, marker: str, entitled: frozenset[str]) -> list[Change]:
+        """Remove the memberships that this engagement gave; the changes that were needed."""
+        changes = plan_removal(self.directory.read(account_id), marker=marker, entitled=entitled)
+        for change in changes:
+            self._apply(change, account_id)
+        return changes
+
+    def retire(self, account_id: str) -> None:
+        """Move the account to the place for disabled ones."""
+        self._do(EffectKind.MOVE_TO_DISABLED, lambda: self.directory.move_to_disabled(account_id))
+
+    def _apply(self, change: Change, account_id: str, *, expires_at: datetime | None = None) -> None:
+        match change.kind:
+            case EffectKind.SET_EXPIRY if expires_at is not None:
+                self._do(change.kind, lambda: self.directory.set_expiry(account_id, expires_at), change.detail)
+            case EffectKind.ENABLE_ACCOUNT:
+                self._do(change.kind, lambda: self.directory.enable(account_id))
+            case EffectKind.ADD_MEMBER:
+                self._do(change.kind, lambda: self.directory.add_member(change.detail, account_id), change.detail)
+            case EffectKind.REMOVE_MEMBER:
+                remove = gone_is_done(lambda: self.directory.remove_member(change.detail, account_id))
+                self._do(change.kind, remove, change.detail)
+
+    def _do(self, kind: EffectKind, call: Callable[[], None], detail: str = "", *, life: int = 1) -> bool:
+        """Perform an idempotent change; whether this call did it."""
+
+        def without_id() -> None:
+            call()
+
+        return perform(Write(self._effect(kind, detail, life), without_id), log=self.log, clock=self.clock).now
+
+    def _effect(self, kind: EffectKind, detail: str = "", life: int = 1) -> Effect:
+        return replace(self.base, kind=kind, detail=detail, lifecycle=life)
