@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum, auto
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,11 +63,15 @@ def verdict_by_status(response: httpx.Response) -> Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How one vendor answers: its verdicts, and the short error text of a refusal (never the body as a whole)."""
+    """How one vendor answers: its verdicts, the short error text of a refusal (never the body as a whole), and how long to wait.
+
+    ``wait`` gives the seconds that a throttled answer asks for; vendors that say it outside Retry-After have their own.
+    """
 
     name: str
     verdict: Callable[[httpx.Response], Verdict] = verdict_by_status
     reason: Callable[[httpx.Response], str] = lambda response: response.reason_phrase
+    wait: Callable[[httpx.Response], float | None] = lambda response: retry_after_seconds(response.headers.get("retry-after"))
 
 
 def retry_after_seconds(value: str | None, *, now: datetime | None = None) -> float | None:
@@ -128,6 +133,7 @@ class HttpEdge:
             follow_redirects=False,
             trust_env=False,
             limits=httpx.Limits(max_connections=32, max_keepalive_connections=16, keepalive_expiry=30),
+            event_hooks={"response": [partial(_bound_body, seconds=timeout_seconds)]},
         )
 
     def close(self) -> None:
@@ -176,6 +182,13 @@ class HttpEdge:
             return self._client.request(method, path, **{**request, "headers": headers})
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise RetryLater(f"{self._dialect.name}: cannot connect: {_kind(error)}", cause="cannot_connect") from None
+        except (httpx.LocalProtocolError, UnicodeEncodeError):
+            raise Misconfigured(
+                f"{self._dialect.name}: a header is not sendable; look for line breaks and odd characters in the credentials",
+                cause="invalid_header",
+            ) from None
+        except httpx.UnsupportedProtocol:
+            raise Refused(f"{self._dialect.name}: not a usable address", cause="invalid_url") from None
         except httpx.HTTPError as error:
             raise OutcomeUnknown(
                 f"{self._dialect.name}: {method} was sent, no answer: {_kind(error)}", cause=_kind(error)
@@ -197,8 +210,7 @@ class HttpEdge:
         reason = f"{where}: {self._dialect.reason(response)}"
         match verdict:
             case Verdict.THROTTLED:
-                after = retry_after_seconds(response.headers.get("retry-after"))
-                return RetryLater(reason, cause="throttled", after_seconds=after)
+                return RetryLater(reason, cause="throttled", after_seconds=self._dialect.wait(response))
             case Verdict.UNAVAILABLE:
                 return OutcomeUnknown(reason, cause=f"http_{response.status_code}")
             case Verdict.UNAUTHENTICATED:
@@ -215,13 +227,34 @@ def json_object(response: httpx.Response, system: str) -> dict[str, Any]:
     """The JSON object in an answer. Raises ``OutcomeUnknown`` when a success carries anything else (truncated, HTML)."""
     try:
         body = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         raise OutcomeUnknown(
             f"{system}: answered {response.status_code} without readable JSON", cause="unreadable_answer"
         ) from None
     if not isinstance(body, dict):
         raise OutcomeUnknown(f"{system}: answered {response.status_code} with JSON that is no object", cause="unreadable_answer")
     return body
+
+
+class _BoundedBody(httpx.SyncByteStream):
+    """A body that has to end in time: httpx's own timeout starts anew with every byte that a slow vendor drips."""
+
+    def __init__(self, stream: httpx.SyncByteStream, deadline: float) -> None:
+        self._stream, self._deadline = stream, deadline
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self._stream:
+            if time.monotonic() > self._deadline:
+                raise httpx.ReadTimeout("the body did not end in time")
+            yield chunk
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+def _bound_body(response: httpx.Response, *, seconds: float) -> None:
+    if isinstance(response.stream, httpx.SyncByteStream):
+        response.stream = _BoundedBody(response.stream, time.monotonic() + seconds)
 
 
 def _kind(error: Exception) -> str:

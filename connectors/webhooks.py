@@ -55,7 +55,7 @@ def sign(scheme: HmacScheme, key: bytes, headers: Mapping[str, str], body: bytes
 
 def verify(scheme: HmacScheme, keys: Iterable[bytes], headers: Mapping[str, str], body: bytes) -> None:
     """Raise ``BadSignature`` unless one candidate matches one active key. Every pair is compared, in constant time."""
-    candidates = [text.encode("utf-8", "surrogateescape") for text in scheme.candidates(headers)]
+    candidates = [text.encode("utf-8", "surrogatepass") for text in scheme.candidates(headers)]
     if not candidates:
         raise BadSignature(f"no {scheme.name} signature header", cause="missing_signature")
     if len(candidates) > MAX_CANDIDATES:

@@ -1,0 +1,18 @@
+"""BambooHR: keeps the contractor's HRIS record and gives signed hints when an employee changes."""
+
+from __future__ import annotations
+
+from connectors.bamboohr.client import BambooHrClient
+from connectors.bamboohr.settings import BambooHrSettings
+from connectors.bamboohr.sink import BambooHrSink
+from connectors.bamboohr.webhooks import BambooHrWebhooks
+from connectors.contract import Capabilities, Connector, Kind
+
+CONNECTOR = Connector(
+    key="bamboohr",
+    title="BambooHR",
+    kind=Kind.HRIS,
+    settings=BambooHrSettings,
+    client=BambooHrClient,
+    can=Capabilities(webhooks=BambooHrWebhooks, sink=BambooHrSink),
+)

@@ -1,0 +1,193 @@
+"""The wire to BambooHR: API key, cursors, refusals. Source: the vendor's public OpenAPI description, 3.1.0."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import TypeVar
+from urllib.parse import quote
+
+import httpx
+import structlog
+
+from connectors.bamboohr.records import Employee, EmployeePage, ListedEmployee, MetaField, MetaTable, StatusRow, parse
+from connectors.bamboohr.settings import BambooHrSettings
+from connectors.http import Dialect, HttpEdge, Verdict, verdict_by_status
+from workforce.errors import AlreadyTaken, HubError, OutcomeUnknown, Refused, RetryLater
+from workforce.ports import CheckResult
+
+log = structlog.get_logger(__name__)
+
+EMPLOYEES = "/api/v1/employees"
+STATUS_TABLE = "employmentStatus"
+STATUS_COLUMNS = frozenset({"date", "employmentStatus"})
+MARKER_FIELD = "employeeNumber"
+READABLE = (
+    MARKER_FIELD, "firstName", "lastName", "preferredName", "workEmail", "homeEmail", "workPhone", "mobilePhone", "jobTitle",
+    "department", "division", "location", "country", "hireDate", "status",
+)  # fmt: skip
+FOUND_BY: frozenset[str | None] = frozenset({None, "workEmail", MARKER_FIELD})
+"""Duplicates (``None``: of an unnamed field) whose holder can be looked up; of any other field it is a plain refusal."""
+PAGE_LIMIT = 2500  # the vendor's maximum for this list
+
+_EMPLOYEE_ID = re.compile(r"(?:/employees/|[?&]id=)(\d+)(?=$|[/?&#])")
+_ADDRESS = re.compile(r"[^\s<>\"']+@[^\s<>\"']+")
+_DUPLICATE = re.compile(r"duplicate|already|in use|not unique|must be unique", re.IGNORECASE)
+
+T = TypeVar("T")
+
+
+def _verdict(response: httpx.Response) -> Verdict:
+    """Plain refusals pass: only here, beside the request, is it known which field they are about."""
+    verdict = verdict_by_status(response)
+    return Verdict.OK if verdict is Verdict.REFUSED else verdict
+
+
+def _reason(response: httpx.Response) -> str:
+    """The vendor's own words, without addresses. The header's name is seen in others' code, not in the description."""
+    text = response.headers.get("x-bamboohr-error-message") or response.reason_phrase
+    return _ADDRESS.sub("…", text)[:200]
+
+
+class BambooHrClient:
+    """One company at BambooHR. Thread-safe. Every method raises only the errors of ``workforce.errors``."""
+
+    def __init__(self, settings: BambooHrSettings) -> None:
+        self.settings = settings
+        basic = httpx.BasicAuth(settings.api_key.get_secret_value(), "x")
+        header = next(basic.auth_flow(httpx.Request("GET", settings.base_url))).headers["Authorization"]
+        self._edge = HttpEdge(
+            settings.base_url,
+            Dialect("bamboohr", verdict=_verdict, reason=_reason),
+            authorize=lambda: {"Authorization": header},
+            timeout_seconds=settings.timeout_seconds,
+            ca_file=settings.ca_file,
+        )
+
+    def check(self) -> CheckResult:
+        """Three small reads: the marker's field, the status table, and the list without which nothing is ever found again."""
+        try:
+            missing = self._missing()
+            self._page({"page[limit]": "1"})
+        except HubError as error:
+            return CheckResult(ok=False, detail=str(error))
+        if missing:
+            return CheckResult(ok=False, detail=f"bamboohr: the API user cannot see {', '.join(missing)}; grant access to it")
+        return CheckResult(ok=True, detail=f"bamboohr: {self.settings.base_url} answers, {MARKER_FIELD} and {STATUS_TABLE} exist")
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self._edge.close()
+
+    def _missing(self) -> list[str]:
+        fields = {field.alias for field in self._read(list[MetaField], "/api/v1/meta/fields")}
+        tables = {table.alias: table for table in self._read(list[MetaTable], "/api/v1/meta/tables")}
+        missing = [] if MARKER_FIELD in fields else [MARKER_FIELD]
+        if STATUS_TABLE not in tables:
+            return [*missing, f"the table {STATUS_TABLE}"]
+        columns = {column.alias for column in tables[STATUS_TABLE].fields}
+        return [*missing, *(f"{STATUS_TABLE}.{column}" for column in sorted(STATUS_COLUMNS - columns))]
+
+    def employees(self) -> Iterator[ListedEmployee]:
+        """Every employee, active and inactive, to the last page. Raises ``RetryLater`` when the list moves meanwhile.
+
+        The description lists only OAuth scopes for this operation, and an API key for all others: ``check`` tries it.
+        """
+        query = {"fields": "workEmail", "page[limit]": str(PAGE_LIMIT)}
+        seen: set[str] = set()
+        while True:
+            page = self._page(query)
+            yield from page.data
+            cursor = page.meta.page.nextCursor
+            if not cursor:
+                return
+            if cursor in seen:
+                raise RetryLater("bamboohr: the list of employees repeats a page", cause="page_moved")
+            seen.add(cursor)
+            query["page[after]"] = cursor
+
+    def employee(self, employee_id: str) -> Employee:
+        """One employee with the fields that can be read back. Raises ``NotFound``."""
+        return self._read(Employee, _path(employee_id), params={"fields": ",".join(READABLE)})
+
+    def create_employee(self, fields: Mapping[str, object]) -> str:
+        """Create an employee; the id from the Location header, the only place that has it.
+
+        Raises ``AlreadyTaken`` for a duplicate, ``OutcomeUnknown`` when the id cannot be told.
+        """
+        response = self._write(EMPLOYEES, fields, unique=FOUND_BY)
+        ids = set(_EMPLOYEE_ID.findall(response.headers.get("location", "")))
+        if response.status_code != 201 or len(ids) != 1:
+            raise OutcomeUnknown("bamboohr: POST succeeded without telling the new employee's id", cause="no_location")
+        return str(ids.pop())
+
+    def update_employee(self, employee_id: str, fields: Mapping[str, object]) -> None:
+        """Set fields. Raises ``NotFound``; a duplicate is a plain refusal, since there is nothing to adopt."""
+        self._write(_path(employee_id), fields)
+
+    def status_rows(self, employee_id: str) -> list[StatusRow]:
+        """The employmentStatus table of one employee, in no particular order. Raises ``NotFound``."""
+        return self._read(list[StatusRow], f"{_path(employee_id)}/tables/{STATUS_TABLE}")
+
+    def write_status_row(self, employee_id: str, row_id: str | None, columns: Mapping[str, str]) -> None:
+        """Add a row to the employmentStatus table, or change the columns of row ``row_id``."""
+        row = f"/{quote(row_id, safe='')}" if row_id else ""
+        self._write(f"{_path(employee_id)}/tables/{STATUS_TABLE}{row}", columns)
+
+    def _page(self, query: Mapping[str, str]) -> EmployeePage:
+        try:
+            return self._read(EmployeePage, EMPLOYEES, params=query)
+        except Refused as error:
+            if error.cause == "http_400" and "page[after]" in query:  # "BadPage": the employee at the boundary went away
+                raise RetryLater("bamboohr: the list of employees moved while it was read", cause="page_moved") from None
+            raise
+
+    def _read(self, shape: type[T], path: str, **request: object) -> T:
+        response = self._edge.read("GET", path, **request)
+        _accept(response, {}, frozenset())
+        try:
+            payload = response.json()
+        except ValueError:
+            raise RetryLater("bamboohr: GET answered without readable JSON", cause="unreadable_answer") from None
+        return parse(shape, payload)
+
+    def _write(self, path: str, fields: Mapping[str, object], *, unique: frozenset[str | None] = frozenset()) -> httpx.Response:
+        body = json.dumps(dict(fields), ensure_ascii=False).encode()
+        response = self._edge.write("POST", path, content=body, headers={"Content-Type": "application/json"})
+        _accept(response, fields, unique)
+        if "html" in response.headers.get("content-type", ""):  # the vendor's successes have no body; this is somebody in between
+            raise OutcomeUnknown("bamboohr: POST answered with a web page", cause="unreadable_answer")
+        return response
+
+
+def _path(employee_id: str) -> str:
+    return f"{EMPLOYEES}/{quote(employee_id, safe='')}"
+
+
+def _accept(response: httpx.Response, sent: Mapping[str, object], unique: frozenset[str | None]) -> None:
+    """Raise ``Refused`` naming the field, or ``AlreadyTaken`` for a duplicate in ``unique``, unless the answer is a success."""
+    if response.is_success:
+        return
+    reason = _reason(response)
+    field = _field_in(reason, sent)
+    told = f"bamboohr: {response.request.method} answered {response.status_code}: {_without_values(reason, sent)}"
+    log.info("bamboohr.refused", status=response.status_code, field=field)
+    if response.status_code == 409 and field in unique and _DUPLICATE.search(reason):
+        raise AlreadyTaken(f"{told}; look at the record that holds {field or 'the same value'}", field=field)
+    raise Refused(f"{told}; correct {field or 'the record'} and replay", cause=f"http_{response.status_code}", field=field)
+
+
+def _field_in(reason: str, sent: Mapping[str, object]) -> str | None:
+    """The sent field that the reason speaks of, however it is spelled ("Work Email", "workEmail"); the longest name wins."""
+    squeezed = re.sub(r"[^a-z0-9]", "", reason.lower())
+    named = [name for name in sent if re.sub(r"[^a-z0-9]", "", name.lower()) in squeezed]
+    return max(named, key=len, default=None)
+
+
+def _without_values(reason: str, sent: Mapping[str, object]) -> str:
+    """The reason without what was sent: it may quote a person's name or number."""
+    quoted = sorted((str(value) for value in sent.values() if value not in (None, "")), key=len, reverse=True)
+    for text in quoted:
+        reason = re.sub(rf"(?<!\w){re.escape(text)}(?!\w)", "…", reason, flags=re.IGNORECASE)
+    return reason

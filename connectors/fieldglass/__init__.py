@@ -1,0 +1,18 @@
+"""SAP Fieldglass: work orders through the customer's own named connectors (downloads and uploads)."""
+
+from __future__ import annotations
+
+from connectors.contract import Capabilities, Connector, Kind
+from connectors.fieldglass.client import FieldglassClient
+from connectors.fieldglass.ending import FieldglassEnding
+from connectors.fieldglass.settings import FieldglassSettings
+from connectors.fieldglass.source import FieldglassSource
+
+CONNECTOR = Connector(
+    key="fieldglass",
+    title="SAP Fieldglass",
+    kind=Kind.VMS,
+    settings=FieldglassSettings,
+    client=FieldglassClient,
+    can=Capabilities(source=FieldglassSource, ending=FieldglassEnding),
+)

@@ -1,0 +1,88 @@
+"""Work orders as a source of changes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import pairwise
+from typing import Protocol
+
+from connectors.fieldglass.cursor import Cursor
+from connectors.fieldglass.records import Row
+from connectors.fieldglass.settings import FieldglassSettings
+from workforce.errors import Misconfigured
+from workforce.ports import ChangePage, SourceRecord
+
+MAX_ROWS = 100_000
+
+
+class Downloads(Protocol):
+    """What the source needs of the client."""
+
+    settings: FieldglassSettings
+
+    def changed(self, since: datetime | None, limit: int) -> list[Row]:
+        """Rows modified at or after ``since``, sorted by that instant, at most about ``limit`` of them."""
+        ...
+
+    def work_order(self, work_order_id: str) -> Row:
+        """One row as it is now."""
+        ...
+
+
+class FieldglassSource:
+    """The ``RecordSource`` capability.
+
+    Paging is by the last instant read and never by offset: an offset skips rows when others move while it is read.
+    """
+
+    def __init__(self, client: Downloads) -> None:
+        self._client = client
+
+    def changes(self, cursor: str | None) -> ChangePage:
+        """Work orders changed since ``cursor``.
+
+        Raises ``Misconfigured`` naming a missing column, or when a cut-off answer is not sorted; ``Refused`` naming the column of a bad row.
+        """
+        settings, place = self._client.settings, Cursor.decode(cursor)
+        since, limit = place.since(settings.overlap), settings.page_size
+        while True:
+            rows = self._client.changed(since, limit)
+            unseen = [row for row in place.unseen(rows) if since is None or row.modified >= since]
+            cut_off = len(rows) >= limit
+            if cut_off:
+                self._require_sorted(rows)
+            if unseen or not cut_off:
+                after = place.after(rows, settings.overlap)
+                return ChangePage([_record(row) for row in unseen], after.encode(), complete=not cut_off)
+            since, limit = self._further(rows, since, limit)
+
+    def read(self, external_id: str) -> SourceRecord:
+        """The work order as it is now. Raises ``NotFound``."""
+        return _record(self._client.work_order(external_id))
+
+    def _further(self, rows: Sequence[Row], since: datetime | None, limit: int) -> tuple[datetime | None, int]:
+        """Where to look behind a cut-off answer of known rows: from its last instant or, if all share it, with more rows at once."""
+        last = rows[-1].modified
+        if since is None or last > since:
+            return last, limit
+        if limit >= MAX_ROWS:
+            raise Misconfigured(
+                f"page_size: more than {MAX_ROWS} work orders share one {self._client.settings.layout.modified_column!r}, or the "
+                "download does not heed the modified-since parameter",
+                field="page_size",
+            )
+        return since, limit * 2
+
+    def _require_sorted(self, rows: Sequence[Row]) -> None:
+        if any(earlier.modified > later.modified for earlier, later in pairwise(rows)):
+            column = self._client.settings.layout.modified_column
+            raise Misconfigured(
+                f"layout: the download is not sorted by {column!r}; sort the connector by it, ascending",
+                cause="layout_drift",
+                field=column,
+            )
+
+
+def _record(row: Row) -> SourceRecord:
+    return SourceRecord(row.work_order_id, row.version, row.values)

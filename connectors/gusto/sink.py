@@ -1,0 +1,103 @@
+"""Keep the contractor's record in Gusto."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from connectors.gusto.client import GustoClient
+from connectors.gusto.records import Contractor
+from workforce.errors import NotFound, Refused, RetryLater
+from workforce.ports import StoredRecord
+
+NATURAL_KEY = ("email", "start_date", "last_name")
+
+
+class GustoSink:
+    """Contractors (type Individual) of one company.
+
+    Gusto has no field that could hold our marker. A lost reply is recognised by the work e-mail that the hub itself allotted, together
+    with start date and family name; a contractor with the same e-mail but another name or date is a namesake. So a contractor who
+    comes back under the same e-mail is shown to a person, not adopted.
+    """
+
+    def __init__(self, client: GustoClient) -> None:
+        self._client = client
+
+    def find(self, marker: str, values: Mapping[str, object]) -> Sequence[StoredRecord]:
+        """The contractors with the e-mail in ``values``. Those whose whole natural key agrees are given as carrying ``marker``.
+
+        ``search_term`` looks at names only and would hide a namesake, so the list is read to its end. Raises ``Refused`` when
+        ``values`` lacks a part of the key.
+        """
+        wanted = _natural_key(values)
+        found = [one for one in self._client.contractors() if _folded(one.email) == wanted["email"]]
+        return [_stored(one, marker if _key_of(one) == wanted else None) for one in found]
+
+    def create(self, marker: str, values: Mapping[str, object]) -> str:
+        """Create the contractor; its uuid. ``None`` values are left out; ``marker`` is kept nowhere.
+
+        Raises ``Refused`` unless ``values`` hold the whole natural key of an Individual: Gusto ignores e-mail and family name of a
+        Business, whose lost reply could not be recognised.
+        """
+        del marker
+        if values.get("type", "Individual") != "Individual":
+            raise Refused(
+                "gusto: type must be Individual; a Business carries no natural key", cause="unrecognisable", field="type"
+            )
+        _natural_key(values)
+        return self._client.create_contractor({name: value for name, value in values.items() if value is not None})
+
+    def update(self, external_id: str, values: Mapping[str, object]) -> None:
+        """Set ``values`` on the current version.
+
+        Raises ``RetryLater`` when somebody else keeps changing the contractor, and while he does not show: an update follows a
+        creation, which Gusto may show late.
+        """
+        try:
+            if values:
+                self._client.update_contractor(external_id, values)
+        except NotFound:
+            raise RetryLater(f"gusto: contractor {external_id} does not show yet", cause="lagging") from None
+
+    def end(self, external_id: str, *, ended_at: datetime, ends_on: str) -> None:
+        """Deactivate the contractor now, unless that is done or a dismissal stands for ``ends_on`` or earlier.
+
+        The App Integrations description has no dated termination (only the Embedded SDK has); ``is_active`` is read-only in answers but
+        described in the body of PUT. Gusto itself sets ``dismissal_date``. A dismissal that somebody scheduled for later makes Gusto
+        refuse: it has to be cancelled in Gusto first.
+        """
+        del ended_at
+        now = self._client.contractor(external_id)
+        dismissed = now.dismissal_date is not None and now.dismissal_date <= ends_on
+        if now.is_active and not dismissed:
+            self._client.update_contractor(external_id, {"is_active": False})
+
+    def read(self, external_id: str) -> StoredRecord:
+        """The contractor as it is now, without a marker. ``active`` means neither inactive nor with a dismissal. Raises ``NotFound``."""
+        return _stored(self._client.contractor(external_id), None)
+
+
+def _natural_key(values: Mapping[str, object]) -> dict[str, str]:
+    for name in NATURAL_KEY:
+        if not values.get(name):
+            raise Refused(
+                f"gusto: {name} is missing; without it a lost reply could not be recognised",
+                cause="missing_natural_key",
+                field=name,
+            )
+    return {name: _folded(str(values[name])) for name in NATURAL_KEY}
+
+
+def _key_of(contractor: Contractor) -> dict[str, str]:
+    return {name: _folded(getattr(contractor, name)) for name in NATURAL_KEY}
+
+
+def _folded(text: str | None) -> str:
+    return (text or "").strip().casefold()
+
+
+def _stored(contractor: Contractor, marker: str | None) -> StoredRecord:
+    values = contractor.model_dump(exclude={"uuid", "version"})
+    active = contractor.is_active and contractor.dismissal_date is None
+    return StoredRecord(contractor.uuid, marker, active, values, contractor.dismissal_date)

@@ -1,0 +1,57 @@
+"""Gusto's signed webhooks.
+
+X-Gusto-Signature is the lower-case hex HMAC-SHA256 of the raw body with the subscription's verification token, without a timestamp:
+so it is in others' code; not verified against the vendor. Payload: ``Event`` of the App Integrations description, 2025-06-15.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import BaseModel, Field, ValidationError
+
+from connectors.gusto.settings import GustoSettings
+from connectors.webhooks import HmacScheme, header, hex_text, verify
+from workforce.errors import BadSignature, UnusableContent
+from workforce.events import SourceEvent
+
+SIGNATURE = "x-gusto-signature"
+SCHEME = HmacScheme("Gusto", encode=hex_text, candidates=header(SIGNATURE))
+MAX_EPOCH_SECONDS = 253_402_300_799  # the end of the year 9999
+
+Name = Annotated[str, Field(min_length=1)]
+
+
+class _Event(BaseModel):
+    uuid: Name
+    event_type: Name
+    entity_uuid: Name
+    timestamp: Annotated[int, Field(ge=0, le=MAX_EPOCH_SECONDS)] | None = None
+
+
+class GustoWebhooks:
+    """Thin events: one a delivery, about one entity of the company.
+
+    The verification of a new subscription (Gusto posts the token, somebody confirms it) is an administrator's step, not done here.
+    """
+
+    def __init__(self, settings: GustoSettings) -> None:
+        self._tokens = [token.get_secret_value().encode() for token in settings.webhook_verification_tokens]
+
+    def verify(self, headers: Mapping[str, str], body: bytes) -> None:
+        """Raise ``BadSignature`` unless one active subscription's token signed the body."""
+        if not self._tokens:
+            raise BadSignature("no webhook_verification_tokens are configured for Gusto", cause="no_key")
+        verify(SCHEME, self._tokens, headers, body)
+
+    def events(self, body: bytes) -> Sequence[SourceEvent]:
+        """The one event in ``body``, identified by its ``uuid``. Raises ``UnusableContent``."""
+        try:
+            event = _Event.model_validate_json(body)
+        except ValidationError as error:
+            where = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"]) or "body"
+            raise UnusableContent(f"gusto: webhook: {where} is not as described", field=where) from None
+        occurred_at = datetime.fromtimestamp(event.timestamp, UTC) if event.timestamp is not None else None
+        return [SourceEvent(event.uuid, event.event_type, event.entity_uuid, occurred_at)]

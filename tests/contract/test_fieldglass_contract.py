@@ -1,0 +1,246 @@
+"""The Fieldglass client against its sandbox over TLS.
+
+The vendor describes none of its named connectors. What can be checked against the descriptions of its other interfaces is: the form of
+the token request, the two headers of every call, and the OAuth flow.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+
+from connectors.fieldglass.client import FieldglassClient
+from connectors.fieldglass.ending import FieldglassEnding
+from connectors.fieldglass.sandbox import FieldglassSandbox
+from connectors.fieldglass.settings import FieldglassSettings
+from connectors.fieldglass.source import FieldglassSource
+from connectors.sandbox import Fault, FaultKind, serve
+from connectors.tls import TlsFiles, make_loopback_tls
+from tests.contract.specs import SPECS, RecordingApp
+from workforce.errors import Misconfigured, NotFound, OutcomeUnknown, Refused, RetryLater
+
+pytestmark = pytest.mark.integration
+
+ENDED_AT = datetime(2026, 3, 31, 22, 0, tzinfo=UTC)
+TROUBLE = {FaultKind.TIMEOUT_BEFORE, FaultKind.TIMEOUT_AFTER}
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> TlsFiles:
+    return make_loopback_tls(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture
+def sandbox() -> FieldglassSandbox:
+    return FieldglassSandbox()
+
+
+@pytest.fixture
+def recording(sandbox: FieldglassSandbox) -> RecordingApp:
+    return RecordingApp(sandbox.app)
+
+
+@pytest.fixture
+def form(sandbox: FieldglassSandbox, recording: RecordingApp, tls: TlsFiles) -> Iterator[dict[str, Any]]:
+    with serve(recording, tls) as base_url:
+        yield {**sandbox.settings(base_url, tls.ca), "timeout_seconds": 2.0}
+
+
+@pytest.fixture
+def client(form: dict[str, Any]) -> Iterator[FieldglassClient]:
+    client = FieldglassClient(FieldglassSettings.model_validate(form))
+    yield client
+    client.close()
+
+
+def descriptions() -> list[dict[str, Any]]:
+    files = sorted((SPECS / "interface-only/sap-fieldglass").glob("*.json"))
+    if not files:
+        pytest.skip("the vendor's API descriptions are not here: shared/vendor-specs/interface-only/sap-fieldglass")
+    return [json.loads(file.read_text()) for file in files]
+
+
+def described_flows() -> Iterator[tuple[str, str]]:
+    """Flow name and token URL of every description's security definitions."""
+    for document in descriptions():
+        schemes = document.get("securityDefinitions") or document["components"]["securitySchemes"]
+        for scheme in schemes.values():
+            flows = scheme.get("flows") or {scheme["flow"]: scheme}
+            yield from ((name, flow["tokenUrl"]) for name, flow in flows.items())
+
+
+def described_headers() -> set[str]:
+    found = set()
+    for document in descriptions():
+        shared = document.get("parameters", {}).values()
+        operations = [operation for path in document["paths"].values() for operation in path.values()]
+        parameters = [*shared, *(p for operation in operations for p in operation.get("parameters", []))]
+        found |= {p["name"].lower() for p in parameters if p.get("in") == "header"}
+    return found
+
+
+def test_the_token_is_asked_for_as_the_vendors_descriptions_say(recording: RecordingApp, client: FieldglassClient) -> None:
+    assert client.check().ok
+    token = recording.exchanges[0]
+    flows = list(described_flows())
+    assert {name for name, _ in flows} <= {"application", "clientCredentials"}
+    urls = [urlsplit(url) for _, url in flows if url.strip()]
+    assert urls
+    for url in urls:
+        assert token.path == url.path
+        assert dict(parse_qsl(url.query)).items() <= token.query.items()
+    assert token.method == "POST"
+    assert token.headers["authorization"].startswith("Basic ")
+
+
+def test_every_call_carries_the_headers_of_the_vendors_descriptions(
+    sandbox: FieldglassSandbox, recording: RecordingApp, client: FieldglassClient
+) -> None:
+    work_order = sandbox.add_work_order()
+    FieldglassSource(client).changes(None)
+    FieldglassEnding(client).end(work_order, ended_at=ENDED_AT, ends_on="2026-03-31")
+    FieldglassEnding(client).read(work_order)
+    assert {"authorization", "x-applicationkey"} <= described_headers()
+    assert [e.method for e in recording.exchanges] == ["POST", "GET", "POST", "GET"]
+    for exchange in recording.exchanges:
+        assert exchange.headers["x-applicationkey"] == sandbox.application_key
+        assert exchange.headers["authorization"].startswith(("Basic ", "Bearer "))
+    assert {e.path for e in recording.exchanges[1:]} == {
+        "/api/vc/connector/Work Order Download",
+        "/api/vc/connector/Work Order Close Upload",
+    }
+
+
+def test_changes_are_read_to_the_end_and_then_only_what_changed(sandbox: FieldglassSandbox, form: dict[str, Any]) -> None:
+    client = FieldglassClient(FieldglassSettings.model_validate({**form, "page_size": 3}))
+    source = FieldglassSource(client)
+    added = [sandbox.add_work_order(Role=f"Role {number}") for number in range(8)]
+    cursor, read = None, []
+    while True:
+        page = source.changes(cursor)
+        cursor = page.cursor
+        read += [record.external_id for record in page.records]
+        if page.complete:
+            break
+    assert sorted(read) == sorted(added)
+    sandbox.change(added[2], **{"End Date": "2026-12-31"})
+    page = source.changes(cursor)
+    assert [(r.external_id, r.values["End Date"]) for r in page.records] == [(added[2], "2026-12-31")]
+    client.close()
+
+
+def test_a_changed_work_order_has_a_later_version(sandbox: FieldglassSandbox, client: FieldglassClient) -> None:
+    source = FieldglassSource(client)
+    work_order = sandbox.add_work_order()
+    before = source.read(work_order)
+    sandbox.change(work_order, Status="Activated")
+    after = source.read(work_order)
+    assert after.version > before.version
+    assert after.values["Status"] == "Activated"
+
+
+def test_an_unknown_work_order_is_not_found(client: FieldglassClient) -> None:
+    with pytest.raises(NotFound):
+        FieldglassSource(client).read("WO-?&limit=0")
+
+
+def test_a_work_order_is_closed_once_however_often_it_is_said(sandbox: FieldglassSandbox, client: FieldglassClient) -> None:
+    ending, work_order = FieldglassEnding(client), sandbox.add_work_order()
+    assert ending.read(work_order).active
+    for _ in range(2):
+        ending.end(work_order, ended_at=ENDED_AT, ends_on="2026-03-31")
+    stored = ending.read(work_order)
+    assert (stored.active, stored.ends_on, stored.marker) == (False, "2026-03-31", None)
+    assert sandbox.work_orders[work_order]["Closed At"] == "2026-03-31T22:00:00+00:00"
+    assert sandbox.effects.count("close_work_order", work_order) == 1
+
+
+def test_closing_as_of_another_day_is_another_change(sandbox: FieldglassSandbox, client: FieldglassClient) -> None:
+    ending, work_order = FieldglassEnding(client), sandbox.add_work_order()
+    for day in ("2026-03-31", "2026-03-30"):
+        ending.end(work_order, ended_at=ENDED_AT, ends_on=day)
+    assert ending.read(work_order).ends_on == "2026-03-30"
+    assert sandbox.effects.count("close_work_order", work_order) == 2
+
+
+def test_a_rejected_row_is_refused_although_the_answer_is_200(client: FieldglassClient) -> None:
+    with pytest.raises(Refused) as raised:
+        FieldglassEnding(client).end("WO-unknown", ended_at=ENDED_AT, ends_on="2026-03-31")
+    assert raised.value.cause == "return_code_106"
+
+
+@pytest.mark.parametrize("kind", [k for k in FaultKind if k is not FaultKind.THROTTLED_BEFORE])
+def test_a_closing_without_a_clear_answer_is_unknown_sent_once_and_found_by_reading(
+    sandbox: FieldglassSandbox, recording: RecordingApp, form: dict[str, Any], kind: FaultKind
+) -> None:
+    client = FieldglassClient(FieldglassSettings.model_validate({**form, "timeout_seconds": 0.5 if kind in TROUBLE else 5}))
+    ending, work_order = FieldglassEnding(client), sandbox.add_work_order()
+    sandbox.faults.plan(Fault(kind, "POST", "Close Upload"))
+    with pytest.raises(OutcomeUnknown):
+        ending.end(work_order, ended_at=ENDED_AT, ends_on="2026-03-31")
+    done = kind.name.endswith("AFTER")
+    assert sum(1 for e in recording.exchanges if e.path.endswith("Close Upload")) == 1
+    assert ending.read(work_order).active is not done
+    ending.end(work_order, ended_at=ENDED_AT, ends_on="2026-03-31")
+    assert sandbox.effects.count("close_work_order", work_order) == 1
+    client.close()
+
+
+def test_a_throttled_closing_was_not_done(sandbox: FieldglassSandbox, client: FieldglassClient) -> None:
+    work_order = sandbox.add_work_order()
+    sandbox.faults.plan(Fault(FaultKind.THROTTLED_BEFORE, "POST", "Close Upload"))
+    with pytest.raises(RetryLater):
+        FieldglassEnding(client).end(work_order, ended_at=ENDED_AT, ends_on="2026-03-31")
+    assert sandbox.effects.count("close_work_order") == 0
+
+
+def test_a_download_survives_a_vendor_that_stumbles(sandbox: FieldglassSandbox, client: FieldglassClient) -> None:
+    work_order = sandbox.add_work_order()
+    for kind in (FaultKind.UNAVAILABLE_BEFORE, FaultKind.THROTTLED_BEFORE, FaultKind.ERROR_AFTER):
+        sandbox.faults.plan(Fault(kind, "GET", "Download"))
+    assert FieldglassSource(client).read(work_order).external_id == work_order
+
+
+def test_a_download_answered_with_html_is_tried_later(sandbox: FieldglassSandbox, client: FieldglassClient) -> None:
+    sandbox.faults.plan(Fault(FaultKind.HTML_AFTER, "GET", "Download"))
+    with pytest.raises(RetryLater):
+        FieldglassSource(client).changes(None)
+
+
+def test_many_threads_get_and_renew_one_token(sandbox: FieldglassSandbox, client: FieldglassClient) -> None:
+    source, work_order = FieldglassSource(client), sandbox.add_work_order()
+    for tokens in (1, 2):
+        with ThreadPoolExecutor(8) as threads:
+            list(threads.map(lambda _: source.read(work_order), range(16)))
+        assert sandbox.tokens_issued == tokens
+        sandbox.expire_tokens()
+
+
+@pytest.mark.parametrize(("field", "value"), [("client_secret", "wrong"), ("client_id", "wrong"), ("application_key", "wrong")])
+def test_wrong_credentials_are_a_fault_of_the_settings(form: dict[str, Any], field: str, value: str) -> None:
+    client = FieldglassClient(FieldglassSettings.model_validate({**form, field: value}))
+    with pytest.raises(Misconfigured):
+        FieldglassSource(client).changes(None)
+    assert not client.check().ok
+    client.close()
+
+
+def test_a_rows_field_that_is_not_there_is_named(form: dict[str, Any]) -> None:
+    client = FieldglassClient(FieldglassSettings.model_validate({**form, "rows_field": "Records"}))
+    with pytest.raises(Misconfigured) as raised:
+        FieldglassSource(client).changes(None)
+    assert raised.value.field == "rows_field"
+    client.close()
+
+
+def test_a_connector_that_the_company_does_not_have_is_not_found(form: dict[str, Any]) -> None:
+    client = FieldglassClient(FieldglassSettings.model_validate({**form, "download_connector": "../../oauth2"}))
+    with pytest.raises(NotFound):
+        FieldglassSource(client).changes(None)
+    client.close()

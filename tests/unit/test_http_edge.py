@@ -1,0 +1,345 @@
+"""The HTTP edge: what each answer means, what is retried, and what never is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import respx
+import structlog
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectors.http import (
+    MAX_RETRY_AFTER_SECONDS,
+    READ_ATTEMPTS,
+    READ_RETRY_SECONDS,
+    Dialect,
+    HttpEdge,
+    Verdict,
+    json_object,
+    retry_after_seconds,
+    tls_context,
+    verdict_by_status,
+)
+from workforce.errors import HubError, Misconfigured, NotFound, OutcomeUnknown, Refused, RetryLater
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+CANARY = "canary-7f3a"
+
+
+@pytest.fixture
+def vendor() -> Iterator[respx.MockRouter]:
+    with respx.mock(base_url="https://vendor.example", assert_all_called=False) as router:
+        yield router
+
+
+@pytest.fixture
+def slept() -> list[float]:
+    return []
+
+
+@pytest.fixture
+def edge(slept: list[float]) -> Iterator[HttpEdge]:
+    edge = an_edge(sleep=slept.append)
+    yield edge
+    edge.close()
+
+
+def an_edge(**changes: Any) -> HttpEdge:
+    return HttpEdge("https://vendor.example", changes.pop("dialect", Dialect("Vendor")), **changes)
+
+
+# Retry-After
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("0", 0.0),
+        ("120", 120.0),
+        (" 7 ", 7.0),
+        ("1.5", 1.5),
+        ("999999999", MAX_RETRY_AFTER_SECONDS),
+        ("9" * 400, MAX_RETRY_AFTER_SECONDS),
+        ("Sun, 01 Mar 2026 12:01:00 GMT", 60.0),
+        ("Sun, 01 Mar 2026 13:01:00 +0100", 60.0),
+        ("Sun, 01 Mar 2026 12:01:00 -0000", 60.0),
+        ("Sun, 01 Mar 2026 11:00:00 GMT", 0.0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", MAX_RETRY_AFTER_SECONDS),
+        (None, None),
+        ("", None),
+        (".", None),
+        ("-5", None),
+        ("nan", None),
+        ("soon", None),
+        ("²", None),
+        ("Sun, 99 Mar 2026 12:01:00 GMT", None),
+    ],
+)
+def test_retry_after_is_read_in_all_its_forms(text: str | None, seconds: float | None) -> None:
+    assert retry_after_seconds(text, now=NOW) == seconds
+
+
+@given(st.text(max_size=60))
+def test_retry_after_is_bounded_or_unusable_whatever_it_holds(text: str) -> None:
+    seconds = retry_after_seconds(text)
+    assert seconds is None or 0.0 <= seconds <= MAX_RETRY_AFTER_SECONDS
+
+
+@given(st.integers(min_value=0, max_value=10**7))
+def test_retry_after_as_a_date_is_the_span_until_then(seconds: int) -> None:
+    date = format_datetime(NOW + timedelta(seconds=seconds), usegmt=True)
+    assert retry_after_seconds(date, now=NOW) == min(float(seconds), MAX_RETRY_AFTER_SECONDS)
+
+
+# Verdicts
+
+
+@given(st.integers(min_value=200, max_value=599), st.booleans())
+def test_only_a_success_is_ok(status: int, says_when: bool) -> None:
+    response = httpx.Response(status, headers={"retry-after": "1"} if says_when else {})
+    assert (verdict_by_status(response) is Verdict.OK) == (200 <= status <= 299)
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "cause"),
+    [
+        (302, Refused, "http_302"),
+        (400, Refused, "http_400"),
+        (401, Misconfigured, "unauthenticated"),
+        (403, Refused, "forbidden"),
+        (404, NotFound, "not_found"),
+        (408, OutcomeUnknown, "http_408"),
+        (409, Refused, "http_409"),
+        (410, NotFound, "not_found"),
+        (429, RetryLater, "throttled"),
+        (500, OutcomeUnknown, "http_500"),
+        (503, OutcomeUnknown, "http_503"),
+    ],
+)
+def test_a_write_is_judged_by_its_status(
+    vendor: respx.MockRouter, edge: HttpEdge, status: int, error: type[HubError], cause: str
+) -> None:
+    vendor.post("/things").respond(status)
+    with pytest.raises(error) as raised:
+        edge.write("POST", "/things")
+    assert type(raised.value) is error
+    assert raised.value.cause == cause
+
+
+def test_a_503_that_says_when_to_come_back_did_nothing(vendor: respx.MockRouter, edge: HttpEdge) -> None:
+    vendor.post("/things").respond(503, headers={"Retry-After": "5"})
+    with pytest.raises(RetryLater) as raised:
+        edge.write("POST", "/things")
+    assert raised.value.after_seconds == 5.0
+
+
+def test_a_vendor_can_say_elsewhere_how_long_to_wait(vendor: respx.MockRouter) -> None:
+    dialect = Dialect("Vendor", verdict=lambda _: Verdict.THROTTLED, wait=lambda response: float(response.headers["x-reset-in"]))
+    vendor.post("/things").respond(400, headers={"X-Reset-In": "77"})
+    with pytest.raises(RetryLater) as raised:
+        an_edge(dialect=dialect).write("POST", "/things")
+    assert raised.value.after_seconds == 77.0
+
+
+# Writes once, reads again
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+def test_a_write_is_sent_once(vendor: respx.MockRouter, edge: HttpEdge, slept: list[float], status: int) -> None:
+    route = vendor.post("/things").respond(status, headers={"Retry-After": "0"})
+    with pytest.raises((OutcomeUnknown, RetryLater)):
+        edge.write("POST", "/things")
+    assert route.call_count == 1
+    assert slept == []
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [httpx.ReadTimeout, httpx.WriteTimeout, httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError, httpx.DecodingError],
+)
+def test_a_write_without_an_answer_is_unknown_and_not_repeated(
+    vendor: respx.MockRouter, edge: HttpEdge, fault: type[httpx.HTTPError]
+) -> None:
+    route = vendor.post("/things").mock(side_effect=fault)
+    with pytest.raises(OutcomeUnknown):
+        edge.write("POST", "/things")
+    assert route.call_count == 1
+
+
+@pytest.mark.parametrize("fault", [httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout])
+def test_a_write_that_never_left_may_be_sent_later(
+    vendor: respx.MockRouter, edge: HttpEdge, fault: type[httpx.HTTPError]
+) -> None:
+    route = vendor.post("/things").mock(side_effect=fault)
+    with pytest.raises(RetryLater) as raised:
+        edge.write("POST", "/things")
+    assert raised.value.cause == "cannot_connect"
+    assert route.call_count == 1
+
+
+@pytest.mark.parametrize("fault", [httpx.ReadTimeout, httpx.ConnectError, httpx.RemoteProtocolError])
+def test_a_read_is_repeated_until_it_answers(vendor: respx.MockRouter, edge: HttpEdge, fault: type[httpx.HTTPError]) -> None:
+    route = vendor.get("/things").mock(side_effect=[fault, httpx.Response(500), httpx.Response(200, json={"id": 1})])
+    assert edge.read_object("GET", "/things") == {"id": 1}
+    assert route.call_count == 3
+
+
+def test_a_read_gives_up_after_a_few_attempts(vendor: respx.MockRouter, edge: HttpEdge, slept: list[float]) -> None:
+    route = vendor.get("/things").respond(500)
+    with pytest.raises(RetryLater):
+        edge.read("GET", "/things")
+    assert route.call_count == READ_ATTEMPTS
+    assert slept == [0.1, 0.2, 0.4]
+
+
+def test_a_read_waits_as_long_as_the_vendor_asks(vendor: respx.MockRouter, edge: HttpEdge, slept: list[float]) -> None:
+    vendor.get("/things").mock(side_effect=[httpx.Response(429, headers={"Retry-After": "3"}), httpx.Response(200, json={})])
+    edge.read("GET", "/things")
+    assert slept == [3.0]
+
+
+def test_a_read_that_would_wait_too_long_goes_back_to_the_queue(
+    vendor: respx.MockRouter, edge: HttpEdge, slept: list[float]
+) -> None:
+    route = vendor.get("/things").respond(429, headers={"Retry-After": str(int(READ_RETRY_SECONDS) + 1)})
+    with pytest.raises(RetryLater) as raised:
+        edge.read("GET", "/things")
+    assert raised.value.after_seconds == READ_RETRY_SECONDS + 1
+    assert route.call_count == 1
+    assert slept == []
+
+
+@pytest.mark.parametrize("status", [400, 403, 404])
+def test_a_definite_no_is_not_asked_again(vendor: respx.MockRouter, edge: HttpEdge, status: int) -> None:
+    route = vendor.get("/things").respond(status)
+    with pytest.raises(Refused):
+        edge.read("GET", "/things")
+    assert route.call_count == 1
+
+
+# Answers that are not what they say
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b'{"id": 1', b"<html><body>Welcome</body></html>", b"\xff\xfe{", b"[]", b"1", b"null", b"[" * 100_000]
+)
+def test_a_success_without_a_json_object_is_not_a_success(vendor: respx.MockRouter, edge: HttpEdge, body: bytes) -> None:
+    vendor.route(path="/things").respond(200, content=body)
+    with pytest.raises(RetryLater) as read:
+        edge.read_object("GET", "/things")
+    with pytest.raises(OutcomeUnknown) as written:
+        json_object(edge.write("POST", "/things"), "Vendor")
+    assert read.value.cause == written.value.cause == "unreadable_answer"
+
+
+def test_a_body_that_drips_for_ever_is_cut_off(vendor: respx.MockRouter) -> None:
+    def drip() -> Iterator[bytes]:
+        while True:
+            yield b" "
+
+    vendor.post("/things").respond(200, stream=drip())
+    with pytest.raises(OutcomeUnknown) as raised:
+        an_edge(timeout_seconds=0.05).write("POST", "/things")
+    assert raised.value.cause == "ReadTimeout"
+
+
+def test_a_redirect_is_not_followed(vendor: respx.MockRouter, edge: HttpEdge) -> None:
+    elsewhere = vendor.get("/elsewhere").respond(200)
+    vendor.get("/things").respond(302, headers={"Location": "https://vendor.example/elsewhere"})
+    with pytest.raises(Refused):
+        edge.read("GET", "/things")
+    assert elsewhere.call_count == 0
+
+
+# Credentials
+
+
+class Credentials:
+    """Numbered tokens; ``renew`` gives the next."""
+
+    def __init__(self) -> None:
+        self.number = 1
+
+    def authorize(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.number}"}
+
+    def renew(self) -> None:
+        self.number += 1
+
+
+@pytest.mark.parametrize("verb", ["read", "write"])
+def test_credentials_that_are_not_accepted_are_renewed_once(vendor: respx.MockRouter, verb: str) -> None:
+    credentials = Credentials()
+    route = vendor.post("/things").mock(side_effect=[httpx.Response(401), httpx.Response(200, json={})])
+    edge = an_edge(authorize=credentials.authorize, renew=credentials.renew)
+    assert getattr(edge, verb)("POST", "/things").status_code == 200
+    assert [call.request.headers["authorization"] for call in route.calls] == ["Bearer 1", "Bearer 2"]
+
+
+def test_fresh_credentials_that_are_not_accepted_either_are_a_fault_of_the_settings(vendor: respx.MockRouter) -> None:
+    credentials = Credentials()
+    route = vendor.post("/things").respond(401)
+    with pytest.raises(Misconfigured):
+        an_edge(authorize=credentials.authorize, renew=credentials.renew).write("POST", "/things")
+    assert route.call_count == 2
+    assert credentials.number == 2
+
+
+def test_a_lost_answer_after_renewal_is_unknown(vendor: respx.MockRouter) -> None:
+    vendor.post("/things").mock(side_effect=[httpx.Response(401), httpx.ReadTimeout])
+    with pytest.raises(OutcomeUnknown):
+        an_edge(renew=lambda: None).write("POST", "/things")
+
+
+@pytest.mark.parametrize("value", ["schlüssel"])
+def test_a_credential_that_fits_in_no_header_is_a_fault_of_the_settings(vendor: respx.MockRouter, value: str) -> None:
+    vendor.post("/things").respond(200)
+    with pytest.raises(Misconfigured) as raised:
+        an_edge(authorize=lambda: {"X-Api-Key": value}).write("POST", "/things")
+    assert raised.value.cause == "invalid_header"
+    assert value not in str(raised.value)
+
+
+@pytest.mark.parametrize("address", ["ftp://vendor.example/things", "https://vendor.example:port/"])
+def test_an_address_that_cannot_be_called_is_refused(edge: HttpEdge, address: str) -> None:
+    with pytest.raises(Refused) as raised:
+        edge.write("POST", address)
+    assert raised.value.cause == "invalid_url"
+
+
+# Nothing sensitive
+
+
+@pytest.mark.parametrize("status", [302, 400, 401, 403, 404, 429, 500])
+def test_errors_and_logs_hold_no_body_query_header_or_path(vendor: respx.MockRouter, status: int) -> None:
+    vendor.post(path=f"/{CANARY}").respond(status, json={"error": CANARY}, headers={"X-Echo": CANARY})
+    edge = an_edge(authorize=lambda: {"Authorization": CANARY})
+    with structlog.testing.capture_logs() as logs, pytest.raises(HubError) as raised:
+        edge.write("POST", f"/{CANARY}", params={"q": CANARY}, json={"name": CANARY})
+    assert CANARY not in f"{raised.value} {raised.value.cause} {raised.value.field} {logs}"
+
+
+@pytest.mark.parametrize("fault", [httpx.ReadTimeout, httpx.ConnectError, httpx.ReadError])
+def test_transport_faults_are_shown_by_their_kind_alone(vendor: respx.MockRouter, fault: type[httpx.HTTPError]) -> None:
+    vendor.post("/things").mock(side_effect=fault(CANARY))
+    with pytest.raises(HubError) as raised:
+        an_edge().write("POST", "/things")
+    assert CANARY not in str(raised.value)
+    assert raised.value.__cause__ is None
+    assert raised.value.__suppress_context__
+
+
+def test_an_unreadable_authority_file_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "ca.pem"
+    file.write_text("not a certificate")
+    for path in (file, tmp_path / "missing.pem"):
+        with pytest.raises(Misconfigured) as raised:
+            tls_context(path)
+        assert raised.value.field == "ca_file"
