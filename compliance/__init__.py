@@ -1,0 +1,1 @@
+"""What the programme owes its contracts and auditors: business time, service levels and alerts."""

@@ -1,0 +1,235 @@
+"""What a mapping version may say: one complete, immutable file per version. Unknown keys are faults; all faults are found at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Any, Self, TypeAlias
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from mappings.paths import parse_path, parse_target
+from mappings.transforms import transforms, words
+from mappings.values import Plain
+
+
+def _path(text: str) -> str:
+    parse_path(text)
+    return text
+
+
+def _target(text: str) -> str:
+    parse_target(text)
+    return text
+
+
+PathText: TypeAlias = Annotated[StrictStr, AfterValidator(_path)]
+TargetText: TypeAlias = Annotated[StrictStr, AfterValidator(_target)]
+MappingId: TypeAlias = Annotated[StrictStr, StringConstraints(pattern=r"^[a-z0-9]+(_[a-z0-9]+)*__[a-z0-9]+(_[a-z0-9]+)*$")]
+Reason: TypeAlias = Annotated[StrictStr, StringConstraints(strip_whitespace=True, min_length=3)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def says(self, name: str) -> bool:
+        """Whether the document writes ``name``, if only as null."""
+        return name in self.model_fields_set
+
+
+class Strength(StrEnum):
+    """Who owns the target's field: strong always sets it, normal sets what changed, weak fills it only if empty."""
+
+    STRONG = "strong"
+    NORMAL = "normal"
+    WEAK = "weak"
+
+
+class Presence(StrEnum):
+    """``present``: a value that is neither null nor empty. ``missing``: not present. ``absent``: there is no such key."""
+
+    PRESENT = "present"
+    MISSING = "missing"
+    ABSENT = "absent"
+
+
+class Condition(_Part):
+    """When a rule applies: a comparison at ``path``, or ``all``, ``any`` or ``not`` of other conditions. Nothing else."""
+
+    path: PathText | None = None
+    equals: Plain = None
+    one_of: list[Plain] | None = Field(default=None, alias="in", min_length=1)
+    presence: Presence | None = Field(default=None, alias="is")
+    every: list[Condition] | None = Field(default=None, alias="all", min_length=1)
+    some: list[Condition] | None = Field(default=None, alias="any", min_length=1)
+    negated: Condition | None = Field(default=None, alias="not")
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        comparisons = self.model_fields_set & {"equals", "one_of", "presence"}
+        combinations = self.model_fields_set & {"every", "some", "negated"}
+        is_comparison = self.says("path") and len(comparisons) == 1 and not combinations
+        is_combination = not self.says("path") and not comparisons and len(combinations) == 1
+        if not (is_comparison or is_combination):
+            raise ValueError("a condition is path with one of equals, in, is; or one of all, any, not")
+        return self
+
+    def paths(self) -> Iterator[str]:
+        """Every path that the condition reads."""
+        if self.path is not None:
+            yield self.path
+        for inner in [*(self.every or ()), *(self.some or ()), *([self.negated] if self.negated else ())]:
+            yield from inner.paths()
+
+
+class TransformCall(_Part):
+    """``name``, or ``{name: {parameter: value}}``."""
+
+    name: StrictStr
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _written_short(cls, value: object) -> object:
+        if isinstance(value, str):
+            return {"name": value}
+        if not isinstance(value, dict) or len(value) != 1:
+            raise ValueError("a transform is its name, or {name: {parameter: value}}")
+        name, parameters = next(iter(value.items()))
+        return {"name": name, "parameters": parameters}
+
+    @model_validator(mode="after")
+    def _is_registered(self) -> Self:
+        transform = transforms().get(self.name)
+        if transform is None:
+            raise ValueError(f"there is no transform {self.name!r}; known: {', '.join(sorted(transforms()))}")
+        try:
+            transform.parameters.model_validate(self.parameters)
+        except ValidationError as error:
+            faults = error.errors(include_input=False, include_url=False)
+            sentence = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults)
+            raise ValueError(f"{self.name}: {sentence}") from None
+        return self
+
+
+class Lookup(_Part):
+    """A table from source text to target value: inline, or a file of the mapping's own folder fixed by its SHA-256."""
+
+    table: dict[str, Plain] | None = Field(default=None, min_length=1)
+    file: Annotated[StrictStr, StringConstraints(pattern=r"^table\.[a-z0-9_]+\.yaml$")] | None = None
+    sha256: Annotated[StrictStr, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        if self.model_fields_set not in ({"table"}, {"file", "sha256"}):
+            raise ValueError("a lookup is table, or file with its sha256")
+        return self
+
+
+class FieldRule(_Part):
+    """How one target field gets its value: ``from`` one path, ``gather`` a list of several, a constant ``value``, or ``clear``.
+
+    ``when`` decides whether the rule applies at all. A source value passes through ``apply``, then ``lookup``; ``default``
+    replaces an absent one; ``required`` refuses the record when the value is then absent, null or empty.
+    """
+
+    source: PathText | None = Field(default=None, alias="from")
+    gather: list[PathText] | None = Field(default=None, min_length=1)
+    value: Plain = None
+    clear: StrictBool = False
+    apply: list[TransformCall] = Field(default_factory=list)
+    lookup: Lookup | None = None
+    default: Plain = None
+    when: Condition | None = None
+    required: StrictBool = False
+    strength: Strength = Strength.NORMAL
+    sensitive: StrictBool = False
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        origins = self.model_fields_set & {"source", "gather", "value", "clear"}
+        if len(origins) != 1 or any(getattr(self, origin) is None for origin in origins - {"value"}):
+            raise ValueError("a field has exactly one of from, gather, value, clear")
+        if self.says("clear") and not self.clear:
+            raise ValueError("clear is true or left out")
+        if not self.reads and self.model_fields_set & {"apply", "lookup", "default", "required"}:
+            raise ValueError("apply, lookup, default and required need from or gather")
+        return self
+
+    @model_validator(mode="after")
+    def _types_fit(self) -> Self:
+        given = frozenset({list}) if self.gather else frozenset[type]()
+        for call in self.apply:
+            takes = transforms()[call.name].takes
+            if takes and given and not given & takes:
+                raise ValueError(f"{call.name} takes {words(takes)}, but {words(given)} arrives")
+            given = transforms()[call.name].gives
+        if self.lookup and given and str not in given:
+            raise ValueError(f"a lookup takes text, but {words(given)} arrives")
+        if Decimal in given and not self.lookup:
+            raise ValueError("the value ends as a decimal; end with money or text")
+        return self
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The source paths that give the value."""
+        return (self.source,) if self.source is not None else tuple(self.gather or ())
+
+
+class Demand(_Part):
+    """What must hold of the record as a whole; otherwise it is refused, with the reason."""
+
+    that: Condition
+    because: Reason
+
+
+class MappingFile(_Part):
+    """One version of a mapping. ``effective_from`` is a business date; ``because`` says why the version exists."""
+
+    mapping: MappingId
+    version: Annotated[StrictInt, Field(ge=1, le=9999)]
+    effective_from: date
+    because: Reason
+    demands: list[Demand] = Field(default_factory=list)
+    fields: Annotated[dict[TargetText, FieldRule], Field(min_length=1)]
+
+
+class Example(_Part):
+    """A record and what the mapping makes of it: the values and the cleared targets, or the source fields that it refuses."""
+
+    name: Reason
+    source: dict[str, Any]
+    gives: dict[str, Any] | None = None
+    clears: list[TargetText] = Field(default_factory=list)
+    refuses: list[StrictStr] | None = Field(default=None, min_length=1)
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        if (self.gives is None) == (self.refuses is None):
+            raise ValueError("an example has either gives or refuses")
+        return self
+
+
+class ExamplesFile(_Part):
+    """The executable examples of one version."""
+
+    examples: Annotated[list[Example], Field(min_length=1)]
+
+
+class TableFile(_Part):
+    """A lookup table in a file of its own."""
+
+    table: Annotated[dict[StrictStr, Plain], Field(min_length=1)]

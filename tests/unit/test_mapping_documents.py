@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mappings.document import MAX_BYTES, read_document
+from mappings.engine import CompiledMapping
+from mappings.faults import FaultyMapping
+from mappings.files import compile_file
+from mappings.values import ABSENT
+
+HEAD = "mapping: a__b\nversion: 1\neffective_from: 2026-01-01\nbecause: a test\n"
+
+
+def compiled(tmp_path: Path, text: str) -> CompiledMapping:
+    path = tmp_path / "a__b" / "v0001.yaml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return compile_file(path)
+
+
+def faults(tmp_path: Path, text: str) -> list[tuple[int, int, str, str]]:
+    with pytest.raises(FaultyMapping) as faulty:
+        compiled(tmp_path, text)
+    return [(fault.line, fault.column, fault.key, fault.message) for fault in faulty.value.faults]
+
+
+def rule_faults(tmp_path: Path, rule: str) -> str:
+    return "\n".join(f"{key}: {message}" for _, _, key, message in faults(tmp_path, f"{HEAD}fields:\n  out: {rule}\n"))
+
+
+def test_every_fault_is_found_at_once_with_its_line_and_column(tmp_path: Path) -> None:
+    text = (
+        "mapping: a__b\n"
+        "version: one\n"
+        "because: a test\n"
+        "owner: me\n"
+        "fields:\n"
+        "  one:\n"
+        "    from: a..b\n"
+        "    strenght: weak\n"
+        "  two: {from: a, apply: [strip, explode]}\n"
+        "  two.inner: {value: 1.5}\n"
+    )
+    found = faults(tmp_path, text)
+    assert [(line, column, key) for line, column, key, _ in found] == [
+        (1, 1, "effective_from"),
+        (2, 1, "version"),
+        (4, 1, "owner"),
+        (7, 5, "fields.one.from"),
+        (8, 5, "fields.one.strenght"),
+        (9, 33, "fields.two.apply.1"),
+        (10, 3, "fields.two.inner"),
+        (10, 15, "fields.two.inner.value"),
+    ]
+    assert "there is no transform 'explode'; known: absent_if_empty" in found[5][3]
+    assert found[6][3] == "writes the same place as two"
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ("{}", "exactly one of from, gather, value, clear"),
+        ("{from: a, value: b}", "exactly one of"),
+        ("{from: null}", "exactly one of"),
+        ("{clear: false}", "clear is true or left out"),
+        ("{value: 1, required: true}", "need from or gather"),
+        ("{clear: true, default: 1}", "need from or gather"),
+        ("{gather: []}", "at least 1"),
+        ("{from: a, apply: [decimal]}", "ends as a decimal"),
+        ("{from: a, apply: [decimal, upper]}", "upper takes text, but a decimal arrives"),
+        ("{gather: [a], apply: [upper]}", "upper takes text, but a list arrives"),
+        ("{from: a, apply: [integer], lookup: {table: {x: 1}}}", "a lookup takes text, but a whole number arrives"),
+        ("{from: a, apply: [{money: {places: two}}]}", "money: places"),
+        ("{from: a, apply: [{strip: {}, upper: {}}]}", "a transform is its name"),
+        ("{from: a, apply: [{join: {separtor: x}}]}", "join: separtor"),
+        ("{from: a, lookup: {}}", "a lookup is table, or file with its sha256"),
+        ("{from: a, lookup: {table: {x: 2026-01-01}}}", "write it as text in quotes"),
+        ("{from: a, lookup: {table: {NO: Norway}}}", "a key is text; put it in quotes"),
+        ("{from: a, default: 95.00}", "write it as text in quotes"),
+        ("{from: a, strength: strongest}", "strong"),
+        ("{from: a, required: 1}", "valid boolean"),
+        ("{from: a, when: {}}", "a condition is path with one of"),
+        ("{from: a, when: {path: a}}", "a condition is path with one of"),
+        ("{from: a, when: {path: a, equals: 1, is: present}}", "a condition is path with one of"),
+        ("{from: a, when: {path: a, not: {path: b, is: present}}}", "a condition is path with one of"),
+        ("{from: a, when: {all: []}}", "at least 1"),
+        ("{from: a, from: b}", "the key stands here twice"),
+        ("{value: 2026-02-30}", "not a value of its kind"),
+    ],
+)
+def test_a_rule_that_makes_no_sense_is_explained(tmp_path: Path, rule: str, message: str) -> None:
+    assert message in rule_faults(tmp_path, rule)
+
+
+@pytest.mark.parametrize("target", ["a[0]", "a..b", '""', "a b"])
+def test_a_target_is_a_plain_path(tmp_path: Path, target: str) -> None:
+    assert faults(tmp_path, f"{HEAD}fields:\n  '{target}': {{value: 1}}\n")
+
+
+ESCAPES = [
+    "{from: a, apply: [__import__]}",
+    "{from: a, apply: [eval]}",
+    "{from: a, apply: [os.system]}",
+    "{from: a, apply: [mappings.transforms.re]}",
+    "{from: a, apply: [_expected]}",
+    "{from: a, apply: [transforms]}",
+    "{from: a, apply: [{exec: {code: 'import os'}}]}",
+    "{from: a, apply: [{strip: {__class__: x}}]}",
+    "{from: a, apply: [{strip: [1]}]}",
+    "{from: 'a.__class__()'}",
+    "{from: 'a[__import__(\"os\")]'}",
+    "{from: '{a.__class__}'}",
+    "{from: '$(id)'}",
+    "{from: a, when: 'a == 1'}",
+    "{from: a, when: {path: a, python: 'import os'}}",
+    "{from: a, when: {path: 'a or __import__(\"os\")', is: present}}",
+    "{from: a, when: {path: a, matches: '(a+)+$'}}",
+    "{from: a, lookup: {file: ../../../etc/passwd, sha256: " + "0" * 64 + "}}",
+    "{from: a, lookup: {file: /etc/passwd, sha256: " + "0" * 64 + "}}",
+    "{from: a, lookup: 'os.environ'}",
+    "!!python/object/apply:os.system ['id']",
+    "{value: !!python/name:os.system ''}",
+    "{value: !!binary aGVsbG8=}",
+    "{value: !env HOME}",
+    "&a {value: 1}",
+    "{<<: {value: 1}}",
+]
+
+
+@pytest.mark.parametrize("rule", ESCAPES)
+def test_nothing_in_a_mapping_reaches_python(tmp_path: Path, rule: str) -> None:
+    assert rule_faults(tmp_path, rule)
+
+
+class Trap:
+    """Anything but a mapping or a list. Reading an attribute or an item of it fails the test."""
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "__class__":
+            return Trap
+        raise AssertionError(f"{name} was reached")
+
+    def __getitem__(self, key: object) -> object:
+        raise AssertionError(f"item {key} was reached")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "a.__class__",
+        "a.__init__.__globals__",
+        "__class__.__mro__",
+        "a[0]",
+        "a[name=x]",
+        "a.keys",
+        "b.__class__",
+        "b.append",
+        "c.upper",
+    ],
+)
+def test_a_path_reads_keys_and_never_attributes(tmp_path: Path, path: str) -> None:
+    mapping = compiled(tmp_path, f"{HEAD}fields:\n  out: {{from: '{path}'}}\n")
+    record: Mapping[str, object] = {"a": Trap(), "b": ["x"], "c": "text"}
+    assert mapping.apply(record).values == {}
+
+
+def test_format_strings_and_quotes_in_constants_stay_text(tmp_path: Path) -> None:
+    mapping = compiled(
+        tmp_path,
+        f"{HEAD}fields:\n  out: {{from: a, apply: [{{concat: {{before: '{{0.__class__}}%(x)s', after: '\"'}}}}]}}\n",
+    )
+    assert mapping.apply({"a": "v"}).values == {"out": '{0.__class__}%(x)sv"'}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"a: *b", "anchors and aliases"),
+        (b"a: &b [1]\nc: *b", "anchors and aliases"),
+        (b"[" * 100 + b"]" * 100, "nested deeper"),
+        (b"[" * 20000, "nested deeper"),
+        (b"a: " + b"x" * MAX_BYTES, "larger than"),
+        (b"a: \xff", "not UTF-8"),
+        (b"a: [1", "expected"),
+        (b"a: 1\n---\nb: 2", "another document"),
+        (b"a: \x07", "not YAML text"),
+        (b"1: 2", "a key is text"),
+        (b"[1, 2]: 3", "a key is text"),
+        (b"? {a: 1}\n: 2", "a key is text"),
+    ],
+)
+def test_yaml_beyond_plain_data_is_refused_before_it_is_built(content: bytes, message: str) -> None:
+    with pytest.raises(FaultyMapping, match=message):
+        read_document(content, "test.yaml")
+
+
+def test_a_file_that_is_empty_or_no_mapping_is_refused(tmp_path: Path) -> None:
+    assert faults(tmp_path, "") == [(1, 1, "document", "Input should be a valid dictionary or instance of MappingFile")]
+    assert faults(tmp_path, "- a\n- b\n")
+
+
+@given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
+def test_any_bytes_are_a_document_or_refused_and_nothing_else_happens(content: bytes) -> None:
+    try:
+        document = read_document(content, "test.yaml")
+    except FaultyMapping:
+        return
+    assert document.data is not ABSENT

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from mappings.registry import MappingRegistry
+from workforce.engagement import Agreement, RateUnit, WorkOrder, canonical
+from workforce.errors import Refused
+
+LIBRARY = Path(__file__).resolve().parents[2] / "mappings" / "library"
+GUSTO = (
+    Path(__file__).resolve().parents[3] / "shared" / "vendor-specs" / "gusto" / "gusto-app-integrations.v2025-06-15.pruned.json"
+)
+TODAY = date(2026, 11, 21)
+
+
+def examples(mapping_id: str, kind: str) -> list[dict[str, Any]]:
+    document = yaml.safe_load((LIBRARY / mapping_id / "v0001.examples.yaml").read_text(encoding="utf-8"))
+    return [example for example in document["examples"] if kind in example]
+
+
+def a_row(**difference: str) -> dict[str, object]:
+    row: dict[str, object] = dict(examples("fieldglass__engagement", "gives")[0]["source"])
+    return row | difference
+
+
+def test_the_shipped_library_has_no_fault_and_every_example_comes_out_as_written() -> None:
+    assert [str(fault) for fault in MappingRegistry.shipped().check_all()] == []
+
+
+def test_a_released_mapping_file_never_changes() -> None:
+    lines = (LIBRARY / "released.sha256").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == len(list(LIBRARY.glob("*__*/v????.yaml"))) + len(list(LIBRARY.glob("*__*/table.*.yaml")))
+
+
+def test_the_library_holds_what_the_first_way_through_needs() -> None:
+    assert MappingRegistry.shipped().ids() == [
+        "docusign__agreement",
+        "engagement__bamboohr",
+        "engagement__gusto",
+        "engagement__ldap",
+        "engagement__msgraph",
+        "fieldglass__engagement",
+    ]
+
+
+@pytest.mark.parametrize("number", range(2))
+def test_a_mapped_work_order_is_a_canonical_work_order(number: int) -> None:
+    row = examples("fieldglass__engagement", "gives")[number]["source"]
+    values = MappingRegistry.shipped().get("fieldglass__engagement", on=TODAY).apply(row).values
+    order = canonical(WorkOrder, values, source="fieldglass")
+    assert order.terms.vms_id == row["Work Order ID"]
+
+
+def test_every_rate_unit_of_the_vms_has_a_canonical_one_and_an_unknown_one_is_named() -> None:
+    mapping = MappingRegistry.shipped().get("fieldglass__engagement", 1)
+    units = {
+        mapping.apply(a_row(**{"Rate Unit": unit})).values["terms"]["rate"]["unit"] for unit in ("Hour", "Day", "Month", "Fixed")
+    }  # type: ignore[index]  # a nested result
+    assert units == {unit.value for unit in RateUnit}
+    with pytest.raises(Refused) as refusal:
+        mapping.apply(a_row(**{"Rate Unit": "Week"}))
+    assert refusal.value.field == "Rate Unit"
+
+
+def test_contradicting_dates_pass_the_mapping_and_are_named_by_the_canonical_model() -> None:
+    values = MappingRegistry.shipped().get("fieldglass__engagement", 1).apply(a_row(**{"End Date": "2026-01-01"})).values
+    with pytest.raises(Refused) as refusal:
+        canonical(WorkOrder, values, source="fieldglass")
+    assert refusal.value.cause == "contradicting_dates"
+
+
+@pytest.mark.parametrize("column", [c for c in a_row() if c not in {"Status", "Worker Phone", "Terminate At", "Last Modified"}])
+@pytest.mark.parametrize("lost", ["missing", "empty"])
+def test_a_work_order_without_a_needed_column_is_refused_by_the_columns_name(column: str, lost: str) -> None:
+    row = a_row(**{column: ""})
+    if lost == "missing":
+        del row[column]
+    with pytest.raises(Refused) as refusal:
+        MappingRegistry.shipped().get("fieldglass__engagement", 1).apply(row)
+    assert refusal.value.field == column
+
+
+@pytest.mark.parametrize(("number", "signed"), [(0, True), (1, False)])
+def test_a_mapped_envelope_is_a_canonical_agreement(number: int, signed: bool) -> None:
+    envelope = examples("docusign__agreement", "gives")[number]["source"]
+    values = MappingRegistry.shipped().get("docusign__agreement", on=TODAY).apply(envelope).values
+    agreement = canonical(Agreement, values, source="docusign")
+    assert (agreement.status == "completed", agreement.signed_at is not None) == (signed, signed)
+
+
+def test_what_goes_to_gusto_is_what_gusto_describes() -> None:
+    if not GUSTO.exists():
+        pytest.skip("the vendor's API description is not here: shared/vendor-specs/gusto")
+    schemas = json.loads(GUSTO.read_text())["components"]["schemas"]
+    body, required = schemas["Contractor-Body"], schemas["Contractor-Create-Request-Body"]["required"]
+    for example in examples("engagement__gusto", "gives"):
+        jsonschema.validate(example["gives"], {**body, "required": required, "additionalProperties": False})
+
+
+def test_no_mapping_writes_the_marker_which_is_the_connectors_to_write() -> None:
+    marker_fields = {"employeeNumber", "employeeId"}
+    for mapping_id in MappingRegistry.shipped().ids():
+        fields = yaml.safe_load((LIBRARY / mapping_id / "v0001.yaml").read_text(encoding="utf-8"))["fields"]
+        assert not marker_fields & set(fields)
