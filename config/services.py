@@ -25,12 +25,12 @@ class Service:
 def receiver(settings: Settings) -> Service:
     """The receiver and REST API."""
     command = (sys.executable, "-m", "console")
-    return Service("receiver", command, f"{settings.receiver_url}/readyz", _environment(settings))
+    return Service("receiver", command, f"{settings.receiver_url}/readyz", environment_of(settings))
 
 
 def worker(settings: Settings) -> Service:
     """A worker."""
-    return Service("worker", (sys.executable, "-m", "flows"), None, {**_environment(settings), **prefect_client(settings)})
+    return Service("worker", (sys.executable, "-m", "flows"), None, {**environment_of(settings), **prefect_client(settings)})
 
 
 def prefect_server(settings: Settings) -> Service:
@@ -75,7 +75,7 @@ def _prefect_server_environment(settings: Settings) -> dict[str, str]:
     }
 
 
-def _environment(settings: Settings) -> dict[str, str]:
+def environment_of(settings: Settings) -> dict[str, str]:
     """The environment of this process with every setting made explicit, so that a child reads what its parent decided."""
     explicit = {
         f"STINT_{name.upper()}": str(value.get_secret_value() if hasattr(value, "get_secret_value") else value)

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from provisioning.effects import Holder, Write, gone_is_done, perform
 from provisioning.plan import Change, plan_access, plan_removal
-from provisioning.readback import blocking_faults
+from provisioning.readback import blocking_faults, read_account
 from workforce.access import DesiredAccount
 from workforce.effects import Effect, EffectKind
 from workforce.errors import Refused, RetryLater
@@ -43,7 +43,7 @@ class AccountApplier:
 
     def grant(self, account_id: str, desired: DesiredAccount) -> list[Change]:
         """Bring the account to ``desired``; the changes that were needed."""
-        changes = plan_access(desired, self.directory.read(account_id))
+        changes = plan_access(desired, read_account(self.directory, account_id))
         for change in changes:
             self._apply(change, account_id, expires_at=desired.expires_at)
         return changes
@@ -54,38 +54,47 @@ class AccountApplier:
         An account that is enabled again after it was disabled (a grant that was under way, a hand at the console) is blocked
         again: that is a new life of the effect. Raises ``RetryLater`` while the directory does not show it yet.
         """
+        disable = gone_is_done(lambda: self.directory.disable(account_id))
+        sign_out = gone_is_done(lambda: self.directory.revoke_sessions(account_id))
         for lifecycle in range(1, MAX_LIVES + 1):
-            disabled = self._do(EffectKind.DISABLE_ACCOUNT, lambda: self.directory.disable(account_id), life=lifecycle)
-            signed_out = self._do(EffectKind.REVOKE_SESSIONS, lambda: self.directory.revoke_sessions(account_id), life=lifecycle)
-            faults = blocking_faults(self.directory.read(account_id), signed_out_since)
+            disabled = self._do(EffectKind.DISABLE_ACCOUNT, disable, life=lifecycle)
+            signed_out = self._do(EffectKind.REVOKE_SESSIONS, sign_out, life=lifecycle)
+            faults = blocking_faults(read_account(self.directory, account_id), signed_out_since)
             if not faults:
                 return
             if disabled or signed_out:
                 raise RetryLater(f"account {account_id}: {'; '.join(faults)}", cause="read_back_mismatch")
-        raise Refused(f"account {account_id} was enabled again {MAX_LIVES} times; find out by whom", cause="enabled_again")
+        raise _undone_too_often(f"account {account_id} was enabled again", "enabled_again")
 
     def remove_groups(self, account_id: str, *, marker: str, entitled: frozenset[str]) -> list[Change]:
         """Remove the memberships that this engagement gave; the changes that were needed."""
-        changes = plan_removal(self.directory.read(account_id), marker=marker, entitled=entitled)
+        changes = plan_removal(read_account(self.directory, account_id), marker=marker, entitled=entitled)
         for change in changes:
             self._apply(change, account_id)
         return changes
 
     def retire(self, account_id: str) -> None:
         """Move the account to the place for disabled ones."""
-        self._do(EffectKind.MOVE_TO_DISABLED, lambda: self.directory.move_to_disabled(account_id))
+        move = gone_is_done(lambda: self.directory.move_to_disabled(account_id))
+        self._do(EffectKind.MOVE_TO_DISABLED, move, account_id)
 
     def _apply(self, change: Change, account_id: str, *, expires_at: datetime | None = None) -> None:
         match change.kind:
             case EffectKind.SET_EXPIRY if expires_at is not None:
-                self._do(change.kind, lambda: self.directory.set_expiry(account_id, expires_at), change.detail)
+                self._again(change, lambda: self.directory.set_expiry(account_id, expires_at))
             case EffectKind.ENABLE_ACCOUNT:
-                self._do(change.kind, lambda: self.directory.enable(account_id))
+                self._again(change, lambda: self.directory.enable(account_id))
             case EffectKind.ADD_MEMBER:
-                self._do(change.kind, lambda: self.directory.add_member(change.detail, account_id), change.detail)
+                self._again(change, lambda: self.directory.add_member(change.detail, account_id))
             case EffectKind.REMOVE_MEMBER:
-                remove = gone_is_done(lambda: self.directory.remove_member(change.detail, account_id))
-                self._do(change.kind, remove, change.detail)
+                self._again(change, gone_is_done(lambda: self.directory.remove_member(change.detail, account_id)))
+
+    def _again(self, change: Change, call: Callable[[], None]) -> None:
+        """Make a change that the directory shows to be needed. Where it was made before, it has been undone since: a new life."""
+        for lifecycle in range(1, MAX_LIVES + 1):
+            if self._do(change.kind, call, change.detail, life=lifecycle):
+                return
+        raise _undone_too_often(f"{change.kind} {change.detail} at {self.base.target} was undone", "undone_again")
 
     def _do(self, kind: EffectKind, call: Callable[[], None], detail: str = "", *, life: int = 1) -> bool:
         """Perform an idempotent change; whether this call did it."""
@@ -97,3 +106,7 @@ class AccountApplier:
 
     def _effect(self, kind: EffectKind, detail: str = "", life: int = 1) -> Effect:
         return replace(self.base, kind=kind, detail=detail, lifecycle=life)
+
+
+def _undone_too_often(what: str, cause: str) -> Refused:
+    return Refused(f"{what} {MAX_LIVES} times; find out by whom", cause=cause)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from workforce.effects import Effect, EffectRecord
 from workforce.errors import AlreadyTaken, Misconfigured, NotFound, OutcomeUnknown, Refused, RetryLater
@@ -76,13 +77,13 @@ def _issue(write: Write, *, log: EffectLog) -> str | None:
     except OutcomeUnknown as error:
         log.unknown(effect, error.cause)
         return _adopt_at_once(write, error, log=log)
-    except AlreadyTaken as error:
-        log.unknown(effect, error.cause)
-        return _adopt_taken(write, error, log=log)
     except Misconfigured as error:
         log.not_done(effect, error.cause)
         raise
     except Refused as error:
+        if isinstance(error, AlreadyTaken) and write.look_up is not None:
+            log.unknown(effect, error.cause)
+            return _adopt_taken(write, error, log=log)
         log.refused(effect, error.cause, str(error))
         raise
     log.done(effect, vendor_id, write.details)
@@ -111,21 +112,22 @@ def _settle(write: Write, record: EffectRecord, *, log: EffectLog, clock: Clock)
     if write.look_up is None:
         log.not_done(write.effect, "idempotent")
         return None
+    asked_at = clock.now()  # before the look-up: only what it shows after the whole window proves absence
     adopted = _adopted(write, write.look_up(), log=log)
     if adopted is not None:
         return adopted
     if not write.key_is_enforced:
-        _wait_out_the_window(write, record, clock)
+        _wait_out_the_window(write, record, asked_at)
         if record.attempt > 1:
             raise _park(write, "lost_twice", "two attempts were lost and neither can be found; look at the target", log=log)
     log.not_done(write.effect, "looked_up_absent")
     return None
 
 
-def _wait_out_the_window(write: Write, record: EffectRecord, clock: Clock) -> None:
+def _wait_out_the_window(write: Write, record: EffectRecord, asked_at: datetime) -> None:
     if record.started_at is None:
         return
-    age = (clock.now() - record.started_at).total_seconds()
+    age = (asked_at - record.started_at).total_seconds()
     if age < write.visibility_seconds:
         raise RetryLater(
             f"{_name(write)}: waiting until the target must show it if it was done",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from workforce.access import AccountState, DesiredAccount
-from workforce.errors import RetryLater
+from workforce.errors import NotFound, RetryLater
 from workforce.ports import Clock, Directory
 
 
@@ -19,12 +19,20 @@ class Proof:
     sign_in: bool | None
 
 
+def read_account(directory: Directory, account_id: str) -> AccountState:
+    """The account as the directory shows it. Raises ``RetryLater`` while it shows none: a lagging read is no proof of absence."""
+    try:
+        return directory.read(account_id)
+    except NotFound:
+        raise RetryLater(f"account {account_id} cannot be read (yet)", cause="read_back_mismatch") from None
+
+
 def prove_access(directory: Directory, account_id: str, desired: DesiredAccount, *, clock: Clock, try_sign_in: bool) -> Proof:
     """Prove that the account is enabled, in its groups, expires on time and, where it may be tried, can sign in.
 
     Raises ``RetryLater`` naming what differs: a directory may show a change a little later (an eventually consistent read).
     """
-    account = directory.read(account_id)
+    account = read_account(directory, account_id)
     faults = [f"not in {group}" for group in sorted(desired.groups - account.groups)]
     if not account.enabled:
         faults.append("sign-in is blocked")
@@ -41,7 +49,7 @@ def prove_access(directory: Directory, account_id: str, desired: DesiredAccount,
 
 def prove_blocked(directory: Directory, account_id: str, *, signed_out_since: datetime | None, clock: Clock) -> Proof:
     """Prove that sign-in is refused and that sessions older than ``signed_out_since`` are invalid. Raises ``RetryLater``."""
-    account = directory.read(account_id)
+    account = read_account(directory, account_id)
     faults = blocking_faults(account, signed_out_since)
     sign_in = None if faults else directory.sign_in_works(account_id)
     if sign_in:
@@ -61,7 +69,7 @@ def blocking_faults(account: AccountState, signed_out_since: datetime | None) ->
 
 def prove_groups_gone(directory: Directory, account_id: str, entitled: frozenset[str], *, clock: Clock) -> Proof:
     """Prove that no membership of the engagement is left. Raises ``RetryLater`` naming those that are."""
-    account = directory.read(account_id)
+    account = read_account(directory, account_id)
     _require_none([f"still in {group}" for group in sorted(account.groups & entitled)], account_id)
     return Proof(clock.now(), account, None)
 

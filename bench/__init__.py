@@ -1,0 +1,1 @@
+"""Figures. Nothing in the tests is timed; what is timed is here, with its conditions."""
