@@ -1,0 +1,198 @@
+"""PostgreSQL inside a folder: no installation, no port, reachable only through a unix socket."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import pwd
+import shlex
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from ledger.postgres_binaries import binaries, let_through, unprivileged_owner
+from workforce.errors import Misconfigured, RetryLater
+
+_SUPERUSER = "postgres"
+_LONGEST_SOCKET_PATH = 100  # sockaddr_un holds 108 bytes; PostgreSQL appends /.s.PGSQL.5432 to the folder
+_START_SECONDS = 60
+# fsync and synchronous_commit keep their defaults (on): an acknowledged event has to survive a power cut.
+_SERVER_SETTINGS = {
+    "listen_addresses": "",
+    "shared_buffers": "32MB",
+    "max_connections": "60",
+    "jit": "off",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+
+
+class EmbeddedPostgres:
+    """A PostgreSQL server whose data lies in ``folder``.
+
+    Starting attaches to a server that already runs on the folder; stopping stops only what this object started. Authentication is
+    the file system's: the socket's folder is open to its owner (and root) alone.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder.expanduser().resolve()
+        self._data = self._folder / "data"
+        self._log = self._data / "server.log"
+        self._started_here = False
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start the server, making its data folder on first use. Raises ``Misconfigured`` with the end of its log."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with self._locked():
+            self._make_reachable()
+            if not (self._data / "PG_VERSION").exists():
+                self._initialise()
+            if not self._is_running():
+                self._launch()
+                self._started_here = True
+
+    def stop(self) -> None:
+        """Stop the server if this object started it. Open connections are cut, open transactions rolled back."""
+        if not self._started_here:
+            return
+        with self._locked():
+            self._run("pg_ctl", "-D", str(self._data), "-m", "fast", "-w", "-t", str(_START_SECONDS), "stop")
+            with contextlib.suppress(OSError):
+                self._new_socket_folder().rmdir()
+        self._started_here = False
+
+    def dsn(self, database: str) -> str:
+        """The conninfo of ``database``, which is made if it does not exist. Raises ``RetryLater`` when no server runs."""
+        self._ensure_database(database)
+        return self._conninfo(database)
+
+    def sqlalchemy_url(self, database: str) -> str:
+        """The same for SQLAlchemy with asyncpg, which is what Prefect's server takes."""
+        self._ensure_database(database)
+        return f"postgresql+asyncpg://{_SUPERUSER}@/{database}?host={self._socket_folder()}"
+
+    def _conninfo(self, database: str) -> str:
+        return make_conninfo(host=self._socket_folder(), user=_SUPERUSER, dbname=database)
+
+    def _ensure_database(self, database: str) -> None:
+        try:
+            with psycopg.connect(self._conninfo("postgres"), autocommit=True, connect_timeout=10) as connection:
+                known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (database,)).fetchone()
+                if known is None:
+                    connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
+        except (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
+            return  # another process made it in between
+        except psycopg.OperationalError:
+            raise self._not_running() from None
+
+    def _socket_folder(self) -> str:
+        """Where the running server listens: line 5 of ``postmaster.pid``."""
+        try:
+            return (self._data / "postmaster.pid").read_text().splitlines()[4]
+        except (OSError, IndexError):
+            raise self._not_running() from None
+
+    def _not_running(self) -> RetryLater:
+        return RetryLater(f"no PostgreSQL runs on {self._folder}; start it with: stint up", cause="database_unavailable")
+
+    def _initialise(self) -> None:
+        """``initdb`` beside the final place and rename, so that an interrupted one leaves nothing half-made."""
+        fresh = self._folder / "data.new"
+        shutil.rmtree(fresh, ignore_errors=True)
+        self._own(fresh)
+        self._run(
+            "initdb", "-D", str(fresh), "-U", _SUPERUSER, "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-instructions"
+        )
+        fresh.rename(self._data)
+
+    def _launch(self) -> None:
+        sockets = self._new_socket_folder()
+        self._own(sockets)
+        settings = [part for name, value in _SERVER_SETTINGS.items() for part in ("-c", f"{name}={value}")]
+        options = shlex.join([*settings, "-k", str(sockets)])
+        command = ("-D", str(self._data), "-w", "-t", str(_START_SECONDS), "-l", str(self._log), "-o", options, "start")
+        self._run("pg_ctl", *command)
+
+    def _new_socket_folder(self) -> Path:
+        inside = self._folder / "run"
+        if len(str(inside)) < _LONGEST_SOCKET_PATH - len("/.s.PGSQL.5432"):
+            return inside
+        name = hashlib.sha256(str(self._folder).encode()).hexdigest()[:12]
+        return Path(tempfile.gettempdir()) / f"stint-{name}"
+
+    def _is_running(self) -> bool:
+        return self._program("pg_ctl", "-D", str(self._data), "status")[0] == 0
+
+    def _own(self, folder: Path) -> None:
+        """Make ``folder`` the server's own, closed to others. Refuses one that somebody else prepared."""
+        owner = self._owner
+        folder.mkdir(mode=0o700, exist_ok=True)
+        expected = {os.geteuid(), owner.pw_uid if owner else os.geteuid()}
+        if folder.is_symlink() or folder.stat().st_uid not in expected:
+            raise Misconfigured(f"{folder} belongs to another user; remove it", cause="foreign_folder")
+        folder.chmod(0o700)
+        if owner:
+            os.chown(folder, owner.pw_uid, owner.pw_gid)
+
+    def _make_reachable(self) -> None:
+        if self._owner:
+            let_through(self._data)
+            let_through(self._binaries / "pg_ctl")
+
+    def _run(self, program: str, *arguments: str) -> None:
+        code, output = self._program(program, *arguments)
+        if code != 0:
+            log = self._log.read_text(errors="replace") if self._log.exists() else ""
+            last = (log or output).strip().splitlines()[-3:]
+            raise Misconfigured(f"{program} on {self._folder} failed: {' / '.join(last)}", cause="postgres_start")
+
+    def _program(self, program: str, *arguments: str) -> tuple[int, str]:
+        owner = self._owner
+        # A file and not a pipe: the server inherits the descriptors of the pg_ctl that started it, and a pipe would never end.
+        with tempfile.TemporaryFile("w+") as output:
+            finished = subprocess.run(  # noqa: S603  our own binaries, a list of arguments, no shell
+                [str(self._binaries / program), *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                text=True,
+                check=False,
+                cwd="/",
+                user=owner.pw_uid if owner else None,
+                group=owner.pw_gid if owner else None,
+                extra_groups=() if owner else None,
+            )
+            output.seek(0)
+            return finished.returncode, output.read()
+
+    @cached_property
+    def _binaries(self) -> Path:
+        return binaries()
+
+    @cached_property
+    def _owner(self) -> pwd.struct_passwd | None:
+        return unprivileged_owner()
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        with (self._folder / "lock").open("w") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield

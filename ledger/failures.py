@@ -1,0 +1,137 @@
+"""The failure list: what waits for a person, one open line per subject and cause."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from ledger import audit
+from ledger.database import Tx
+from ledger.ids import uuid7
+from workforce.errors import NotFound
+from workforce.events import HUB, Actor, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A line of the list. ``count`` is how often it happened ``since`` then."""
+
+    id: UUID
+    subject: str
+    cause: str
+    message: str
+    field: str | None
+    engagement_id: UUID | None
+    event_id: UUID | None
+    count: int
+    since: datetime
+    last_at: datetime
+    closed_at: datetime | None
+    closed_by: str | None
+
+
+def park(
+    tx: Tx,
+    *,
+    cause: str,
+    message: str,
+    field: str | None = None,
+    engagement_id: UUID | None = None,
+    event_id: UUID | None = None,
+    subject: str | None = None,
+) -> Failure:
+    """Put something on the list, or count it again. The subject defaults to the engagement, else the event."""
+    if subject is None:
+        subject = f"engagement:{engagement_id}" if engagement_id else f"event:{event_id}" if event_id else "tenant"
+    row = tx.the(
+        """
+        INSERT INTO failures (tenant, id, subject, cause, message, field, engagement_id, event_id)
+        VALUES (%(tenant)s, %(id)s, %(subject)s, %(cause)s, %(message)s, %(field)s, %(engagement_id)s, %(event_id)s)
+        ON CONFLICT (tenant, subject, cause) WHERE closed_at IS NULL
+        DO UPDATE SET count = failures.count + 1, last_at = clock_timestamp(),
+            message = excluded.message, field = excluded.field,
+            event_id = coalesce(excluded.event_id, failures.event_id)
+        RETURNING *
+        """,
+        tenant=tx.tenant,
+        id=uuid7(),
+        subject=subject,
+        cause=cause,
+        message=message,
+        field=field,
+        engagement_id=engagement_id,
+        event_id=event_id,
+    )
+    failure = _from_row(row)
+    if failure.count == 1:
+        _note(tx, "failure.parked", failure, HUB, Outcome.PENDING)
+    return failure
+
+
+def get(tx: Tx, failure_id: UUID) -> Failure:
+    """A line of the list, open or closed. Raises ``NotFound``."""
+    row = tx.one("SELECT * FROM failures WHERE id = %(id)s", id=failure_id)
+    if row is None:
+        raise NotFound(f"failure {failure_id} does not exist", field="failure_id")
+    return _from_row(row)
+
+
+def list_open(tx: Tx, *, engagement_id: UUID | None = None, limit: int = 1000) -> list[Failure]:
+    """The open lines, oldest first."""
+    rows = tx.all(
+        """
+        SELECT * FROM failures
+        WHERE closed_at IS NULL AND (%(engagement_id)s::uuid IS NULL OR engagement_id = %(engagement_id)s)
+        ORDER BY since, id
+        LIMIT %(limit)s
+        """,
+        engagement_id=engagement_id,
+        limit=limit,
+    )
+    return [_from_row(row) for row in rows]
+
+
+def has_open(tx: Tx, engagement_id: UUID) -> bool:
+    """Whether something of the engagement waits for a person."""
+    return bool(list_open(tx, engagement_id=engagement_id, limit=1))
+
+
+def close(tx: Tx, failure_id: UUID, actor: Actor) -> Failure:
+    """Take a line off the list; a closed one stays as it is. Raises ``NotFound``."""
+    changed = tx.execute(
+        "UPDATE failures SET closed_at = clock_timestamp(), closed_by = %(actor)s WHERE id = %(id)s AND closed_at IS NULL",
+        actor=actor.id,
+        id=failure_id,
+    )
+    failure = get(tx, failure_id)
+    if changed:
+        _note(tx, "failure.closed", failure, actor, Outcome.SUCCESS)
+    return failure
+
+
+def close_all(tx: Tx, engagement_id: UUID, actor: Actor) -> int:
+    """Take every open line of the engagement off the list; how many there were."""
+    found = list_open(tx, engagement_id=engagement_id)
+    for failure in found:
+        close(tx, failure.id, actor)
+    return len(found)
+
+
+def _note(tx: Tx, action: str, failure: Failure, actor: Actor, outcome: Outcome) -> None:
+    audit.note(
+        tx,
+        action,
+        target=("failure", str(failure.id)),
+        actor=actor,
+        outcome=outcome,
+        engagement_id=failure.engagement_id,
+        reason_code=failure.cause,
+        event_id=failure.event_id,
+        field=failure.field,
+        count=failure.count,
+    )
+
+
+def _from_row(row: dict[str, object]) -> Failure:
+    return Failure(**{name: row[name] for name in Failure.__slots__})  # type: ignore[arg-type]  # the columns' own types

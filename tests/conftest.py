@@ -1,0 +1,43 @@
+"""What holds for every test: no connection leaves this machine, and unit tests make none at all."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+
+hypothesis.settings.register_profile("stint", deadline=None)
+hypothesis.settings.register_profile("thorough", deadline=None, max_examples=2_000)
+hypothesis.settings.load_profile("stint")
+
+UNIT = Path(__file__).parent / "unit"
+
+
+@pytest.fixture(autouse=True)
+def _no_way_out(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guard Python's sockets. Libraries in C (libpq, libldap) are outside its reach; their tests use loopback by construction."""
+    is_unit = request.path.is_relative_to(UNIT)
+    for name in ("connect", "connect_ex"):
+        monkeypatch.setattr(socket.socket, name, _guarded(getattr(socket.socket, name), banned=is_unit))
+
+
+def _guarded(original: Any, *, banned: bool) -> Any:
+    def connect(self: socket.socket, address: Any) -> Any:
+        if banned:
+            raise AssertionError(f"unit tests make no connections, and this one connects to {address!r}")
+        if self.family != socket.AF_UNIX and not _is_loopback(str(address[0])):
+            raise AssertionError(f"tests stay on this machine, and this one connects to {address!r}")
+        return original(self, address)
+
+    return connect
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from ledger import audit, effects, engagements
+from ledger.database import Database
+from ledger.effects import LedgerEffects
+from tests.integration.ledger_cases import an_effect, stored_engagement
+from workforce.effects import REVOKING, EffectKind
+from workforce.errors import Fenced, NotFound, Refused, RetryLater
+from workforce.events import HUB
+from workforce.states import EffectState
+
+pytestmark = pytest.mark.integration
+
+
+def a_log(database: Database, runner: str = "job-1.1", **difference: Any) -> LedgerEffects:
+    return LedgerEffects(database, "acme", HUB, runner=runner, correlation_id="run-1", **difference)
+
+
+def test_an_effect_is_recorded_before_the_call_and_done_after_it(database: Database) -> None:
+    engagement = stored_engagement(database)
+    effect, log = an_effect(engagement), a_log(database)
+    begun = log.begin(effect)
+    assert (begun.state, begun.attempt) == (EffectState.STARTED, 1)
+    log.done(effect, "entra-1", {"mapping": "engagement__msgraph"})
+    log.done(effect, "entra-1", {"mapping": "engagement__msgraph"})
+    again = log.begin(effect)
+    assert (again.state, again.vendor_id, again.effect_id) == (EffectState.DONE, "entra-1", begun.effect_id)
+    with database.transaction("acme") as tx:
+        told = [entry.event for entry in audit.entries(tx, action="account.created")]
+        assert [(event["outcome"], event["details"]["state"]) for event in told] == [("pending", "started"), ("success", "done")]
+        assert told[1]["details"]["mapping"] == "engagement__msgraph"
+        assert told[1]["correlation_id"] == "run-1"
+        assert [line.vendor_id for line in effects.list_for(tx, engagement.id)] == ["entra-1"]
+
+
+def test_nothing_done_goes_back_to_intended_and_is_counted_as_a_retry(database: Database) -> None:
+    engagement = stored_engagement(database)
+    effect, log = an_effect(engagement), a_log(database)
+    log.begin(effect)
+    log.not_done(effect, "throttled")
+    assert log.begin(effect).attempt == 2
+    with database.transaction("acme") as tx:
+        assert effects.retries(tx, engagement.id) == 1
+
+
+def test_a_lost_reply_is_unknown_until_somebody_looked_it_up(database: Database) -> None:
+    engagement = stored_engagement(database)
+    effect = an_effect(engagement)
+    first, second = a_log(database), a_log(database, "job-1.2")
+    first.begin(effect)
+    first.unknown(effect, "timeout")
+    record = second.begin(effect)
+    assert (record.state, record.attempt) == (EffectState.UNKNOWN, 1)
+    assert record.started_at is not None
+    with pytest.raises(Fenced, match="another runner"):
+        first.done(effect, "entra-1", {})
+    second.not_done(effect, "looked_up_absent")
+    assert second.begin(effect).state is EffectState.STARTED
+
+
+def test_a_call_that_a_crash_left_unfinished_is_unknown_once_its_lease_is_over(database: Database) -> None:
+    effect = an_effect(stored_engagement(database))
+    a_log(database, lease_seconds=60).begin(effect)
+    with pytest.raises(RetryLater) as in_flight:
+        a_log(database, "job-1.2").begin(effect)
+    assert in_flight.value.after_seconds is not None
+    assert 0 < in_flight.value.after_seconds <= 60
+    assert a_log(database).begin(effect).state is EffectState.UNKNOWN
+
+    other = an_effect(stored_engagement(database), EffectKind.ADD_MEMBER, detail="group-1")
+    a_log(database, lease_seconds=0).begin(other)
+    assert a_log(database, "job-1.2").begin(other).state is EffectState.UNKNOWN
+
+
+def test_a_person_decides_what_is_refused_or_parked_and_it_is_issued_again(database: Database) -> None:
+    engagement = stored_engagement(database)
+    refused, parked, log = an_effect(engagement), an_effect(engagement, EffectKind.CREATE_RECORD), a_log(database)
+    log.begin(refused)
+    log.refused(refused, "invalid_record", "role: unknown")
+    log.begin(parked)
+    log.parked(parked, "namesake", "the key is held by another")
+    assert [log.begin(effect).state for effect in (refused, parked)] == [EffectState.REFUSED, EffectState.PARKED]
+    with database.transaction("acme") as tx:
+        assert [line.cause for line in effects.list_for(tx, engagement.id)] == ["invalid_record", "namesake"]
+        assert effects.reopen(tx, engagement.id, HUB) == 2
+    assert log.begin(refused).state is EffectState.STARTED
+
+
+def test_an_illegal_step_and_an_effect_that_was_never_begun_are_refused(database: Database) -> None:
+    effect, log = an_effect(stored_engagement(database)), a_log(database)
+    with pytest.raises(NotFound):
+        log.done(effect, None, {})
+    log.begin(effect)
+    log.done(effect, None, {})
+    with pytest.raises(Refused, match="EffectState"):
+        log.unknown(effect, "timeout")
+
+
+def test_a_stale_epoch_is_fenced_before_and_after_the_call(database: Database) -> None:
+    engagement = stored_engagement(database)
+    effect, log = an_effect(engagement, EffectKind.DISABLE_ACCOUNT), a_log(database)
+    log.begin(effect)
+    with database.transaction("acme") as tx:
+        engagements.claim(tx, engagement.id, runner="leaver-2.1", grants=False)
+    for call in (lambda: log.begin(effect), lambda: log.done(effect, None, {}), lambda: log.parked(effect, "x", "y")):
+        with pytest.raises(Fenced, match="epoch"):
+            call()
+    with database.transaction("acme") as tx:
+        assert [line.state for line in effects.list_for(tx, engagement.id)] == [EffectState.STARTED]
+
+
+@pytest.mark.parametrize("kind", EffectKind)
+def test_after_the_tombstone_only_what_takes_away_is_begun(database: Database, kind: EffectKind) -> None:
+    engagement = stored_engagement(database, active=True)
+    with database.transaction("acme") as tx:
+        ending = engagements.begin_ending(tx, engagement.id, "test")
+    effect, log = an_effect(ending, kind), a_log(database)
+    if kind in REVOKING:
+        assert log.begin(effect).state is EffectState.STARTED
+    else:
+        with pytest.raises(Fenced, match="ending"):
+            log.begin(effect)
+
+
+def test_of_many_runners_one_starts_the_call(database: Database) -> None:
+    effect = an_effect(stored_engagement(database))
+    outcomes: list[str] = []
+
+    def begin(number: int) -> None:
+        try:
+            outcomes.append(a_log(database, f"job-{number}.1").begin(effect).state)
+        except RetryLater as error:
+            outcomes.append(error.cause)
+
+    threads = [threading.Thread(target=begin, args=(number,)) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["effect_in_flight"] * 11 + ["started"]
+
+
+def test_no_effect_is_begun_when_it_cannot_be_audited(dsn: str, database: Database) -> None:
+    import psycopg
+
+    engagement = stored_engagement(database)
+    with psycopg.connect(dsn) as owner:
+        owner.execute("REVOKE INSERT ON audit_events FROM stint_app")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        a_log(database).begin(an_effect(engagement))
+    with database.transaction("acme") as tx:
+        assert effects.list_for(tx, engagement.id) == []
