@@ -160,6 +160,14 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         yield
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close kept-alive connections for good, too: their clients live on in other processes."""
+        await super().shutdown(sockets)
+        for connection in list(self.server_state.connections):
+            if connection.transport is not None:
+                connection.transport.abort()
+        await asyncio.sleep(0)
+
 
 @contextmanager
 def serve(app: ASGIApp, tls: TlsFiles | None = None, *, port: int = 0) -> Iterator[str]:

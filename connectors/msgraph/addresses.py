@@ -1,0 +1,46 @@
+"""Paths of the Graph API, each made in one place, from ids that have the form of an id."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+from uuid import UUID
+
+from workforce.errors import NotFound
+
+
+def object_id(text: str, *, field: str) -> str:
+    """``text`` as an object id. Raises ``NotFound``, since nothing can have any other id."""
+    try:
+        return str(UUID(text))
+    except ValueError:
+        raise NotFound(f"msgraph: {field}: not an Entra object id", field=field) from None
+
+
+def user(account_id: str) -> str:
+    """One user."""
+    return f"/users/{object_id(account_id, field='account_id')}"
+
+
+def user_by_login(login: str) -> str:
+    """One user by userPrincipalName."""
+    return f"/users/{quote(login, safe='@')}"
+
+
+def revoke_sessions(account_id: str) -> str:
+    """The action that signs a user out everywhere."""
+    return f"{user(account_id)}/revokeSignInSessions"
+
+
+def memberships(account_id: str) -> str:
+    """What a user is a direct member of."""
+    return f"{user(account_id)}/memberOf"
+
+
+def member_ref(group_id: str, account_id: str | None = None) -> str:
+    """The link between a group and a member, or with no ``account_id`` the collection of links to add one to.
+
+    It always ends in ``/$ref``: without that the same DELETE would delete the user instead of the membership (not verified against
+    the vendor, and nothing to try out).
+    """
+    members = f"/groups/{object_id(group_id, field='groups')}/members"
+    return f"{members}/$ref" if account_id is None else f"{members}/{object_id(account_id, field='account_id')}/$ref"

@@ -1,0 +1,248 @@
+"""One contract for every directory: the same tests against a real slapd and against Graph's sandbox."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from connectors.ldap import CONNECTOR as LDAP
+from connectors.ldap.sandbox import SUFFIX, SlapdSandbox
+from connectors.msgraph import CONNECTOR as MSGRAPH
+from connectors.msgraph.sandbox import MsGraphSandbox
+from connectors.sandbox import serve
+from connectors.tls import make_loopback_tls
+from workforce.access import DesiredAccount
+from workforce.errors import AlreadyTaken, NotFound, Refused
+from workforce.markers import new_marker
+from workforce.ports import CheckResult, Directory
+
+pytestmark = pytest.mark.integration
+
+END = datetime(2031, 3, 31, 22, 0, tzinfo=UTC)
+ABSENT_ID = "0b0f1a52-0000-4000-8000-000000000000"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A directory under test, and what its administrator can do by hand."""
+
+    directory: Directory
+    login: Callable[[str], str]
+    attributes: Callable[[str], dict[str, object]]
+    add_group: Callable[[str], str]
+    absent_group: str
+    add_employee: Callable[[str], str]
+    check: Callable[[], CheckResult]
+
+
+@pytest.fixture(scope="module")
+def ldap_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    with SlapdSandbox(tmp_path_factory.mktemp("directory") / "slapd") as slapd:
+        client = LDAP.client(LDAP.settings(**slapd.settings()))
+        entry = {"objectClass": ["inetOrgPerson"], "cn": ["Em Ployee"], "sn": ["Ployee"], "employeeNumber": ["4711"]}
+        yield Place(
+            directory=LDAP.can.directory(client),
+            login=lambda name: name,
+            attributes=lambda name: {"cn": name, "sn": name, "title": "Developer"},
+            add_group=slapd.add_group,
+            absent_group=f"cn=absent,ou=groups,{SUFFIX}",
+            add_employee=lambda login: slapd.plant(f"uid={login},ou=people,{SUFFIX}", {**entry, "uid": [login]}),
+            check=client.check,
+        )
+        client.close()
+
+
+@pytest.fixture(scope="module")
+def msgraph_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    tls = make_loopback_tls(Path(tmp_path_factory.mktemp("graph-tls")))
+    sandbox = MsGraphSandbox()
+    with serve(sandbox.app, tls) as base_url:
+        client = MSGRAPH.client(MSGRAPH.settings(**sandbox.settings(base_url, tls.ca)))
+        yield Place(
+            directory=MSGRAPH.can.directory(client),
+            login=lambda name: f"{name}@client.example",
+            attributes=lambda name: {"displayName": name, "mailNickname": name, "jobTitle": "Developer"},
+            add_group=sandbox.add_group,
+            absent_group=ABSENT_ID,
+            add_employee=lambda login: sandbox.add_user(userPrincipalName=login, displayName="Em Ployee", employeeId="4711"),
+            check=client.check,
+        )
+        client.close()
+
+
+@pytest.fixture(params=["ldap_place", "msgraph_place"])
+def place(request: pytest.FixtureRequest) -> Place:
+    found: Place = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture
+def wanted(place: Place) -> DesiredAccount:
+    """An account as an engagement asks for it, of a name that no other test uses."""
+    marker = new_marker()
+    name = f"ada.{marker.lower()}"
+    return DesiredAccount(marker, place.login(name), place.attributes(name), frozenset(), END)
+
+
+def test_the_check_finds_the_directory_ready(place: Place) -> None:
+    result = place.check()
+    assert result.ok, result.detail
+
+
+def test_a_created_account_is_enabled_without_groups_and_expires_at_the_end(place: Place, wanted: DesiredAccount) -> None:
+    state = place.directory.read(place.directory.create(wanted))
+    assert (state.login, state.marker, state.enabled, state.protected) == (wanted.login, wanted.marker, True, False)
+    assert (state.groups, state.expires_at) == (frozenset(), END)
+
+
+def test_an_account_is_found_by_its_marker_and_by_its_login(place: Place, wanted: DesiredAccount) -> None:
+    account_id = place.directory.create(wanted)
+    assert [s.account_id for s in place.directory.find(wanted.marker)] == [account_id]
+    holder = place.directory.find_by_login(wanted.login)
+    assert holder is not None
+    assert holder.account_id == account_id
+
+
+def test_what_is_not_there_is_not_found(place: Place) -> None:
+    assert place.directory.find(new_marker()) == []
+    assert place.directory.find_by_login(place.login("nobody.at.all")) is None
+    with pytest.raises(NotFound):
+        place.directory.read(ABSENT_ID)
+    with pytest.raises(NotFound):
+        place.directory.disable(ABSENT_ID)
+
+
+def test_hostile_names_find_nobody(place: Place, wanted: DesiredAccount) -> None:
+    place.directory.create(wanted)
+    for name in ("*", "' or 1 eq 1 or employeeId eq '", "*)(uid=*", "../groups", "", "\0", "a'b@client.example", "?$top=1"):
+        assert place.directory.find(name) == []
+        assert place.directory.find_by_login(name) is None
+
+
+def test_a_login_that_is_in_use_is_already_taken(place: Place, wanted: DesiredAccount) -> None:
+    place.directory.create(wanted)
+    namesake = DesiredAccount(new_marker(), wanted.login, wanted.attributes, frozenset(), END)
+    with pytest.raises(AlreadyTaken) as caught:
+        place.directory.create(namesake)
+    assert caught.value.field in {"uid", "userPrincipalName"}
+    assert place.directory.find(namesake.marker) == []
+
+
+def test_an_update_sets_what_it_names_and_keeps_the_rest(place: Place, wanted: DesiredAccount) -> None:
+    account_id = place.directory.create(wanted)
+    field = "title" if "title" in wanted.attributes else "jobTitle"
+    for _ in range(2):
+        place.directory.update(account_id, {field: "Architect"})
+    place.directory.update(account_id, {field: None})
+    state = place.directory.read(account_id)
+    assert (state.login, state.marker, state.enabled, state.expires_at) == (wanted.login, wanted.marker, True, END)
+
+
+@pytest.mark.parametrize(
+    "field", ["accountEnabled", "userPassword", "pwdAccountLockedTime", "passwordProfile", "employeeNumber", "employeeId"]
+)
+def test_a_mapping_cannot_enable_an_account_set_its_password_or_change_its_marker(
+    place: Place, wanted: DesiredAccount, field: str
+) -> None:
+    account_id = place.directory.create(wanted)
+    with pytest.raises(Refused) as caught:
+        place.directory.update(account_id, {field: "true"})
+    assert caught.value.cause in {"reserved_attribute", "undefined_type", "http_400"}
+
+
+def test_the_expiry_can_be_moved(place: Place, wanted: DesiredAccount) -> None:
+    account_id = place.directory.create(wanted)
+    for _ in range(2):
+        place.directory.set_expiry(account_id, END + timedelta(days=30))
+    assert place.directory.read(account_id).expires_at == END + timedelta(days=30)
+
+
+def test_disable_and_enable_are_idempotent_and_undo_each_other(place: Place, wanted: DesiredAccount) -> None:
+    account_id = place.directory.create(wanted)
+    for act, enabled in ((place.directory.disable, False), (place.directory.enable, True)):
+        for _ in range(2):
+            act(account_id)
+        assert place.directory.read(account_id).enabled is enabled
+
+
+def test_revoking_sessions_leaves_a_disabled_account_disabled(place: Place, wanted: DesiredAccount) -> None:
+    account_id = place.directory.create(wanted)
+    place.directory.disable(account_id)
+    for _ in range(2):
+        place.directory.revoke_sessions(account_id)
+    assert place.directory.read(account_id).enabled is False
+
+
+def test_members_come_and_go_and_repeating_it_is_success(place: Place, wanted: DesiredAccount) -> None:
+    account_id = place.directory.create(wanted)
+    groups = {place.add_group(f"{name} of {wanted.marker}") for name in ("developers", "vpn")}
+    for group in groups:
+        for _ in range(2):
+            place.directory.add_member(group, account_id)
+    assert place.directory.read(account_id).groups == groups
+    for group in groups:
+        for _ in range(2):
+            place.directory.remove_member(group, account_id)
+    assert place.directory.read(account_id).groups == frozenset()
+
+
+def test_every_membership_is_listed_however_many_pages_it_takes(place: Place, wanted: DesiredAccount) -> None:
+    account_id = place.directory.create(wanted)
+    groups = {place.add_group(f"group {n} of {wanted.marker}") for n in range(60)}
+    for group in groups:
+        place.directory.add_member(group, account_id)
+    assert place.directory.read(account_id).groups == groups
+
+
+def test_an_unknown_group_is_not_found_for_adding_and_no_membership_for_removing(place: Place, wanted: DesiredAccount) -> None:
+    account_id = place.directory.create(wanted)
+    with pytest.raises(NotFound):
+        place.directory.add_member(place.absent_group, account_id)
+    place.directory.remove_member(place.absent_group, account_id)
+
+
+def test_an_account_that_was_moved_away_is_found_unchanged_and_can_come_back(place: Place, wanted: DesiredAccount) -> None:
+    account_id = place.directory.create(wanted)
+    group = place.add_group(f"mail of {wanted.marker}")
+    place.directory.add_member(group, account_id)
+    place.directory.disable(account_id)
+    for _ in range(2):
+        place.directory.move_to_disabled(account_id)
+    (state,) = place.directory.find(wanted.marker)
+    assert (state.account_id, state.enabled, state.groups) == (account_id, False, frozenset({group}))
+    place.directory.enable(account_id)
+    assert place.directory.read(account_id).enabled is True
+
+
+def test_an_employee_who_is_no_contractor_of_ours_is_seen_but_never_touched(place: Place) -> None:
+    login = place.login(f"em.{new_marker().lower()}")
+    account_id = place.add_employee(login)
+    group = place.add_group(f"staff {login}")
+    holder = place.directory.find_by_login(login)
+    assert holder is not None
+    assert (holder.account_id, holder.marker, holder.protected) == (account_id, None, True)
+    d = place.directory
+    for act in (d.disable, d.enable, d.revoke_sessions):
+        with pytest.raises(Refused) as caught:
+            act(account_id)
+        assert caught.value.cause == "protected_account"
+    for touch in (
+        lambda: d.update(account_id, {"title": "x"}),
+        lambda: d.add_member(group, account_id),
+        lambda: d.set_expiry(account_id, END),
+    ):
+        with pytest.raises(Refused, match="protected"):
+            touch()
+    assert d.read(account_id).enabled is True
+
+
+def test_sign_in_is_proven_where_it_can_be_tried(place: Place, wanted: DesiredAccount) -> None:
+    account_id = place.directory.create(wanted)
+    before = place.directory.sign_in_works(account_id)
+    place.directory.disable(account_id)
+    after = place.directory.sign_in_works(account_id)
+    assert (before, after) in {(True, False), (None, None)}

@@ -1,0 +1,419 @@
+"""What the LDAP connector relies on, tried on a real slapd, and what it makes of the ways in which one can fail."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Self
+
+import ldap
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from connectors.ldap import CONNECTOR
+from connectors.ldap.client import LdapClient, equals
+from connectors.ldap.connection import bound
+from connectors.ldap.directory import LdapDirectory
+from connectors.ldap.sandbox import SUFFIX, SlapdSandbox
+from connectors.ldap.settings import LdapSettings
+from connectors.tls import make_loopback_tls
+from workforce.access import DesiredAccount
+from workforce.errors import AlreadyTaken, Misconfigured, NotFound, OutcomeUnknown, Refused, RetryLater
+from workforce.markers import new_marker
+
+pytestmark = pytest.mark.integration
+
+END = datetime(2031, 3, 31, 22, 0, tzinfo=UTC)
+PASSWORD = "Tr0ub4dor-and-more"
+
+
+@pytest.fixture(scope="module")
+def slapd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlapdSandbox]:
+    with SlapdSandbox(tmp_path_factory.mktemp("ldap") / "slapd") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def client(slapd: SlapdSandbox) -> Iterator[LdapClient]:
+    client = LdapClient(CONNECTOR.settings(**slapd.settings()))
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def directory(client: LdapClient) -> LdapDirectory:
+    return LdapDirectory(client)
+
+
+def an_account(expires_at: datetime = END, **attributes: object) -> DesiredAccount:
+    marker = new_marker()
+    return DesiredAccount(marker, f"ada.{marker.lower()}", {"cn": "Ada", "sn": "Lovelace", **attributes}, frozenset(), expires_at)
+
+
+def form(slapd: SlapdSandbox, **other: object) -> LdapSettings:
+    return LdapSettings(**{**slapd.settings(), **other})
+
+
+def test_the_entry_is_named_by_its_marker_and_holds_what_the_mapping_gave(slapd: SlapdSandbox, directory: LdapDirectory) -> None:
+    wanted = an_account(
+        mail=f"{new_marker().lower()}@client.example", ou=["Fleet", "Research"], title="", employeeType="contractor"
+    )
+    account_id = directory.create(wanted)
+    (entry,) = slapd.entries(wanted.marker)
+    assert entry["dn"] == f"employeeNumber={wanted.marker},ou=people,{SUFFIX}"
+    assert entry["entryUUID"] == [account_id]
+    assert entry["pwdEndTime"] == ["20310331220000Z"]
+    assert (entry["uid"], sorted(entry["ou"]), "title" in entry) == ([wanted.login], ["Fleet", "Research"], False)
+    assert entry["userPassword"][0].startswith("{SSHA}")
+
+
+def test_the_native_expiry_blocks_sign_in_with_nobody_else_about(slapd: SlapdSandbox, directory: LdapDirectory) -> None:
+    wanted = an_account()
+    account_id = directory.create(wanted)
+    slapd.set_password(wanted.login, PASSWORD)
+    assert slapd.bind_as(wanted.login, PASSWORD)
+    directory.set_expiry(account_id, datetime.now(UTC) - timedelta(seconds=2))
+    assert not slapd.bind_as(wanted.login, PASSWORD)
+    assert directory.sign_in_works(account_id) is False
+    directory.set_expiry(account_id, datetime.now(UTC) + timedelta(minutes=1))
+    assert directory.sign_in_works(account_id) is True
+
+
+def test_a_disabled_account_stays_blocked_when_the_helpdesk_resets_its_password(
+    slapd: SlapdSandbox, directory: LdapDirectory
+) -> None:
+    wanted = an_account()
+    account_id = directory.create(wanted)
+    directory.disable(account_id)
+    slapd.set_password(wanted.login, PASSWORD)
+    (entry,) = slapd.entries(wanted.marker)
+    assert "pwdAccountLockedTime" not in entry  # slapd lifts the lock together with the old password
+    assert not slapd.bind_as(wanted.login, PASSWORD)
+    assert directory.read(account_id).enabled is False
+    directory.enable(account_id)
+    assert slapd.bind_as(wanted.login, PASSWORD)
+
+
+def test_revoking_sessions_kills_the_known_password_and_keeps_the_lock(slapd: SlapdSandbox, directory: LdapDirectory) -> None:
+    wanted = an_account()
+    account_id = directory.create(wanted)
+    slapd.set_password(wanted.login, PASSWORD)
+    directory.revoke_sessions(account_id)
+    assert not slapd.bind_as(wanted.login, PASSWORD)
+    assert directory.read(account_id).enabled is True
+    directory.disable(account_id)
+    directory.revoke_sessions(account_id)
+    assert slapd.entries(wanted.marker)[0]["pwdAccountLockedTime"] == ["000001010000Z"]
+
+
+def test_moving_takes_the_memberships_along_and_enabling_brings_the_account_back(
+    slapd: SlapdSandbox, directory: LdapDirectory
+) -> None:
+    wanted = an_account()
+    account_id = directory.create(wanted)
+    group = slapd.add_group(f"moved {wanted.marker}")
+    directory.add_member(group, account_id)
+    directory.disable(account_id)
+    directory.move_to_disabled(account_id)
+    away = f"employeeNumber={wanted.marker},ou=disabled,{SUFFIX}"
+    assert slapd.entries(wanted.marker)[0]["dn"] == away
+    assert away in slapd.members(group)
+    directory.remove_member(group, account_id)
+    assert away not in slapd.members(group)
+    directory.enable(account_id)
+    assert slapd.entries(wanted.marker)[0]["dn"] == f"employeeNumber={wanted.marker},ou=people,{SUFFIX}"
+
+
+def test_the_last_member_leaves_a_placeholder_behind(slapd: SlapdSandbox, directory: LdapDirectory) -> None:
+    wanted = an_account()
+    account_id = directory.create(wanted)
+    group = f"cn=only {wanted.marker},ou=groups,{SUFFIX}"
+    slapd.plant(
+        group,
+        {"objectClass": ["groupOfNames"], "cn": [f"only {wanted.marker}"], "member": [slapd.entries(wanted.marker)[0]["dn"]]},
+    )
+    directory.remove_member(group, account_id)
+    directory.remove_member(group, account_id)
+    assert slapd.members(group) == {f"cn=nobody,ou=groups,{SUFFIX}"}
+    assert directory.read(account_id).groups == frozenset()
+
+
+def test_one_marker_makes_one_entry_even_when_its_account_was_moved_away(slapd: SlapdSandbox, directory: LdapDirectory) -> None:
+    wanted = an_account()
+    account_id = directory.create(wanted)
+    for _ in range(2):
+        again = DesiredAccount(wanted.marker, f"other.{new_marker().lower()}", wanted.attributes, frozenset(), END)
+        with pytest.raises(AlreadyTaken) as caught:
+            directory.create(again)
+        assert caught.value.field == "employeeNumber"
+        directory.move_to_disabled(account_id)
+    assert len(slapd.entries(wanted.marker)) == 1
+
+
+def test_protected_accounts_are_refused_by_dn_and_by_place(slapd: SlapdSandbox, directory: LdapDirectory) -> None:
+    wanted = an_account()
+    account_id = directory.create(wanted)
+    dn = slapd.entries(wanted.marker)[0]["dn"]
+    guarded = LdapDirectory(LdapClient(form(slapd, protected_dns=frozenset({dn.upper().replace(",", " , ")}))))
+    assert guarded.read(account_id).protected
+    elsewhere = {
+        "objectClass": ["inetOrgPerson"],
+        "cn": ["x"],
+        "sn": ["x"],
+        "uid": [new_marker()],
+        "employeeNumber": [new_marker()],
+    }
+    elsewhere_id = slapd.plant(f"uid={elsewhere['uid'][0]},ou=services,{SUFFIX}", elsewhere)
+    for refusing, protected_id in ((guarded, account_id), (directory, elsewhere_id)):
+        with pytest.raises(Refused) as caught:
+            refusing.disable(protected_id)
+        assert caught.value.cause == "protected_account"
+    assert directory.read(account_id).enabled
+
+
+def test_a_right_that_the_service_account_lacks_is_refused_by_name(slapd: SlapdSandbox, directory: LdapDirectory) -> None:
+    marker = new_marker()
+    staff = {
+        "objectClass": ["inetOrgPerson"],
+        "cn": ["x"],
+        "sn": ["x"],
+        "uid": [marker],
+        "employeeNumber": [marker],
+        "employeeType": ["staff"],
+    }
+    account_id = slapd.plant(f"employeeNumber={marker},ou=people,{SUFFIX}", staff)
+    with pytest.raises(Refused) as caught:
+        directory.disable(account_id)
+    assert caught.value.cause == "insufficient_access"
+    assert marker not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "cause"),
+    [
+        ({"frobnicate": "1"}, "undefined_type"),
+        ({"homePhone": "no phone \u00e9"}, "invalid_syntax"),
+        ({"objectClass": "person", "dc": "x"}, "object_class_violation"),
+        ({"sn": None}, "object_class_violation"),
+        ({"title": object()}, "unusable_value"),
+        ({"title": "\ud800"}, "unusable_value"),
+        ({"userPassword;lang-en": "x"}, "reserved_attribute"),
+        ({"2.5.4.35": "x"}, "reserved_attribute"),
+    ],
+)
+def test_what_the_schema_forbids_is_refused_with_its_cause(
+    directory: LdapDirectory, attributes: dict[str, object], cause: str
+) -> None:
+    account_id = directory.create(an_account())
+    with pytest.raises(Refused) as caught:
+        directory.update(account_id, attributes)
+    assert caught.value.cause == cause
+
+
+def test_a_group_outside_the_groups_base_is_never_written(directory: LdapDirectory) -> None:
+    account_id = directory.create(an_account())
+    for group in ("not a dn", f"ou=groups,{SUFFIX}", f"cn=default,ou=policies,{SUFFIX}", "cn=x\0,ou=groups", ""):
+        with pytest.raises(NotFound):
+            directory.add_member(group, account_id)
+
+
+def test_a_search_gives_all_pages_or_an_error_but_never_a_part(slapd: SlapdSandbox) -> None:
+    for n in range(60):
+        slapd.add_group(f"page {n:03}")
+    found = LdapClient(form(slapd, page_size=7)).search(f"ou=groups,{SUFFIX}", equals("objectClass", "groupOfNames"), ("cn",))
+    assert len({entry.dn for entry in found}) == len(found) >= 60
+    connection = bound(form(slapd), slapd.settings()["bind_dn"], slapd.settings()["bind_password"])
+    with pytest.raises(ldap.SIZELIMIT_EXCEEDED):  # what the pages avoid: the server's limit is 50
+        connection.search_s(f"ou=groups,{SUFFIX}", ldap.SCOPE_SUBTREE)
+    connection.unbind_s()
+
+
+def test_an_untrusted_or_unencrypted_server_is_never_spoken_to(slapd: SlapdSandbox, tmp_path: Path) -> None:
+    stranger = make_loopback_tls(tmp_path)
+    with pytest.raises(RetryLater, match="ca_file"):
+        LdapDirectory(LdapClient(form(slapd, ca_file=stranger.ca))).find_by_login("x")
+    with pytest.raises(Misconfigured) as caught:
+        LdapDirectory(LdapClient(form(slapd, ca_file=tmp_path / "absent.pem"))).find_by_login("x")
+    assert caught.value.field == "ca_file"
+    plain = ldap.initialize(slapd.settings()["url"])
+    with pytest.raises(ldap.CONFIDENTIALITY_REQUIRED):
+        plain.simple_bind_s(slapd.settings()["bind_dn"], slapd.settings()["bind_password"])
+    plain.unbind_s()
+
+
+def test_ldaps_is_verified_like_starttls(slapd: SlapdSandbox, tmp_path: Path) -> None:
+    directory = LdapDirectory(LdapClient(form(slapd, url=slapd.ldaps_url)))
+    assert directory.read(directory.create(an_account())).enabled
+    with pytest.raises(RetryLater, match="ca_file"):
+        LdapDirectory(LdapClient(form(slapd, url=slapd.ldaps_url, ca_file=make_loopback_tls(tmp_path).ca))).find_by_login("x")
+
+
+def test_the_certificate_has_to_name_the_host(slapd: SlapdSandbox) -> None:
+    for url in (slapd.settings()["url"], slapd.ldaps_url):
+        with pytest.raises(RetryLater, match="names that host"):
+            LdapClient(form(slapd, url=url.replace("127.0.0.1", "127.0.0.2"))).search(SUFFIX, equals("uid", "x"), ("uid",))
+
+
+@given(name=st.text(min_size=1, max_size=40))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_a_person_is_called_the_entry_is_named_by_its_marker_and_no_filter_widens(
+    slapd: SlapdSandbox, directory: LdapDirectory, name: str
+) -> None:
+    wanted = DesiredAccount(new_marker(), name, {"cn": name, "sn": name, "givenName": name}, frozenset(), END)
+    try:
+        account_id = directory.create(wanted)
+    except Refused:  # not a DirectoryString, or equal to an earlier one but for case and space
+        assert slapd.entries(wanted.marker) == []
+        return
+    (entry,) = slapd.entries(wanted.marker)
+    assert (entry["dn"], entry["uid"]) == (f"employeeNumber={wanted.marker},ou=people,{SUFFIX}", [name])
+    holder = directory.find_by_login(name)
+    assert holder is not None
+    assert holder.account_id == account_id
+
+
+def test_a_wrong_password_is_ours_to_mend_and_an_empty_one_is_never_tried(slapd: SlapdSandbox) -> None:
+    with pytest.raises(Misconfigured) as caught:
+        LdapDirectory(LdapClient(form(slapd, bind_password="wrong"))).find_by_login("x")
+    assert caught.value.field == "bind_password"
+    with pytest.raises(Misconfigured):
+        bound(form(slapd), slapd.settings()["bind_dn"], "")
+
+
+def test_the_check_names_what_is_missing(slapd: SlapdSandbox) -> None:
+    result = LdapClient(form(slapd, disabled_base=f"ou=attic,{SUFFIX}")).check()
+    assert (result.ok, "ou=attic" in result.detail) == (False, True)
+
+
+def test_a_restart_of_the_server_is_not_noticed_by_reads_or_writes(tmp_path: Path) -> None:
+    with SlapdSandbox(tmp_path / "slapd") as slapd:
+        directory = LdapDirectory(LdapClient(form(slapd)))
+        account_id = directory.create(an_account())
+        _restart(slapd)
+        assert directory.read(account_id).enabled
+        _restart(slapd)
+        second = directory.create(an_account())
+        _restart(slapd)
+        directory.disable(second)
+        slapd.stop()
+        with pytest.raises(RetryLater) as caught:
+            directory.read(account_id)
+        assert caught.value.cause == "cannot_connect"
+        assert not LdapClient(form(slapd)).check().ok
+
+
+def _restart(slapd: SlapdSandbox) -> None:
+    slapd.stop()
+    slapd.start()
+
+
+@pytest.mark.parametrize("scheme", ["ldap", "ldaps"])
+def test_a_server_that_takes_the_call_and_says_nothing_is_given_up(slapd: SlapdSandbox, scheme: str) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        url = f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
+        silent = LdapClient(form(slapd, url=url, timeout_seconds=0.3, network_timeout_seconds=0.3))
+        with pytest.raises(RetryLater):
+            silent.search(SUFFIX, equals("uid", "x"), ("uid",))
+
+
+def test_a_server_that_falls_silent_in_the_handshake_is_given_up(slapd: SlapdSandbox) -> None:
+    starttls_accepted = bytes.fromhex("300c02010178070a010004000400")  # ExtendedResponse to message 1: success (RFC 4511 §4.14.2)
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as threads:
+
+        def accept_and_say_no_more() -> socket.socket:
+            taken, _ = listener.accept()
+            taken.recv(1000)
+            taken.sendall(starttls_accepted)
+            return taken
+
+        server = threads.submit(accept_and_say_no_more)
+        silent = LdapClient(form(slapd, url=f"ldap://127.0.0.1:{listener.getsockname()[1]}", timeout_seconds=0.3))
+        with pytest.raises(RetryLater):
+            silent.search(SUFFIX, equals("uid", "x"), ("uid",))
+        server.result().close()
+
+
+def test_a_reply_that_is_lost_after_the_write_was_sent_is_an_unknown_outcome(slapd: SlapdSandbox) -> None:
+    with _Proxy(slapd) as proxy:
+        client = LdapClient(form(slapd, url=f"ldap://127.0.0.1:{proxy.port}", timeout_seconds=1.0))
+        directory = LdapDirectory(client)
+        assert directory.find_by_login("nobody") is None  # the connection that the write will take is open now
+        wanted = an_account()
+        proxy.swallow_answers_after = 1  # whoami is answered, the answer to the add is not
+        with pytest.raises(OutcomeUnknown):
+            directory.create(wanted)
+    assert len(slapd.entries(wanted.marker)) == 1
+
+
+class _Proxy:
+    """A TCP proxy that can stop passing answers on after a number of further ones."""
+
+    def __init__(self, slapd: SlapdSandbox) -> None:
+        self._target = int(slapd.settings()["url"].rsplit(":", 1)[1])
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.swallow_answers_after: int | None = None
+        self._sockets: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
+
+    def __enter__(self) -> Self:
+        self._run(self._accept)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for end in self._sockets:
+            end.close()
+        for thread in self._threads:
+            thread.join(5)
+
+    def _run(self, call: Callable[..., None], *args: object) -> None:
+        thread = threading.Thread(target=call, args=args, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                near, _ = self._listener.accept()
+            except OSError:
+                return
+            far = socket.create_connection(("127.0.0.1", self._target))
+            self._sockets += [near, far]
+            self._run(self._pass, near, far, False)
+            self._run(self._pass, far, near, True)
+
+    def _pass(self, source: socket.socket, sink: socket.socket, answers: bool) -> None:
+        try:
+            while data := source.recv(65536):
+                if answers and self.swallow_answers_after is not None:
+                    if self.swallow_answers_after == 0:
+                        for end in (sink, source):
+                            end.shutdown(socket.SHUT_RDWR)
+                        return
+                    self.swallow_answers_after -= 1
+                sink.sendall(data)
+        except OSError:
+            return
+
+
+def test_threads_share_a_bounded_number_of_connections(slapd: SlapdSandbox) -> None:
+    client = LdapClient(form(slapd, max_connections=3))
+    directory = LdapDirectory(client)
+    wanted = [an_account() for _ in range(40)]
+    with ThreadPoolExecutor(8) as threads:
+        ids = list(threads.map(directory.create, wanted))
+        list(threads.map(directory.disable, ids))
+        states = list(threads.map(directory.read, ids))
+    assert [s.login for s in states] == [w.login for w in wanted]
+    assert not any(s.enabled for s in states)
+    assert len(client._pool._idle) <= 3
+    client.close()
