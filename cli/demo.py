@@ -27,7 +27,7 @@ from cli.output import print_json
 from cli.reading import verify_audit
 from cli.supervisor import Supervisor, until_signalled
 from cli.up import start_services
-from cli.world import EMAIL_DOMAIN, ROLE, TENANT, World, client_company
+from cli.world import EMAIL_DOMAIN, TENANT, World, client_company
 from config.hub import Hub, build_hub
 from config.keys import api_token, prefect_auth
 from config.settings import Settings
@@ -98,16 +98,7 @@ class Demo:
 
     def _sign(self) -> None:
         """A work order appears in the VMS, and the agreement about it is signed."""
-        columns = {
-            "Worker First Name": GIVEN_NAME,
-            "Worker Last Name": FAMILY_NAME,
-            "Role": ROLE,
-            "Country": "US",
-            "Currency": "USD",
-            "Time Zone": "America/New_York",
-            "Start Date": datetime.now(UTC).date().isoformat(),
-        }
-        self.story.vms_id = self.world.fieldglass.add_work_order(**columns)
+        self.story.vms_id = self.world.order(**{"Worker First Name": GIVEN_NAME, "Worker Last Name": FAMILY_NAME})
         signer = (f"{GIVEN_NAME} {FAMILY_NAME}", "ada@mail.example")
         self.story.envelope_id = self.world.docusign.create_envelope(self.story.vms_id, *signer)
         delivery = self.world.docusign.complete(self.story.envelope_id)
@@ -240,6 +231,7 @@ def _running(folder: Path, console: Console) -> Iterator[Demo]:
         start_services(supervisor, settings)
         status.update("starting the vendors' sandboxes and slapd")
         world = stack.enter_context(client_company(folder, timeout_seconds=VENDOR_TIMEOUT_SECONDS))
+        stack.callback(supervisor.stop)  # before the vendors it talks to
         hub = build_hub(settings, max_connections=4)
         stack.callback(hub.close)
         documents.apply(hub, world.documents)

@@ -51,6 +51,11 @@ class World:
         """The tenant's folder, for ``stint config apply``."""
         return self.folder / "tenant"
 
+    def order(self, **columns: str) -> str:
+        """A work order for a contractor of this company, in US dollars by the hour; ``columns`` override. Its id."""
+        usual = {"Role": ROLE, "Country": "US", "Currency": "USD", "Time Zone": "America/New_York"}
+        return self.fieldglass.add_work_order(**{**usual, **columns})
+
     def http_sandboxes(self) -> Mapping[str, tuple[str, Any]]:
         """Instance name → (connector key, sandbox) of everything that speaks HTTP."""
         return {

@@ -15,7 +15,7 @@ from cli.demo import free_port, post
 from cli.installation import running_database
 from cli.supervisor import Supervisor
 from cli.up import start_services
-from cli.world import ROLE, TENANT, World, client_company
+from cli.world import TENANT, World, client_company
 from config import services
 from config.hub import Hub, build_hub
 from config.settings import Settings
@@ -41,8 +41,8 @@ class Stint:
     def order(self, **columns: str) -> str:
         """A fresh work order in the VMS, for a contractor of an unmistakable name."""
         number = len(self.orders) + 1
-        defaults = {"Role": ROLE, "Worker First Name": "Ada", "Worker Last Name": f"Lovelace {_letters(number)}"}
-        self.orders.append(self.world.fieldglass.add_work_order(**{**defaults, **columns}))
+        names = {"Worker First Name": "Ada", "Worker Last Name": f"Lovelace {_letters(number)}"}
+        self.orders.append(self.world.order(**{**names, **columns}))
         return self.orders[-1]
 
     def sign(self, order: str) -> int:
@@ -106,6 +106,7 @@ def stint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stint]:
         supervisor = stack.enter_context(Supervisor(settings.logs_dir))
         start_services(supervisor, settings)
         world = stack.enter_context(client_company(folder, timeout_seconds=1.0))
+        stack.callback(supervisor.stop)  # before the vendors it talks to
         hub = build_hub(settings, max_connections=4)
         stack.callback(hub.close)
         documents.apply(hub, world.documents)
