@@ -24,7 +24,7 @@ from typing import Any
 from bench.installation import Installation, cpus, fresh_settings, percentile, stint_up
 from cli import documents
 from cli.demo import post
-from cli.world import ROLE, TENANT, World, client_company
+from cli.world import TENANT, World, client_company
 from config.hub import Hub, build_hub
 from connectors.docusign.sandbox import ConnectDelivery
 from ledger import engagements
@@ -87,7 +87,7 @@ def _sent(world: World) -> ConnectDelivery:
 def _access(hub: Hub, world: World) -> Figures:
     """One agreement each second; the ledger says when it was signed and when the access was verified."""
     url = f"{hub.settings.receiver_url}/v1/hooks/{TENANT}/docusign"
-    orders = [world.fieldglass.add_work_order(Role=ROLE, **{"Worker First Name": f"Ada {n}"}) for n in range(AGREEMENTS)]
+    orders = [world.order(**{"Worker First Name": f"Ada {n}"}) for n in range(AGREEMENTS)]
 
     def sign(order: str) -> tuple[int, float]:
         envelope = world.docusign.create_envelope(order, "Ada Lovelace", "ada@mail.example")

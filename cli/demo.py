@@ -93,7 +93,7 @@ class Demo:
         return ended
 
     def _break_two_vendors(self) -> None:
-        self.world.bamboohr.faults.plan(Fault(FaultKind.UNAVAILABLE_BEFORE, "POST", r"/employees$", times=2))
+        self.world.bamboohr.faults.plan(Fault(FaultKind.BUSY_BEFORE, "POST", r"/employees$", times=2))
         self.world.gusto.faults.plan(Fault(FaultKind.TIMEOUT_AFTER, "POST", r"/contractors$"))
 
     def _sign(self) -> None:

@@ -86,7 +86,10 @@ class Hub:
         return Signer.load_or_create(self.settings.keys_dir / "audit.pem")
 
     def close(self) -> None:
-        """Close the ledger's connections."""
+        """Close the connections to the systems and to the ledger."""
+        for _, config in self._tenants.values():
+            for instance in config.instances.values():
+                instance.close()
         self.database.close()
 
 

@@ -7,6 +7,7 @@ import secrets
 from pathlib import Path
 
 from config.settings import Settings
+from workforce.errors import Misconfigured
 
 
 def api_token(settings: Settings) -> str:
@@ -24,7 +25,10 @@ def prefect_auth(settings: Settings) -> str:
 
 
 def _load_or_create(path: Path) -> str:
-    """The text in ``path``. Two processes that start at once agree: the first to create the file wins."""
+    """The text in ``path``. Two processes that start at once agree: the first to create the file wins.
+
+    Raises ``Misconfigured`` for an empty file: an empty token would let everybody in.
+    """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     draft.touch(mode=0o600)
@@ -35,4 +39,7 @@ def _load_or_create(path: Path) -> str:
         pass
     finally:
         draft.unlink()
-    return path.read_text().strip()
+    text = path.read_text().strip()
+    if not text:
+        raise Misconfigured(f"{path} is empty; delete it, and a new one is made", cause="empty_key")
+    return text

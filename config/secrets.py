@@ -29,11 +29,15 @@ class SecretStore:
 
     def _read(self, reference: str, path: Path) -> str:
         try:
-            return path.read_text().rstrip("\n")
-        except OSError as error:
+            text = path.read_text().rstrip("\r\n")
+        except (OSError, ValueError) as error:  # a ValueError is no text, or no possible name
+            reason = error.strerror if isinstance(error, OSError) else "not readable as text"
             raise Misconfigured(
-                f"secret {reference}: cannot read {path} ({error.strerror}); searched: {path}", cause="secret_missing"
+                f"secret {reference}: cannot read it ({reason}); searched: {path}", cause="secret_missing"
             ) from None
+        if not text:
+            raise Misconfigured(f"secret {reference}: {path} is empty", cause="secret_missing")
+        return text
 
     def fill(self, node: Any, path: str = "") -> tuple[Any, list[tuple[str, str]]]:
         """``node`` with every reference replaced by its value, and the faults as (key, message)."""

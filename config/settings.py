@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import tomllib
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from workforce.errors import Misconfigured
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -17,7 +20,10 @@ def _data_home() -> Path:
 
 
 class Settings(BaseSettings):
-    """Everything a Stint process needs to know before it can ask the ledger. Frozen; unknown keys are faults."""
+    """Everything a Stint process needs to know before it can ask the ledger. Frozen; unknown keys in the file are faults.
+
+    Raises ``Misconfigured`` when the file is not TOML.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix="STINT_", toml_file="stint.toml", frozen=True, extra="forbid", env_ignore_empty=True
@@ -35,7 +41,9 @@ class Settings(BaseSettings):
     receiver_host: str = "127.0.0.1"
     receiver_port: Port = 8420
     max_body_bytes: Annotated[int, Field(ge=1024, le=64 * 1024 * 1024)] = 1024 * 1024
-    api_token: SecretStr | None = Field(default=None, description="bearer token of the REST API (default: made in DATA_DIR/keys)")
+    api_token: Annotated[SecretStr, Field(min_length=16)] | None = Field(
+        default=None, description="bearer token of the REST API (default: made in DATA_DIR/keys)"
+    )
     prefect_port: Port = 4200
     prefect_api_url: str | None = Field(default=None, description="a Prefect server of your own; none is started then")
     prefect_auth_string: SecretStr | None = Field(default=None, description="user:password of the Prefect API")
@@ -59,7 +67,11 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments, then the environment, then the file."""
         del dotenv_settings, file_secret_settings
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        try:
+            return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            path = Path("stint.toml").absolute()
+            raise Misconfigured(f"stint.toml: not readable as TOML: {error}; searched: {path}", cause="settings_file") from None
 
     @field_validator("data_dir", "checkpoint_dir", "secrets_dir")
     @classmethod

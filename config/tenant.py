@@ -11,7 +11,16 @@ from pathlib import PurePosixPath
 from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from compliance.calendar import BusinessCalendar
 from config.secrets import SecretStore
@@ -52,6 +61,15 @@ class TenantDocument(BaseModel):
     email_domain: Annotated[str, StringConstraints(pattern=r"^[a-z0-9.-]+\.[a-z]{2,}$")]
     systems: Systems
     calendar: BusinessCalendar = Field(default_factory=BusinessCalendar)
+
+    @field_validator("calendar", mode="wrap")
+    @classmethod
+    def _calendar_makes_sense(cls, value: Any, make: ValidatorFunctionWrapHandler) -> Any:
+        """A rule of the domain that is broken is one fault of the document among others."""
+        try:
+            return make(value)
+        except HubError as error:
+            raise PydanticCustomError("calendar", "{text}", {"text": str(error), "field": error.field}) from None
 
 
 class InstanceDocument(BaseModel):
@@ -106,21 +124,37 @@ class _Reading:
     def document(self, file: str, model: type[M]) -> M | None:
         try:
             content = yaml.safe_load(self.files[file])
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, ValueError) as error:  # a ValueError is a date that does not exist
             self.fault(file, "", f"not readable as YAML: {' '.join(str(error).split())}")
             return None
         return self.valid(file, model, content, "")
 
-    def valid(self, file: str, model: type[M], content: Any, prefix: str) -> M | None:
+    def valid(self, file: str, model: type[M], content: Any, prefix: str, known: Mapping[str, str] | None = None) -> M | None:
+        """``content`` as ``model``. ``known`` are faults (key → message) that are there already; nothing is added to their keys."""
+        known = known or {}
+        for key, message in known.items():
+            self.fault(file, key, message)
         try:
             return model.model_validate(content)
         except ValidationError as error:
-            for item in error.errors(include_input=False, include_url=False):
-                key = ".".join([*([prefix] if prefix else []), *(str(part) for part in item["loc"])])
-                self.fault(file, key or "(document)", item["msg"])
+            found = [(_key_of(item, prefix), item["msg"]) for item in error.errors(include_input=False, include_url=False)]
+            named = [*known, *(key for key, _ in found)]
+            for key, message in found:
+                if key not in known and not any(other.startswith(f"{key}[") for other in named):  # too short for want of an item
+                    self.fault(file, key, message)
         except HubError as error:  # a rule of the domain, named by itself
-            self.fault(file, ".".join(part for part in (prefix, error.field) if part) or "(document)", str(error))
+            self.fault(file, _key(prefix, error.field or ""), str(error))
         return None
+
+
+def _key_of(item: ErrorDetails, prefix: str) -> str:
+    return _key(prefix, *item["loc"], item.get("ctx", {}).get("field", ""))
+
+
+def _key(*parts: str | int) -> str:
+    """``systems.directories[0]`` from the parts of a pydantic location."""
+    joined = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts if part != "")
+    return joined.removeprefix(".") or "(document)"
 
 
 def read_tenant(files: Mapping[str, str], secrets: SecretStore) -> tuple[TenantConfig | None, list[Fault]]:
@@ -131,16 +165,21 @@ def read_tenant(files: Mapping[str, str], secrets: SecretStore) -> tuple[TenantC
     packages = []
     for file in sorted(files):
         path = PurePosixPath(file)
-        if path.suffix != ".yaml":
+        if path.suffix != ".yaml" or file == "tenant.yaml":
             continue
-        if path.parts[0] == "connectors" and (instance := _instance(reading, file)):
-            instances[path.stem] = instance
-        elif path.parts[0] == "access" and (package := reading.document(file, AccessPackage)):
-            packages.append((file, package))
-        elif path.parts[0] not in {"connectors", "access", "tenant.yaml"}:
-            reading.fault(file, "", "unknown place; use tenant.yaml, connectors/<instance>.yaml or access/<package>.yaml")
-    if document is not None:
-        _cross_check(reading, document, instances, packages)
+        match path.parent.parts:
+            case ("connectors",):
+                if instance := _instance(reading, file):
+                    instances[path.stem] = instance
+            case ("access",):
+                if package := reading.document(file, AccessPackage):
+                    packages.append((file, package))
+            case _:
+                reading.fault(file, "", "unknown place; use tenant.yaml, connectors/<instance>.yaml or access/<package>.yaml")
+    systems = document.systems if document else _systems_alone(files.get("tenant.yaml", ""))
+    if systems is not None:
+        _check_parts(reading, systems, instances)
+    _check_packages(reading, systems, packages)
     if reading.faults or document is None:
         return None, reading.faults
     return TenantConfig(document, instances, AccessCatalogue.of(package for _, package in packages)), []
@@ -162,33 +201,40 @@ def _instance(reading: _Reading, file: str) -> Instance | None:
     except Misconfigured as error:
         reading.fault(file, "connector", str(error))
         return None
-    filled, faults = reading.secrets.fill(document.settings, "settings")
-    for key, message in faults:
-        reading.fault(file, key, message)
-    settings = None if faults else reading.valid(file, connector.settings, filled, "settings")
-    return Instance(PurePosixPath(file).stem, connector, settings) if settings else None
+    filled, missing = reading.secrets.fill(document.settings, "settings")
+    settings = reading.valid(file, connector.settings, filled, "settings", known=dict(missing))
+    return Instance(PurePosixPath(file).stem, connector, settings) if settings and not missing else None
 
 
-def _cross_check(
-    reading: _Reading,
-    document: TenantDocument,
-    instances: Mapping[str, Instance],
-    packages: list[tuple[str, AccessPackage]],
-) -> None:
-    """Parts that name no instance, instances that cannot play their part, packages for no directory, roles named twice."""
-    for key, name, capability in document.systems.parts():
+def _systems_alone(text: str) -> Systems | None:
+    """The systems of a ``tenant.yaml`` that has faults elsewhere, so that faults around them are reported with the others."""
+    try:
+        return Systems.model_validate(yaml.safe_load(text)["systems"])
+    except (yaml.YAMLError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _check_parts(reading: _Reading, systems: Systems, instances: Mapping[str, Instance]) -> None:
+    """Parts that name no instance, and instances that cannot play their part."""
+    for key, name, capability in systems.parts():
         if f"connectors/{name}.yaml" not in reading.files:
             reading.fault("tenant.yaml", f"systems.{key}", f"no instance {name!r}; searched: connectors/{name}.yaml")
         elif name in instances and getattr(instances[name].connector.can, capability) is None:
             can_not = f"{name!r} is a {instances[name].connector.title} instance, which has no {capability} capability"
             reading.fault("tenant.yaml", f"systems.{key}", can_not)
+
+
+def _check_packages(reading: _Reading, systems: Systems | None, packages: list[tuple[str, AccessPackage]]) -> None:
+    """Packages for no directory, roles named twice, and no package at all."""
     roles: dict[str, str] = {}
+    directories = systems.directories if systems else ()
     for file, package in packages:
-        for directory in sorted(set(package.directories) - set(document.systems.directories)):
-            known = ", ".join(document.systems.directories)
+        strays = sorted(set(package.directories) - set(directories)) if directories else []
+        for directory in strays:
+            known = ", ".join(directories)
             reading.fault(file, f"directories.{directory}", f"not among the tenant's directories ({known})")
-        first = roles.setdefault(package.role.casefold(), file)
+        first = roles.setdefault(package.role.strip().casefold(), file)
         if first != file:
             reading.fault(file, "role", f"{package.role!r} has a package already: {first}")
-    if not packages:
+    if not any(file.startswith("access/") for file in reading.files):
         reading.fault("access/", "", "no access package; nobody could be given access. Searched: access/*.yaml")

@@ -84,6 +84,11 @@ class Instance:
         client: Checkable = self._built["client"]
         return client
 
+    def close(self) -> None:
+        """Close the wire client, if it was ever built."""
+        if "client" in self._built:
+            self.client.close()
+
     def webhooks(self) -> Webhooks:
         """Verify and read inbound events."""
         return self._capability("webhooks", lambda build: build(self.settings))  # type: ignore[no-any-return]

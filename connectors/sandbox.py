@@ -27,7 +27,8 @@ from connectors.tls import TlsFiles
 class FaultKind(StrEnum):
     """What goes wrong. ``BEFORE`` kinds do nothing at the vendor; ``AFTER`` kinds do the work and then lose the answer."""
 
-    UNAVAILABLE_BEFORE = "503 with Retry-After: 1"
+    UNAVAILABLE_BEFORE = "503 before the effect"
+    BUSY_BEFORE = "503 with Retry-After: 1"
     THROTTLED_BEFORE = "429 with Retry-After: 0"
     TIMEOUT_BEFORE = "no answer, nothing done"
     TIMEOUT_AFTER = "no answer, but it was done"
@@ -126,6 +127,8 @@ class FaultyApp:
             case FaultKind.TIMEOUT_BEFORE | FaultKind.TIMEOUT_AFTER:
                 await self._say_nothing(receive)
             case FaultKind.UNAVAILABLE_BEFORE:
+                await _plain(send, 503, b"Service Unavailable")
+            case FaultKind.BUSY_BEFORE:
                 await _plain(send, 503, b"Service Unavailable", [(b"retry-after", b"1")])
             case FaultKind.THROTTLED_BEFORE:
                 await _plain(send, 429, b"Too Many Requests", [(b"retry-after", b"0")])

@@ -8,13 +8,17 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, HTTPException, Query, Request
+from fastapi import APIRouter, Depends, HTTPException, Query
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
 
 from config.hub import Hub
-from ledger import audit, engagements, failures, tenants
+from console.tenancy import is_known
+from ledger import audit, engagements, failures
 from workforce.errors import NotFound
 from workforce.summaries import EngagementSummary
+
+_BEARER = HTTPBearer(auto_error=False, description="the token in DATA_DIR/keys/api-token, or STINT_API_TOKEN")
 
 
 class FailureSummary(BaseModel):
@@ -48,28 +52,25 @@ class EngagementDetail(EngagementSummary):
 def api_routes(hub: Callable[[], Hub], token: str) -> APIRouter:
     """The reading routes below ``/v1/tenants/{tenant}``."""
 
-    def authorized(request: Request) -> None:
-        given = request.headers.get("authorization", "").removeprefix("Bearer ")
-        if not hmac.compare_digest(given.encode(), token.encode()):
+    def authorized(given: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]) -> None:
+        if given is None or not hmac.compare_digest(given.credentials.encode(), token.encode()):
             raise HTTPException(401, "send the API token as: Authorization: Bearer …", {"WWW-Authenticate": "Bearer"})
 
-    def known_tenant(tenant: str) -> str:
-        with hub().database.system() as tx:
-            if not tenants.exists(tx, tenant):
-                raise HTTPException(404, f"there is no tenant {tenant!r}")
-        return tenant
+    def about_a_tenant(tenant: str) -> None:
+        if not is_known(hub(), tenant):
+            raise HTTPException(404, f"there is no tenant {tenant!r}")
 
-    router = APIRouter(prefix="/v1/tenants/{tenant}", dependencies=[Depends(authorized)], tags=["reading"])
-    Tenant = Annotated[str, Depends(known_tenant)]  # noqa: N806 - a type
+    checks = [Depends(authorized), Depends(about_a_tenant)]  # in this order: strangers do not learn which tenants there are
+    router = APIRouter(prefix="/v1/tenants/{tenant}", dependencies=checks, tags=["reading"])
 
     @router.get("/engagements")
-    def list_engagements(tenant: Tenant, limit: Annotated[int, Query(ge=1, le=500)] = 100) -> list[EngagementSummary]:
+    def list_engagements(tenant: str, limit: Annotated[int, Query(ge=1, le=500)] = 100) -> list[EngagementSummary]:
         """Engagements, newest first."""
         with hub().database.transaction(tenant) as tx:
             return [EngagementSummary.of(engagement) for engagement in engagements.newest(tx, limit=limit)]
 
     @router.get("/engagements/{engagement_id}")
-    def show_engagement(tenant: Tenant, engagement_id: UUID) -> EngagementDetail:
+    def show_engagement(tenant: str, engagement_id: UUID) -> EngagementDetail:
         """One engagement with its audit trail."""
         with hub().database.transaction(tenant) as tx:
             try:
@@ -81,7 +82,7 @@ def api_routes(hub: Callable[[], Hub], token: str) -> APIRouter:
         return EngagementDetail(**EngagementSummary.of(engagement).model_dump(), audit=trail)
 
     @router.get("/failures")
-    def list_failures(tenant: Tenant) -> list[FailureSummary]:
+    def list_failures(tenant: str) -> list[FailureSummary]:
         """What waits for a person."""
         with hub().database.transaction(tenant) as tx:
             return [FailureSummary.model_validate(f, from_attributes=True) for f in failures.list_open(tx)]

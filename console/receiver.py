@@ -6,7 +6,7 @@ away. An authentic body that cannot be used is stored and parked, and acknowledg
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 from fastapi import APIRouter, Request
@@ -16,7 +16,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from config.hub import Hub
-from ledger import audit, inbox, tenants
+from console.tenancy import is_known
+from ledger import audit, inbox
 from ledger.database import Tx
 from ledger.queue import Job, Lane, defer
 from workforce.errors import BadSignature, Misconfigured, RetryLater, UnusableContent
@@ -25,6 +26,7 @@ from workforce.ports import Webhooks
 
 log = structlog.get_logger(__name__)
 
+_MAX_DIGITS = 18  # of a length that can be meant; Python refuses to read numbers of thousands of digits
 RECEIVED = Counter("stint_webhooks_total", "Deliveries by answer", ["outcome"])
 
 
@@ -52,7 +54,7 @@ def receiver_routes(hub: Callable[[], Hub], *, max_body_bytes: int) -> APIRouter
 
 async def _body(request: Request, cap: int) -> bytes:
     declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > cap:
+    if declared.isdecimal() and (len(declared) > _MAX_DIGITS or int(declared) > cap):
         raise TooLarge
     body = bytearray()
     async for chunk in request.stream():
@@ -77,7 +79,7 @@ def _verified(hub: Hub, tenant: str, system: str, headers: Mapping[str, str], bo
         return _answer(404, "unknown", "there is no such tenant, or it has no such system that sends webhooks")
     webhooks.verify({name.lower(): value for name, value in headers.items()}, body)
     try:
-        events = webhooks.events(body)
+        events = _storable(webhooks.events(body))
     except UnusableContent as error:
         with hub.database.transaction(tenant) as tx:
             inbox.receive_unusable(tx, source=system, body=body, cause=error.cause, message=str(error), field=error.field)
@@ -88,15 +90,21 @@ def _verified(hub: Hub, tenant: str, system: str, headers: Mapping[str, str], bo
 
 
 def _webhooks(hub: Hub, tenant: str, system: str) -> Webhooks | None:
-    with hub.database.system() as tx:
-        if not tenants.exists(tx, tenant):
-            return None
+    if not is_known(hub, tenant):
+        return None
     try:
         return hub.tenant(tenant).instance(system).webhooks()
     except Misconfigured as error:
         if error.cause in {"unknown_instance", "missing_capability"}:
             return None
         raise RetryLater(str(error), cause=error.cause) from None
+
+
+def _storable(events: Sequence[SourceEvent]) -> Sequence[SourceEvent]:
+    """JSON may hold NUL in a text; PostgreSQL has no text that does."""
+    if any("\0" in f"{event.external_id}{event.kind}{event.subject_id}" for event in events):
+        raise UnusableContent("an id in the body holds a NUL character", cause="nul_character")
+    return events
 
 
 def _store(tx: Tx, tenant: str, system: str, event: SourceEvent, body: bytes) -> bool:

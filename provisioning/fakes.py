@@ -6,7 +6,7 @@ table of effect transitions, the fences of epoch and tombstone.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -62,14 +62,21 @@ class SettableClock:
 class _Target(Generic[E]):
     """Entries by id. ``faults`` are those of the next writes, in order (``None``: none); ``writes`` are (operation, id) as they were done.
 
-    After each write the next ``lag_reads`` looks at that entry still show what was there before.
+    What a write did shows only after ``lag_reads`` further looks at that entry.
     """
 
     lag_reads: int = 0
     entries: dict[str, E] = field(default_factory=dict)
     faults: deque[FakeFault | None] = field(default_factory=deque)
     writes: list[tuple[str, str]] = field(default_factory=list)
-    _before: dict[str, tuple[E | None, int]] = field(default_factory=dict, repr=False)
+    _looks: Counter[str] = field(default_factory=Counter, repr=False)
+    _versions: dict[str, list[tuple[int, E | None]]] = field(default_factory=dict, repr=False)
+
+    def plant(self, entry_id: str, entry: E) -> str:
+        """Put an entry there by hand, visible at once; its id."""
+        self.entries[entry_id] = entry
+        self._versions[entry_id] = [(-1, entry)]
+        return entry_id
 
     def count(self, operation: str) -> int:
         """How often ``operation`` was really done."""
@@ -85,17 +92,16 @@ class _Target(Generic[E]):
         return result
 
     def _store(self, operation: str, entry_id: str, entry: E) -> None:
-        self._before[entry_id] = (self.entries.get(entry_id), self.lag_reads)
+        versions = self._versions.setdefault(entry_id, [(-1, None)])
+        versions.append((self._looks[entry_id] + self.lag_reads, entry))
         self.entries[entry_id] = entry
         self.writes.append((operation, entry_id))
 
     def _shown(self, entry_id: str) -> E | None:
-        """One look at an entry: as it is, or as it was while the look still lags."""
-        before, lag = self._before.get(entry_id, (None, 0))
-        if lag == 0:
-            return self.entries.get(entry_id)
-        self._before[entry_id] = (before, lag - 1)
-        return before
+        """One look at an entry: the newest version that shows by now."""
+        self._looks[entry_id] += 1
+        shows = [entry for hidden_until, entry in self._versions.get(entry_id, []) if hidden_until < self._looks[entry_id]]
+        return shows[-1] if shows else None
 
     def _all_shown(self) -> list[E]:
         return [entry for entry_id in self.entries if (entry := self._shown(entry_id)) is not None]
@@ -124,11 +130,6 @@ class InMemoryDirectory(_Target[AccountState]):
     marker_is_unique: bool = True
     signed_in: bool | None = True
     attributes: dict[str, dict[str, object]] = field(default_factory=dict)
-
-    def plant(self, account: AccountState) -> str:
-        """Put an account there by hand, visible at once; its id."""
-        self.entries[account.account_id] = account
-        return account.account_id
 
     def find(self, marker: str) -> Sequence[AccountState]:
         """Every account that shows ``marker``."""
@@ -211,11 +212,6 @@ class InMemorySink(_Target[StoredRecord]):
 
     key_is_enforced: bool = True
     unique_field: str = "email"
-
-    def plant(self, record: StoredRecord) -> str:
-        """Put a record there by hand, visible at once; its id."""
-        self.entries[record.external_id] = record
-        return record.external_id
 
     def find(self, marker: str, values: Mapping[str, object]) -> Sequence[StoredRecord]:
         """Every record that shows ``marker`` or the unique key in ``values``."""

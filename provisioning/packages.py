@@ -51,7 +51,7 @@ class AccessCatalogue:
     def for_role(self, role: str) -> AccessPackage:
         """The package of ``role``. Raises ``Refused`` (cause ``unknown_role``) naming the roles that exist."""
         for package in self.packages:
-            if package.role.casefold() == role.strip().casefold():
+            if package.role.strip().casefold() == role.strip().casefold():
                 return package
         known = ", ".join(sorted(p.role for p in self.packages)) or "none"
         raise Refused(

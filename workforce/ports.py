@@ -73,6 +73,10 @@ class Checkable(Protocol):
         """Try credentials and permissions with the cheapest read. Raises nothing: a fault is ``ok=False``."""
         ...
 
+    def close(self) -> None:
+        """Give back connections. The client is not used afterwards."""
+        ...
+
 
 class Webhooks(Protocol):
     """Inbound events."""

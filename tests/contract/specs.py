@@ -6,7 +6,7 @@ import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 from urllib.parse import parse_qsl, unquote
 
 import jsonschema
@@ -16,6 +16,20 @@ from referencing.jsonschema import DRAFT202012
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 SPECS = Path(__file__).resolve().parents[3] / "shared" / "vendor-specs"
+
+
+class _Closable(Protocol):
+    def close(self) -> None: ...
+
+
+C = TypeVar("C", bound=_Closable)
+OPENED: list[_Closable] = []
+
+
+def opened(client: C) -> C:
+    """``client``, to be closed when the test ends."""
+    OPENED.append(client)
+    return client
 
 
 @dataclass

@@ -78,7 +78,7 @@ def test_a_signed_agreement_becomes_access_that_ends_and_leaves_nothing_behind(s
 
 def test_lost_replies_and_outages_make_no_duplicate_and_need_no_person(stint: Stint) -> None:
     world = stint.world
-    world.bamboohr.faults.plan(Fault(FaultKind.UNAVAILABLE_BEFORE, "POST", r"/employees$", times=2))
+    world.bamboohr.faults.plan(Fault(FaultKind.BUSY_BEFORE, "POST", r"/employees$", times=2))
     world.gusto.faults.plan(Fault(FaultKind.TIMEOUT_AFTER, "POST", r"/contractors$"))
     world.graph.faults.plan(Fault(FaultKind.ERROR_AFTER, "POST", r"/users$"))
     order = stint.order()
@@ -94,7 +94,7 @@ def test_lost_replies_and_outages_make_no_duplicate_and_need_no_person(stint: St
 
 
 def test_a_sick_hris_does_not_keep_the_contractor_from_access(stint: Stint) -> None:
-    stint.world.bamboohr.faults.plan(Fault(FaultKind.UNAVAILABLE_BEFORE, "POST", r"/employees$", times=3))
+    stint.world.bamboohr.faults.plan(Fault(FaultKind.BUSY_BEFORE, "POST", r"/employees$", times=3))
     order = stint.order()
     stint.sign(order)
     stint.until(order, is_active)

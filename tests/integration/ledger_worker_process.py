@@ -6,6 +6,8 @@ import sys
 import threading
 import time
 
+import structlog
+
 from ledger.database import Database
 from ledger.queue import RunningJob, Worker
 
@@ -21,6 +23,7 @@ def main(dsn: str, lease_seconds: float) -> None:
     worker = Worker(
         Database(dsn), {"hang": handle, "joiner": handle}, on_failed=lambda job, error: None, lease_seconds=lease_seconds
     )
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # what it says on stdout is for the test
     worker.run(threading.Event())
 
 
