@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
 
 import typer
 
@@ -70,7 +71,8 @@ def worker() -> None:
     """Run one more worker in the foreground, on the database and Prefect server of the settings."""
     from config import services
 
-    _become(services.worker(load_settings()))
+    with errors_explained():
+        _become(services.worker(load_settings()))
 
 
 @app.command()
@@ -78,7 +80,8 @@ def receiver() -> None:
     """Run one more receiver in the foreground."""
     from config import services
 
-    _become(services.receiver(load_settings()))
+    with errors_explained():
+        _become(services.receiver(load_settings()))
 
 
 @app.command()
@@ -188,8 +191,29 @@ def failures_list(tenant: TenantOption = None, as_json: JsonFlag = False) -> Non
     if as_json:
         print_json(rows)
         return
-    cells = [(r["since"], r["cause"], r["field"], r["subject"], r["count"], r["message"]) for r in rows]
-    print_table("Failures", ("since", "cause", "field", "subject", "times", "what to do"), cells, empty="nothing waits")
+    columns = ("id", "since", "cause", "field", "times", "what to do")
+    cells = [(r["id"], r["since"], r["cause"], r["field"], r["count"], r["message"]) for r in rows]
+    print_table("Failures", columns, cells, empty="nothing waits")
+
+
+@failures_app.command("replay")
+def failures_replay(
+    failure: Annotated[UUID, typer.Argument(help="Its id, from: stint failures list.")],
+    tenant: TenantOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Try again what waits, once its cause is mended."""
+    from cli.installation import open_hub
+    from cli.reading import the_tenant
+    from cli.replay import replay
+
+    settings = load_settings(as_json=as_json)
+    with errors_explained(as_json=as_json), open_hub(settings) as hub:
+        what = replay(hub, the_tenant(hub, tenant), failure)
+    if as_json:
+        print_json({"ok": True, "replayed": what})
+    else:
+        print(f"{what} is tried again")
 
 
 @audit_app.command("verify")

@@ -14,15 +14,24 @@ from config.tenant import Fault, TenantConfig, read_tenant
 from connectors.contract import Instance
 from ledger import documents, tenants
 from mappings.registry import MappingRegistry
+from workforce.errors import HubError, Misconfigured
+from workforce.ports import CheckResult
 
 
 def read_folder(folder: Path) -> dict[str, str]:
-    """The YAML documents below ``folder``, by path relative to it, with forward slashes."""
+    """The YAML documents below ``folder``, by path relative to it, with forward slashes. Raises ``Misconfigured``."""
     return {
-        path.relative_to(folder).as_posix(): path.read_text()
+        path.relative_to(folder).as_posix(): _text(path)
         for path in sorted(folder.rglob("*.yaml"))
         if not any(part.startswith(".") for part in path.relative_to(folder).parts)
     }
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"{path}: cannot be read as UTF-8 text: {error}", cause="unreadable_file", field=str(path)) from None
 
 
 def check_folder(folder: Path, settings: Settings, *, connect: bool) -> list[Fault]:
@@ -63,12 +72,18 @@ def _connection_faults(where: str, config: TenantConfig | None) -> list[Fault]:
     if config is None:
         return []
 
-    def ask(instance: Instance) -> list[Fault]:
-        result = instance.client.check()
-        return [] if result.ok else [Fault(f"{where}/connectors/{instance.name}.yaml", "connection", result.detail)]
-
     with ThreadPoolExecutor(8) as pool:
-        return [fault for faults in pool.map(ask, config.instances.values()) for fault in faults]
+        answers = zip(config.instances.values(), pool.map(_ask, config.instances.values()), strict=True)
+        return [Fault(f"{where}/connectors/{i.name}.yaml", "connection", a.detail) for i, a in answers if not a.ok]
+
+
+def _ask(instance: Instance) -> CheckResult:
+    try:
+        return instance.client.check()
+    except HubError as error:
+        return CheckResult(ok=False, detail=str(error))
+    finally:
+        instance.close()
 
 
 def as_rows(faults: list[Fault]) -> list[dict[str, str]]:

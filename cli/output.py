@@ -85,3 +85,5 @@ def load_settings(*, as_json: bool = False) -> Settings:
         for fault in faults:
             sys.stderr.write(f"stint: {fault['key']}: {fault['message']}\n")
         raise typer.Exit(EXIT_CONFIGURATION) from None
+    except Misconfigured as error:
+        fail(str(error), EXIT_CONFIGURATION, as_json=as_json, cause=error.cause)

@@ -112,4 +112,5 @@ class Settings(BaseSettings):
     @property
     def receiver_url(self) -> str:
         """The base URL of the receiver and the REST API."""
-        return f"http://{self.receiver_host}:{self.receiver_port}"
+        host = f"[{self.receiver_host}]" if ":" in self.receiver_host else self.receiver_host
+        return f"http://{host}:{self.receiver_port}"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
+import structlog
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -11,12 +14,25 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from config.hub import Hub
 from console.api import api_routes
 from console.receiver import receiver_routes
-from workforce.errors import RetryLater
+from ledger import tenants
+from workforce.errors import HubError, RetryLater
+
+log = structlog.get_logger(__name__)
 
 
 def build_app(hub: Callable[[], Hub], *, api_token: str, max_body_bytes: int) -> FastAPI:
     """The application. ``hub`` is asked at each request and may raise ``RetryLater`` while the database is away."""
-    app = FastAPI(title="Stint", description="Receives webhooks and shows what became of them.", redoc_url=None)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        """Read every tenant's configuration beside the first requests, so that none of them pays for it."""
+        warming = asyncio.get_running_loop().run_in_executor(None, _warm, hub)
+        yield
+        await warming
+
+    app = FastAPI(
+        title="Stint", description="Receives webhooks and shows what became of them.", redoc_url=None, lifespan=lifespan
+    )
     app.include_router(receiver_routes(hub, max_body_bytes=max_body_bytes))
     app.include_router(api_routes(hub, api_token))
 
@@ -42,3 +58,13 @@ def build_app(hub: Callable[[], Hub], *, api_token: str, max_body_bytes: int) ->
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     return app
+
+
+def _warm(hub: Callable[[], Hub]) -> None:
+    try:
+        with hub().database.system() as tx:
+            names = [tenant.tenant for tenant in tenants.list_all(tx)]
+        for name in names:
+            hub().tenant(name)
+    except HubError as error:
+        log.info("receiver.not_warm", cause=error.cause)

@@ -19,7 +19,7 @@ from config.hub import Hub
 from console.tenancy import is_known
 from ledger import audit, inbox
 from ledger.database import Tx
-from ledger.queue import Job, Lane, defer
+from ledger.jobs import defer_projection
 from workforce.errors import BadSignature, Misconfigured, RetryLater, UnusableContent
 from workforce.events import Actor, ActorType, SourceEvent
 from workforce.ports import Webhooks
@@ -85,7 +85,7 @@ def _verified(hub: Hub, tenant: str, system: str, headers: Mapping[str, str], bo
             inbox.receive_unusable(tx, source=system, body=body, cause=error.cause, message=str(error), field=error.field)
         return _answer(202, "parked", "stored, but it cannot be used; see: stint failures list")
     with hub.database.transaction(tenant) as tx:
-        fresh = [_store(tx, tenant, system, event, body) for event in events]
+        fresh = [_store(tx, system, event, body) for event in events]
     return _answer(200, "accepted" if any(fresh) else "duplicate", "stored")
 
 
@@ -107,13 +107,12 @@ def _storable(events: Sequence[SourceEvent]) -> Sequence[SourceEvent]:
     return events
 
 
-def _store(tx: Tx, tenant: str, system: str, event: SourceEvent, body: bytes) -> bool:
+def _store(tx: Tx, system: str, event: SourceEvent, body: bytes) -> bool:
     """Inbox row with its audit row, and the job; whether the event is new."""
     received = inbox.receive(tx, source=system, event=event, body=body)
     if received.duplicate:
         return False
-    lock = f"{system}:{event.subject_id}"
-    defer(tx, tenant, Job("project", {"event_id": str(received.event_id)}, Lane.SYNC, lock))
+    defer_projection(tx, source=system, subject_id=event.subject_id, event_id=received.event_id)
     actor = Actor(ActorType.SERVICE, system, auth="hmac")
     target = ("event", str(received.event_id))
     audit.note(

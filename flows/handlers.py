@@ -14,20 +14,21 @@ from prefect import Flow
 from config.hub import Hub
 from flows import processes
 from flows.case import CaseRef
-from flows.intake import defer_joiner, defer_leaver
 from flows.leaver import block, leave
 from flows.polling import poll_vms
 from flows.prefect_runs import PrefectRuns, run_here
 from flows.projection import project
 from flows.steps import PlainConductor
 from ledger import engagements, failures, inbox, runs
+from ledger.jobs import JobName, defer_joiner, defer_leaver
 from ledger.queue import RunningJob
 from workforce.engagement import Engagement
-from workforce.errors import Fenced, HubError
+from workforce.errors import Fenced, HubError, OutcomeUnknown, RetryLater
 
 log = structlog.get_logger(__name__)
 
 PREFECT_RETRY_SECONDS = 2.0
+PARKED_REVOCATION_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,12 @@ class Handlers:
 
     def by_name(self) -> Mapping[str, Callable[[RunningJob], None]]:
         """Job name → handler."""
-        return {"project": self.project, "joiner": self.joiner, "leaver": self.leaver, "poll": self.poll}
+        return {
+            JobName.PROJECT: self.project,
+            JobName.JOINER: self.joiner,
+            JobName.LEAVER: self.leaver,
+            JobName.POLL: self.poll,
+        }
 
     def project(self, job: RunningJob) -> None:
         """A received event becomes an engagement."""
@@ -51,63 +57,75 @@ class Handlers:
         log.debug("vms.polled", tenant=job.tenant, records=seen)
 
     def joiner(self, job: RunningJob) -> None:
-        """Records and access, through Prefect. A fenced joiner makes sure that nothing of it survives the ending."""
+        """Records and access, through Prefect. One that the ending fenced makes sure that nothing of it survives."""
         engagement_id = UUID(job.args["engagement_id"])
         if not self.prefect.is_up():
             self._wait_for_prefect(job, engagement_id)
             return
         try:
-            engagement = self._claim(job, engagement_id, grants=True)
-            self._run_flow(processes.joiner, job, engagement)
+            self._run_flow(processes.joiner, job, self._claim(job, engagement_id, grants=True))
         except Fenced:
-            with self.hub.database.transaction(job.tenant) as tx:
-                defer_leaver(tx, job.tenant, engagement_id)
+            self._sweep_up(job.tenant, engagement_id)
             raise
 
     def leaver(self, job: RunningJob) -> None:
+        """Take the access away, for as long as it takes. What a person has to mend is shown, and tried again all the same."""
+        try:
+            self._leave(job, UUID(job.args["engagement_id"]))
+        except (RetryLater, OutcomeUnknown, Fenced):
+            raise
+        except Exception as error:
+            self.failed(job, error)
+            log.exception("revocation.parked_and_retried", job_id=job.job_id, tenant=job.tenant)
+            raise RetryLater(
+                "the revocation waits for a person and is tried again meanwhile",
+                cause=getattr(error, "cause", "defect"),
+                after_seconds=PARKED_REVOCATION_SECONDS,
+            ) from error
+
+    def failed(self, job: RunningJob, error: Exception) -> None:
+        """Park what cannot go on: it waits, with its cause, for a person."""
+        known = error if isinstance(error, HubError) else None
+        cause = known.cause if known else "defect"
+        defect = f"a defect stopped the job ({type(error).__name__}); see the worker's log for job {job.job_id}"
+        message, field = (str(known), known.field) if known else (defect, None)
+        log.warning("job.parked", job_id=job.job_id, job=job.name, tenant=job.tenant, cause=cause)
+        with self.hub.database.transaction(job.tenant) as tx:
+            if event_id := job.args.get("event_id"):
+                inbox.park(tx, UUID(event_id), cause=cause, message=message, field=field)
+            elif engagement_id := job.args.get("engagement_id"):
+                subject = f"{job.name}:{engagement_id}"
+                about = UUID(engagement_id)
+                failures.park(tx, cause=cause, message=message, field=field, engagement_id=about, subject=subject)
+            else:
+                failures.park(tx, cause=cause, message=message, field=field, subject=job.name)
+
+    def _leave(self, job: RunningJob, engagement_id: UUID) -> None:
         """Block first, plainly. Then the whole process: through Prefect where it is up, plainly where it is not."""
-        engagement = self._claim(job, UUID(job.args["engagement_id"]), grants=False)
-        ref = _ref(job, engagement)
-        systems = self.hub.tenant(job.tenant).document.systems
-        urgent = PlainConductor(ref, self.hub, attempts=1)
-        block(urgent, directories=systems.directories)
+        engagement = self._claim(job, engagement_id, grants=False)
+        if engagement.tombstoned_at is None:
+            log.warning("leaver.not_ending", job_id=job.job_id, tenant=job.tenant, engagement_id=str(engagement_id))
+            return
+        ref, systems = _ref(job, engagement), self.hub.tenant(job.tenant).document.systems
+        block(PlainConductor(ref, self.hub, attempts=1), directories=systems.directories)
         if self.prefect.is_up():
             self._run_flow(processes.leaver, job, engagement)
         else:
             plain = PlainConductor(ref, self.hub, attempts=1)
             leave(plain, records=(systems.vms, systems.hris, systems.payroll), directories=systems.directories)
 
-    def failed(self, job: RunningJob, error: Exception) -> None:
-        """Park what cannot go on: it waits, with its cause, for a person."""
-        hub_error = error if isinstance(error, HubError) else None
-        cause = hub_error.cause if hub_error else "defect"
-        message = (
-            str(error)
-            if hub_error
-            else f"a defect stopped the job ({type(error).__name__}); see the worker's log for job {job.job_id}"
-        )
-        field = hub_error.field if hub_error else None
-        log.warning("job.parked", job_id=job.job_id, job=job.name, tenant=job.tenant, cause=cause)
-        with self.hub.database.transaction(job.tenant) as tx:
-            if event_id := job.args.get("event_id"):
-                inbox.park(tx, UUID(event_id), cause=cause, message=message, field=field)
-            else:
-                engagement_id = job.args.get("engagement_id")
-                failures.park(
-                    tx,
-                    cause=cause,
-                    message=message,
-                    field=field,
-                    engagement_id=UUID(engagement_id) if engagement_id else None,
-                    subject=f"{job.name}:{engagement_id or job.tenant}",
-                )
+    def _sweep_up(self, tenant: str, engagement_id: UUID) -> None:
+        """After a joiner was fenced by the ending: its last call may have granted something after the leaver had looked."""
+        with self.hub.database.transaction(tenant) as tx:
+            if engagements.get(tx, engagement_id).tombstoned_at is not None:
+                defer_leaver(tx, engagement_id)
 
     def _wait_for_prefect(self, job: RunningJob, engagement_id: UUID) -> None:
         """Put a fresh job in the place of this one: an outage of Prefect, however long, uses up nobody's attempts."""
         log.info("job.waits_for_prefect", job_id=job.job_id, tenant=job.tenant)
+        not_before = self.hub.clock.now() + timedelta(seconds=PREFECT_RETRY_SECONDS)
         with self.hub.database.transaction(job.tenant) as tx:
-            not_before = self.hub.clock.now() + timedelta(seconds=PREFECT_RETRY_SECONDS)
-            defer_joiner(tx, engagements.get(tx, engagement_id), not_before=not_before)
+            defer_joiner(tx, engagement_id, not_before=not_before)
 
     def _claim(self, job: RunningJob, engagement_id: UUID, *, grants: bool) -> Engagement:
         with self.hub.database.transaction(job.tenant) as tx:
@@ -124,14 +142,16 @@ class Handlers:
         )
         with self.hub.database.transaction(job.tenant) as tx:
             runs.remember(tx, job.job_id, number, flow_run.id, process=flow.name, engagement_id=engagement.id)
+        ended = "defect"
         try:
             run_here(flow, flow_run, parameters)
-        except Exception as error:
-            with self.hub.database.transaction(job.tenant) as tx:
-                runs.finish(tx, job.job_id, number, error.cause if isinstance(error, HubError) else "defect")
+            ended = "completed"
+        except HubError as error:
+            ended = error.cause
             raise
-        with self.hub.database.transaction(job.tenant) as tx:
-            runs.finish(tx, job.job_id, number, "completed")
+        finally:
+            with self.hub.database.transaction(job.tenant) as tx:
+                runs.finish(tx, job.job_id, number, ended)
 
 
 def _run(job: RunningJob) -> str:

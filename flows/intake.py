@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-from uuid import UUID
 
 from compliance.alerts import alert_instants
 from config.hub import Hub
 from ledger import audit, identities, sources, timers
 from ledger.database import Tx
-from ledger.queue import Job, Lane, defer
 from ledger.timers import TimerKind
 from ledger.work_orders import Change, upsert_work_order
 from workforce.engagement import Agreement, Engagement, WorkOrder, canonical
@@ -72,19 +69,6 @@ def read_agreement_of(hub: Hub, tenant: str, envelope_id: str) -> tuple[Agreemen
     return canonical(Agreement, mapping.apply(record.values).values, source=f"envelope {envelope_id}"), record
 
 
-def defer_joiner(tx: Tx, engagement: Engagement, *, not_before: datetime | None = None) -> None:
-    """Have the joiner run for ``engagement`` once this transaction is committed; one that waits already is enough."""
-    lock, key = str(engagement.id), f"joiner:{engagement.id}"
-    defer(tx, engagement.tenant, Job("joiner", {"engagement_id": lock}, Lane.SYNC, lock, key, not_before))
-
-
-def defer_leaver(tx: Tx, tenant: str, engagement_id: UUID) -> None:
-    """Have the leaver run: in its own lane and under its own lock, so that it overtakes whatever runs or waits."""
-    lock = f"revoke:{engagement_id}"
-    job = Job("leaver", {"engagement_id": str(engagement_id)}, Lane.REVOKE, lock, key=f"leaver:{engagement_id}")
-    defer(tx, tenant, job)
-
-
 def concerns_access(engagement: Engagement, change: Change) -> bool:
     """Whether new terms concern access that has been granted: the native expiry has to follow the end."""
-    return change is Change.UPDATED and engagement.state is EngagementState.ACTIVE
+    return change is Change.UPDATED and engagement.state in {EngagementState.CLEARED, EngagementState.ACTIVE}

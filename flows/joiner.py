@@ -80,7 +80,7 @@ def create_record(case: Case) -> None:
     """Create the contractor's record, or adopt the one that a lost reply left, and bring it up to date."""
     instance = case.config.instance(case.system)
     values, lineage, sha256 = case.mapped(instance.connector.key)
-    version = _fingerprint(sha256, values)
+    version = _fingerprint(sha256, case.engagement.source_version, values)
     marker = case.engagement.worker.marker
     case.remember(RECORD, case.records().create(instance.sink(), marker, values, lineage, version=version))
 
@@ -129,6 +129,7 @@ def confirm_access(case: Case) -> None:
     calendar = case.config.document.calendar
     figure = time_to_productive(engagement.signed_at, now, engagement.terms.starts_on, calendar, now=now)
     with case.hub.database.transaction(case.ref.tenant) as tx:
+        engagements.require_epoch(tx, case.engagement_id, case.ref.epoch)
         engagements.mark_access_verified(tx, case.engagement_id, now)
         engagements.transition(tx, case.engagement_id, EngagementState.ACTIVE)
         audit.record(tx, case.event("sla.time_to_productive", **asdict(figure)))
@@ -142,7 +143,7 @@ def known(case: Case, kind: str) -> str:
     return external_id
 
 
-def _fingerprint(sha256: str, values: Mapping[str, object]) -> str:
-    """Tells one set of values from the next: changed values are written as a new effect."""
+def _fingerprint(mapping_sha256: str, source_version: str, values: Mapping[str, object]) -> str:
+    """Tells one set of values from the next, also where values come back to what they were: each is an effect of its own."""
     text = json.dumps(values, sort_keys=True, default=str)
-    return hashlib.sha256(f"{sha256}\x1f{text}".encode()).hexdigest()[:32]
+    return hashlib.sha256(f"{mapping_sha256}\x1f{source_version}\x1f{text}".encode()).hexdigest()[:32]

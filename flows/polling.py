@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from config.hub import Hub
-from flows.intake import Intake, concerns_access, defer_joiner
+from flows.intake import Intake, concerns_access
 from ledger import failures, sources
+from ledger.jobs import defer_joiner
 from workforce.errors import Refused
 from workforce.ports import SourceRecord
 
@@ -32,13 +33,14 @@ def poll_vms(hub: Hub, tenant: str) -> int:
 
 
 def _take(intake: Intake, record: SourceRecord) -> None:
+    subject = f"{intake.system}:{record.external_id}"
     try:
         work_order = intake.work_order(record)
         with intake.hub.database.transaction(intake.tenant) as tx:
             engagement, change = intake.store(tx, record, work_order)
+            failures.resolve(tx, subject)
             if concerns_access(engagement, change):
-                defer_joiner(tx, engagement)
+                defer_joiner(tx, engagement.id)
     except Refused as error:
         with intake.hub.database.transaction(intake.tenant) as tx:
-            subject = f"{intake.system}:{record.external_id}"
             failures.park(tx, cause=error.cause, message=str(error), field=error.field, subject=subject)

@@ -11,7 +11,8 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +25,7 @@ from workforce.errors import RetryLater
 
 HEALTH_TIMEOUT_SECONDS = 1.0
 HEALTH_CACHE_SECONDS = 1.0
+_PREFECTS_OWN = frozenset({"prefect", "httpx", "httpcore", "anyio"})
 
 
 class PrefectRuns:
@@ -52,7 +54,7 @@ class PrefectRuns:
 
     def create(self, flow: Flow[..., Any], *, key: str, name: str, tags: Sequence[str], parameters: dict[str, Any]) -> FlowRun:
         """The run for ``key``: a new one, or the one that an earlier attempt of the same job made. Raises ``RetryLater``."""
-        with get_client(sync_client=True) as client:
+        with prefect_as_retry_later(), get_client(sync_client=True) as client:
             body = {
                 "flow_id": str(self._flow_id(client, flow)),
                 "name": name,
@@ -74,5 +76,20 @@ class PrefectRuns:
 
 
 def run_here(flow: Flow[..., Any], flow_run: FlowRun, parameters: dict[str, Any]) -> None:
-    """Run ``flow_run`` in this thread; a run that was cut off is resumed. Raises what the flow raises."""
-    run_flow_sync(flow, flow_run=flow_run, parameters=parameters)
+    """Run ``flow_run`` in this thread; a run that was cut off is resumed.
+
+    Raises what the flow raises, and ``RetryLater`` when Prefect itself gives up on the way.
+    """
+    with prefect_as_retry_later():
+        run_flow_sync(flow, flow_run=flow_run, parameters=parameters)
+
+
+@contextmanager
+def prefect_as_retry_later() -> Iterator[None]:
+    """Translate the troubles of Prefect and of its HTTP client into ``RetryLater``; they say nothing about our work."""
+    try:
+        yield
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] in _PREFECTS_OWN:
+            raise RetryLater(f"Prefect could not go on ({type(error).__name__})", cause="prefect_failed") from error
+        raise

@@ -5,10 +5,13 @@ from __future__ import annotations
 from uuid import UUID
 
 from config.hub import Hub
-from flows.intake import Intake, defer_joiner, read_agreement_of
+from flows.intake import Intake, read_agreement_of
 from ledger import audit, engagements, inbox, sources
 from ledger.database import Tx
 from ledger.inbox import InboxEvent
+from ledger.jobs import defer_joiner
+from workforce.errors import NotFound, RetryLater
+from workforce.ports import SourceRecord
 
 SIGNED = frozenset({"envelope-completed"})
 """Event kinds that may mean a signed agreement. Others are kept and settled: they start no process yet."""
@@ -28,17 +31,27 @@ def project(hub: Hub, tenant: str, event_id: UUID) -> None:
             _note(tx, event)
         return
     agreement, envelope = read_agreement_of(hub, tenant, event.subject_id)
+    if agreement.status != "completed":
+        raise RetryLater(f"envelope {event.subject_id} is said to be completed but still reads {agreement.status!r}", cause="lag")
     signed_at = agreement.executed_at()
     intake = Intake(hub, tenant, systems.vms)
-    record = hub.tenant(tenant).instance(systems.vms).source().read(agreement.vms_id)
+    record = _work_order(hub, tenant, agreement.vms_id)
     work_order = intake.work_order(record)
     with hub.database.transaction(tenant) as tx:
         sources.remember(tx, systems.esign, envelope)
         engagement, _ = intake.store(tx, record, work_order)
         engagements.set_agreement(tx, engagement.id, agreement.envelope_id, signed_at)
-        defer_joiner(tx, engagement)
+        defer_joiner(tx, engagement.id)
         inbox.settle(tx, event_id, engagement.id)
         _note(tx, event, engagement.id)
+
+
+def _work_order(hub: Hub, tenant: str, vms_id: str) -> SourceRecord:
+    """The work order; one that cannot be seen yet is waited for, because the agreement may be signed before it shows."""
+    try:
+        return hub.tenant(tenant).instance(hub.tenant(tenant).document.systems.vms).source().read(vms_id)
+    except NotFound as error:
+        raise RetryLater(f"work order {vms_id} cannot be read yet: {error}", cause="work_order_not_found") from None
 
 
 def _note(tx: Tx, event: InboxEvent, engagement_id: UUID | None = None) -> None:

@@ -68,10 +68,12 @@ class Conductor(ABC):
             self.failures[system] = error
 
     def finish(self) -> None:
-        """Raise what failed: what a person has to mend first, then what may be tried again."""
-        urgent = sorted(self.failures.values(), key=lambda error: isinstance(error, RetryLater | OutcomeUnknown))
-        if urgent:
-            raise urgent[0]
+        """Raise what failed: first what may be tried again, so that one system's refusal never keeps another from its retry.
+
+        A refusal that is not raised now is raised again by the next attempt, which finds its effect refused.
+        """
+        for error in sorted(self.failures.values(), key=lambda error: not isinstance(error, RetryLater | OutcomeUnknown)):
+            raise error
 
     @abstractmethod
     def _run(self, step: Step, system: str) -> None: ...

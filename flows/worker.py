@@ -11,19 +11,19 @@ import structlog
 
 from config.hub import Hub
 from flows.handlers import Handlers
-from flows.intake import defer_leaver
 from flows.prefect_runs import PrefectRuns
 from ledger import audit, checkpoint, engagements, tenants, timers
 from ledger.database import Tx
-from ledger.queue import Job, Lane, Worker, defer
+from ledger.jobs import defer_leaver, defer_poll
+from ledger.queue import Worker, prune
 from ledger.timers import Timer, TimerKind
-from workforce.errors import HubError
 from workforce.events import HUB, Actor, ActorType, AuditEvent, Outcome
 
 log = structlog.get_logger(__name__)
 
 TIMER_ACTOR = Actor(ActorType.SERVICE, "stint", auth="timer")
 TIMER_TICK_SECONDS = 0.25
+PRUNE_SECONDS = 3600.0
 
 
 @dataclass
@@ -40,6 +40,7 @@ class WorkerProcess:
             threading.Thread(target=self._every, args=(TIMER_TICK_SECONDS, self.fire_timers), name="timers"),
             threading.Thread(target=self._every, args=(settings.poll_seconds, self.poll), name="polls"),
             threading.Thread(target=self._every, args=(settings.checkpoint_seconds, self.write_checkpoints), name="checkpoints"),
+            threading.Thread(target=self._every, args=(PRUNE_SECONDS, self.prune), name="prune"),
         ]
         for loop in loops:
             loop.start()
@@ -58,13 +59,17 @@ class WorkerProcess:
         """Have every tenant's VMS polled; one waiting poll for each is enough."""
         for tenant in self._tenants():
             with self.hub.database.transaction(tenant) as tx:
-                defer(tx, tenant, Job("poll", {}, Lane.BULK, f"poll:{tenant}", key=f"poll:{tenant}"))
+                defer_poll(tx)
 
     def write_checkpoints(self) -> None:
         """Write each tenant's signed tree head outside the database."""
         signer = self.hub.signer()
         for tenant in self._tenants():
             checkpoint.write(self.hub.database, tenant, signer, self.hub.settings.checkpoints)
+
+    def prune(self) -> None:
+        """Delete jobs that finished long ago; the audit trail keeps what they did."""
+        prune(self.hub.database)
 
     def _queue_worker(self) -> Worker:
         settings = self.hub.settings
@@ -83,14 +88,17 @@ class WorkerProcess:
             return [tenant.tenant for tenant in tenants.list_all(tx)]
 
     def _every(self, seconds: float, action: Callable[[], object]) -> None:
-        """Run ``action`` every ``seconds`` until the stop; a fault is logged once and once more when it is over."""
+        """Run ``action`` every ``seconds`` until the stop; a fault is logged once, and once more when it is over.
+
+        No fault ends a loop, not even a defect: a worker whose timers have stopped would leave access behind in silence.
+        """
         failing = False
         while not self.stop.is_set():
             try:
                 action()
-            except HubError as error:
+            except Exception as error:
                 if not failing:
-                    log.warning("loop.unavailable", loop=threading.current_thread().name, cause=error.cause)
+                    log.exception("loop.failing", loop=threading.current_thread().name, cause=getattr(error, "cause", "defect"))
                 failing = True
             else:
                 if failing:
@@ -101,7 +109,7 @@ class WorkerProcess:
     def _end_reached(self, tx: Tx, timer: Timer) -> None:
         """The end instant has passed: the tombstone first, then the leaver in its own lane. One transaction."""
         engagements.begin_ending(tx, timer.engagement_id, cause="end_reached", actor=TIMER_ACTOR)
-        defer_leaver(tx, timer.tenant, timer.engagement_id)
+        defer_leaver(tx, timer.engagement_id)
 
     def _alert_due(self, tx: Tx, timer: Timer) -> None:
         audit.record(tx, _alert(timer))

@@ -17,7 +17,7 @@ from workforce.states import ENGAGEMENT_TRANSITIONS, EngagementState, require_tr
 
 __all__ = [
     "Change", "begin_ending", "by_vms_id", "claim", "get", "list_all", "mark_access_verified", "mark_revoked_verified", "newest",
-    "pin_mappings", "set_agreement", "transition", "upsert_work_order",
+    "pin_mappings", "require_epoch", "set_agreement", "transition", "upsert_work_order",
 ]  # fmt: skip
 
 _CLOSED = frozenset({EngagementState.ENDED, EngagementState.DECLINED, EngagementState.CANCELLED})
@@ -40,6 +40,14 @@ def claim(tx: Tx, engagement_id: UUID, *, runner: str, grants: bool) -> Engageme
         id=engagement_id,
     )
     return get(tx, engagement_id)
+
+
+def require_epoch(tx: Tx, engagement_id: UUID, epoch: int) -> Engagement:
+    """Lock the engagement if the caller still owns it. Raises ``Fenced`` when somebody else took over or the ending began."""
+    engagement = lock(tx, engagement_id)
+    if engagement.epoch != epoch:
+        raise Fenced(f"engagement {engagement_id} is at epoch {engagement.epoch}, this runner holds {epoch}")
+    return engagement
 
 
 def transition(tx: Tx, engagement_id: UUID, target: EngagementState, actor: Actor = HUB) -> Engagement:

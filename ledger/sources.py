@@ -60,6 +60,11 @@ def cursor(tx: Tx, instance: str) -> str | None:
     return None if row is None else str(row["cursor"])
 
 
+def forget_cursor(tx: Tx, instance: str) -> None:
+    """Have the feed followed from its beginning again: what is known already changes nothing."""
+    tx.execute("DELETE FROM poll_cursors WHERE instance = %(instance)s", instance=instance)
+
+
 def set_cursor(tx: Tx, instance: str, cursor: str) -> None:
     """Remember how far the feed was followed. Call it in the transaction that stores what was read."""
     tx.execute(

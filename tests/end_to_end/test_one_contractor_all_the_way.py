@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from cli.reading import verify_audit
 from cli.world import GROUPS, TENANT
+from config import services
 from connectors.sandbox import Fault, FaultKind
 from ledger import checkpoint, effect_history, failures
 from tests.end_to_end.conftest import Stint
@@ -133,8 +135,6 @@ def test_bad_records_wait_with_the_fields_name_and_nothing_is_half_written(
 
 
 def _open_failure(stint: Stint, order: str, cause: str) -> failures.Failure:
-    import time
-
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         engagement = stint.engagement(order)
@@ -173,6 +173,24 @@ def test_a_later_end_is_pushed_into_the_directories_native_expiry(stint: Stint) 
     with stint.hub.database.transaction(TENANT) as tx:
         expiries = [e.detail for e in effect_history.list_for(tx, engagement.id) if e.kind == "set_expiry" and e.target == "ldap"]
     assert engagement.end_at.isoformat() in expiries
+
+
+def test_a_contractor_loses_access_while_prefect_is_down(stint: Stint) -> None:
+    order = stint.order()
+    stint.sign(order)
+    stint.until(order, is_active)
+    waiting = stint.order()
+    stint.supervisor.kill("prefect")
+    try:
+        assert stint.sign(waiting) == 200, "the receiver does not need Prefect"
+        stint.end_now(order)
+        ended = stint.until(order, is_ended)
+        assert graph_user(stint, ended)["accountEnabled"] is False
+        assert not held_ldap_groups(stint, ended)
+    finally:
+        stint.supervisor.start(services.prefect_server(stint.settings))
+        stint.supervisor.wait_ready("prefect", 120)
+    assert counts(stint, stint.until(waiting, is_active)) == ONE_EACH
 
 
 def test_the_audit_trail_of_everything_so_far_verifies(stint: Stint) -> None:

@@ -1,0 +1,44 @@
+"""The jobs that the hub's processes consist of: their names, lanes, locks and keys, in one place.
+
+Whoever causes a job defers it here, in the transaction of the row that causes it; ``flows`` runs them.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from ledger.database import Tx
+from ledger.queue import Job, Lane, defer
+
+
+class JobName(StrEnum):
+    """What a worker can do."""
+
+    PROJECT = "project"
+    JOINER = "joiner"
+    LEAVER = "leaver"
+    POLL = "poll"
+
+
+def defer_projection(tx: Tx, *, source: str, subject_id: str, event_id: UUID) -> None:
+    """Have a received event projected. Events about one subject are projected one at a time, in order."""
+    defer(tx, tx.tenant, Job(JobName.PROJECT, {"event_id": str(event_id)}, Lane.SYNC, f"{source}:{subject_id}"))
+
+
+def defer_joiner(tx: Tx, engagement_id: UUID, *, not_before: datetime | None = None) -> None:
+    """Have the joiner run for the engagement; one that waits already is enough."""
+    lock, key = str(engagement_id), f"joiner:{engagement_id}"
+    defer(tx, tx.tenant, Job(JobName.JOINER, {"engagement_id": lock}, Lane.SYNC, lock, key, not_before))
+
+
+def defer_leaver(tx: Tx, engagement_id: UUID) -> None:
+    """Have the leaver run: in its own lane and under its own lock, so that it overtakes whatever runs or waits."""
+    lock, key = f"revoke:{engagement_id}", f"leaver:{engagement_id}"
+    defer(tx, tx.tenant, Job(JobName.LEAVER, {"engagement_id": str(engagement_id)}, Lane.REVOKE, lock, key))
+
+
+def defer_poll(tx: Tx) -> None:
+    """Have the tenant's VMS asked for changes; one waiting poll is enough."""
+    defer(tx, tx.tenant, Job(JobName.POLL, {}, Lane.BULK, "poll", key="poll"))
