@@ -35,6 +35,8 @@ def apply(hub: Hub, folder: Path) -> tuple[str, int]:
 
 def export(hub: Hub, tenant: str, folder: Path) -> tuple[int, int]:
     """Write the tenant's current documents into ``folder`` (empty or new); the version and how many files."""
+    if folder.exists() and not folder.is_dir():
+        raise Misconfigured(f"{folder} is no folder; name a new one", cause="no_folder")
     if folder.exists() and any(folder.iterdir()):
         raise Misconfigured(f"{folder} is not empty; name a new folder", cause="not_empty")
     with hub.database.system() as tx:
@@ -45,5 +47,5 @@ def export(hub: Hub, tenant: str, folder: Path) -> tuple[int, int]:
     for name, text in current.files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
     return current.version, len(current.files)

@@ -13,7 +13,7 @@ from ledger.migrate import is_current, upgrade
 
 @contextmanager
 def running_database(settings: Settings) -> Iterator[None]:
-    """The ledger's database, started if it is the embedded one and not running yet, and migrated; ended if it was started here."""
+    """The ledger's database, migrated. The embedded one is started if nobody has; the last process that uses it stops it."""
     if settings.database_url is not None:
         _migrate(settings)
         yield

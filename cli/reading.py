@@ -61,8 +61,9 @@ def _find(hub: Hub, tx: Tx, tenant: str, key: str) -> Engagement:
     try:
         return engagements.get(tx, UUID(key))
     except ValueError:
-        vms = hub.tenant(tenant).document.systems.vms
-    found = engagements.by_vms_id(tx, vms, key)
+        found = engagements.by_vms_id(tx, hub.tenant(tenant).document.systems.vms, key)
+    except NotFound:
+        found = None
     if found is None:
         raise NotFound(f"no engagement {key!r}; see: stint engagements list", field="engagement")
     return found

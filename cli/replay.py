@@ -10,7 +10,7 @@ from ledger import effect_history, engagements, failures, inbox, sources
 from ledger.database import Tx
 from ledger.failures import Failure
 from ledger.jobs import defer_joiner, defer_leaver, defer_poll, defer_projection
-from workforce.errors import Refused
+from workforce.errors import NotFound, Refused
 from workforce.events import Actor, ActorType
 
 
@@ -19,13 +19,20 @@ def replay(hub: Hub, tenant: str, failure_id: UUID) -> str:
     actor = Actor(ActorType.HUMAN, getpass.getuser(), auth="cli")
     vms = hub.tenant(tenant).document.systems.vms
     with hub.database.transaction(tenant) as tx:
-        failure = failures.get(tx, failure_id)
+        failure = _find(tx, failure_id)
         failures.close(tx, failure_id, actor)
         if failure.event_id is not None:
             return _replay_event(tx, failure.event_id, actor)
         if failure.engagement_id is not None:
             return _replay_engagement(tx, failure.engagement_id, actor)
         return _replay_feed(tx, vms, failure)
+
+
+def _find(tx: Tx, failure_id: UUID) -> Failure:
+    try:
+        return failures.get(tx, failure_id)
+    except NotFound:
+        raise NotFound(f"no failure {failure_id}; see: stint failures list", field="failure") from None
 
 
 def _replay_event(tx: Tx, event_id: UUID, actor: Actor) -> str:

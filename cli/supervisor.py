@@ -27,6 +27,7 @@ class Supervisor:
     """The running processes, by name. As a context manager it ends them, in reverse order, when the block ends."""
 
     logs: Path
+    grace_seconds: float = GRACE_SECONDS
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     _services: dict[str, Service] = field(default_factory=dict)
 
@@ -56,7 +57,8 @@ class Supervisor:
     def kill(self, name: str) -> None:
         """Kill one process at once (SIGKILL), as a crash would."""
         process = self.processes.pop(name)
-        os.killpg(process.pid, signal.SIGKILL)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
     def wait_ready(self, name: str, seconds: float, *, while_waiting: Callable[[], None] = lambda: None) -> float:
@@ -80,18 +82,16 @@ class Supervisor:
             )
 
     def stop(self) -> None:
-        """End every process: SIGTERM, time to finish, then SIGKILL. The last one started ends first."""
-        for process in reversed(self.processes.values()):
+        """End every process, the last one started first: SIGTERM, time to finish, then SIGKILL."""
+        while self.processes:
+            _, process = self.processes.popitem()
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGTERM)
-        deadline = time.monotonic() + GRACE_SECONDS
-        for process in reversed(self.processes.values()):
             try:
-                process.wait(max(0.1, deadline - time.monotonic()))
+                process.wait(self.grace_seconds)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-        self.processes.clear()
 
     def _log(self, name: str) -> Path:
         return self.logs / f"{name}.log"

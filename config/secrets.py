@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from workforce.errors import Misconfigured
+
+REFERENCE_NEEDED = (
+    'write a reference such as {secret: "env:NAME"} or {secret: "file:name"}; plain secrets would be stored in the ledger'
+)
 
 
 class SecretStore:
@@ -41,7 +48,7 @@ class SecretStore:
 
     def fill(self, node: Any, path: str = "") -> tuple[Any, list[tuple[str, str]]]:
         """``node`` with every reference replaced by its value, and the faults as (key, message)."""
-        if isinstance(node, dict) and set(node) == {"secret"} and isinstance(node["secret"], str):
+        if _is_reference(node):
             try:
                 return self.resolve(node["secret"]), []
             except Misconfigured as error:
@@ -59,3 +66,37 @@ class SecretStore:
             values[key], found = self.fill(item, f"{path}.{key}" if path else str(key))
             faults += found
         return values, faults
+
+
+def plain_secrets(form: type[BaseModel], document: dict[str, Any], path: str) -> list[str]:
+    """The keys of ``document`` (below ``path``) where ``form`` asks for a secret and something else than a reference is written.
+
+    The form's JSON schema tells which fields are secret, so that they are found in a document with other faults too.
+    """
+    schema = form.model_json_schema()
+    return list(dict.fromkeys(_plain(document, schema, schema.get("$defs", {}), path)))
+
+
+def _plain(node: Any, schema: dict[str, Any], definitions: dict[str, Any], path: str) -> Iterator[str]:
+    if "$ref" in schema:
+        schema = definitions[schema["$ref"].rpartition("/")[2]]
+    if node is None or _is_reference(node):
+        return
+    if schema.get("writeOnly"):
+        yield path
+    for choice in (*schema.get("anyOf", ()), *schema.get("oneOf", ()), *schema.get("allOf", ())):
+        yield from _plain(node, choice, definitions, path)
+    if isinstance(node, dict):
+        for key, item in node.items():
+            other = schema.get("additionalProperties")
+            inner = schema.get("properties", {}).get(key, other if isinstance(other, dict) else {})
+            yield from _plain(item, inner, definitions, f"{path}.{key}")
+    if isinstance(node, list):
+        fixed = schema.get("prefixItems", [])
+        for index, item in enumerate(node):
+            inner = fixed[index] if index < len(fixed) else schema.get("items", {})
+            yield from _plain(item, inner, definitions, f"{path}[{index}]")
+
+
+def _is_reference(node: Any) -> bool:
+    return isinstance(node, dict) and set(node) == {"secret"} and isinstance(node["secret"], str)

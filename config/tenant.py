@@ -23,7 +23,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from compliance.calendar import BusinessCalendar
-from config.secrets import SecretStore
+from config.secrets import REFERENCE_NEEDED, SecretStore, plain_secrets
 from connectors import catalogue
 from connectors.contract import Connector, Instance
 from provisioning.packages import AccessCatalogue, AccessPackage
@@ -202,8 +202,10 @@ def _instance(reading: _Reading, file: str) -> Instance | None:
         reading.fault(file, "connector", str(error))
         return None
     filled, missing = reading.secrets.fill(document.settings, "settings")
-    settings = reading.valid(file, connector.settings, filled, "settings", known=dict(missing))
-    return Instance(PurePosixPath(file).stem, connector, settings) if settings and not missing else None
+    plain = dict.fromkeys(plain_secrets(connector.settings, document.settings, "settings"), REFERENCE_NEEDED)
+    known = {**dict(missing), **plain}
+    settings = reading.valid(file, connector.settings, filled, "settings", known=known)
+    return Instance(PurePosixPath(file).stem, connector, settings) if settings and not known else None
 
 
 def _systems_alone(text: str) -> Systems | None:

@@ -75,11 +75,11 @@ class Case:
 
     def accounts(self) -> AccountApplier:
         """Changes to the worker's account in the step's directory."""
-        return AccountApplier(self.directory, self._base_effect(), self.effects, self.hub.clock)
+        return AccountApplier(self.directory, self._base_effect(), self.effects)
 
     def records(self) -> RecordApplier:
         """Changes to the engagement's record in the step's system."""
-        return RecordApplier(self._base_effect(), self.effects, self.hub.clock)
+        return RecordApplier(self._base_effect(), self.effects)
 
     def external_id(self, kind: str) -> str | None:
         """The step's system's id for this case's record or account, if it is known."""

@@ -19,6 +19,7 @@ from uuid import UUID
 from prefect import Flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun
+from prefect.exceptions import PrefectSignal
 from prefect.flow_engine import run_flow_sync
 
 from workforce.errors import RetryLater
@@ -31,16 +32,17 @@ _PREFECTS_OWN = frozenset({"prefect", "httpx", "httpcore", "anyio"})
 class PrefectRuns:
     """Creates and runs flow runs against one Prefect API."""
 
-    def __init__(self, api_url: str) -> None:
+    def __init__(self, api_url: str, *, health_cache_seconds: float = HEALTH_CACHE_SECONDS) -> None:
         self._api_url = api_url
+        self._health_cache_seconds = health_cache_seconds
         self._lock = threading.Lock()
         self._flow_ids: dict[str, UUID] = {}
         self._health: tuple[float, bool] = (0.0, False)
 
     def is_up(self) -> bool:
-        """Whether Prefect's API answers now; remembered for a second."""
+        """Whether Prefect's API answers now; remembered for ``health_cache_seconds``."""
         checked, healthy = self._health
-        if time.monotonic() - checked < HEALTH_CACHE_SECONDS:
+        if time.monotonic() - checked < self._health_cache_seconds:
             return healthy
         self._health = (time.monotonic(), self._probe())
         return self._health[1]
@@ -86,10 +88,14 @@ def run_here(flow: Flow[..., Any], flow_run: FlowRun, parameters: dict[str, Any]
 
 @contextmanager
 def prefect_as_retry_later() -> Iterator[None]:
-    """Translate the troubles of Prefect and of its HTTP client into ``RetryLater``; they say nothing about our work."""
+    """Translate the troubles of Prefect and of its HTTP client into ``RetryLater``; they say nothing about our work.
+
+    Its signals are among them: a run that was cancelled on the dashboard ends in an ``Abort``, which is no ``Exception`` and would
+    pass by whoever decides what becomes of the job.
+    """
     try:
         yield
-    except Exception as error:
+    except (Exception, PrefectSignal) as error:
         if type(error).__module__.partition(".")[0] in _PREFECTS_OWN:
             raise RetryLater(f"Prefect could not go on ({type(error).__name__})", cause="prefect_failed") from error
         raise

@@ -154,7 +154,8 @@ class LedgerEffects:
     def _row(self, tx: Tx, effect: Effect) -> Row:
         row = tx.one(
             """
-            SELECT effect_id, state, attempt, vendor_id, started_at, runner,
+            SELECT effect_id, state, attempt, vendor_id, started_at, lost, runner,
+                   extract(epoch FROM clock_timestamp() - started_at)::float AS age_seconds,
                    extract(epoch FROM lease_until - clock_timestamp())::float AS lease_left
             FROM effects WHERE key = %(key)s
             FOR UPDATE
@@ -167,21 +168,20 @@ class LedgerEffects:
 
     def _start(self, tx: Tx, effect: Effect, row: Row) -> EffectRecord:
         self._audit(tx, effect, row["effect_id"], EffectState.STARTED, attempt=row["attempt"] + 1)
-        started = tx.the(
+        tx.execute(
             """
             UPDATE effects
             SET state = 'started', attempt = attempt + 1, runner = %(runner)s, epoch = %(epoch)s, cause = NULL, message = NULL,
                 started_at = clock_timestamp(), changed_at = clock_timestamp(),
                 lease_until = clock_timestamp() + make_interval(secs => %(lease_seconds)s)
             WHERE effect_id = %(effect_id)s
-            RETURNING effect_id, state, attempt, vendor_id, started_at
             """,
             runner=self._runner,
             epoch=effect.epoch,
             lease_seconds=self._lease_seconds,
             effect_id=row["effect_id"],
         )
-        return _record(started)
+        return _record(self._row(tx, effect))
 
     def _wait_for_lease(self, row: Row) -> None:
         left = row["lease_left"]
@@ -235,13 +235,13 @@ class LedgerEffects:
         """One transition, audited. The call is over, so the lease ends with it."""
         require_transition(EFFECT_TRANSITIONS, EffectState(row["state"]), target)
         self._audit(tx, effect, row["effect_id"], target, attempt=row["attempt"], cause=cause, details=details)
-        changed = tx.the(
+        tx.execute(
             """
             UPDATE effects
             SET state = %(state)s, cause = %(cause)s, message = %(message)s, runner = %(runner)s, epoch = %(epoch)s,
-                vendor_id = coalesce(%(vendor_id)s, vendor_id), lease_until = NULL, changed_at = clock_timestamp()
+                vendor_id = coalesce(%(vendor_id)s, vendor_id), lost = lost + %(lost)s, lease_until = NULL,
+                changed_at = clock_timestamp()
             WHERE effect_id = %(effect_id)s
-            RETURNING effect_id, state, attempt, vendor_id, started_at
             """,
             state=target,
             cause=cause,
@@ -249,9 +249,10 @@ class LedgerEffects:
             runner=self._runner,
             epoch=effect.epoch,
             vendor_id=vendor_id,
+            lost=int(target is EffectState.UNKNOWN),
             effect_id=row["effect_id"],
         )
-        return _record(changed)
+        return _record(self._row(tx, effect))
 
     def _audit(
         self,
@@ -290,4 +291,12 @@ class LedgerEffects:
 
 
 def _record(row: Row) -> EffectRecord:
-    return EffectRecord(row["effect_id"], EffectState(row["state"]), row["attempt"], row["vendor_id"], row["started_at"])
+    return EffectRecord(
+        row["effect_id"],
+        EffectState(row["state"]),
+        row["attempt"],
+        row["vendor_id"],
+        row["started_at"],
+        lost=row["lost"],
+        age_seconds=row["age_seconds"],
+    )

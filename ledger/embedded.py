@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 import psycopg
 from psycopg import sql
@@ -27,6 +27,7 @@ from workforce.errors import Misconfigured, RetryLater
 _SUPERUSER = "postgres"
 _LONGEST_SOCKET_PATH = 100  # sockaddr_un holds 108 bytes; PostgreSQL appends /.s.PGSQL.5432 to the folder
 _START_SECONDS = 60
+_NOT_RUNNING = 3  # the exit status of pg_ctl status, https://www.postgresql.org/docs/current/app-pg-ctl.html
 # fsync and synchronous_commit keep their defaults (on): an acknowledged event has to survive a power cut.
 _SERVER_SETTINGS = {
     "listen_addresses": "",
@@ -41,15 +42,15 @@ _SERVER_SETTINGS = {
 class EmbeddedPostgres:
     """A PostgreSQL server whose data lies in ``folder``.
 
-    Starting attaches to a server that already runs on the folder; stopping stops only what this object started. Authentication is
-    the file system's: the socket's folder is open to its owner (and root) alone.
+    Several processes may share it: starting attaches to a server that already runs on the folder, and the last one out stops it.
+    Authentication is the file system's: the socket's folder is open to its owner (and root) alone.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder.expanduser().resolve()
         self._data = self._folder / "data"
         self._log = self._data / "server.log"
-        self._started_here = False
+        self._presence: IO[str] | None = None  # a shared lock from start to stop; the system releases that of a killed process
 
     def __enter__(self) -> Self:
         self.start()
@@ -59,7 +60,7 @@ class EmbeddedPostgres:
         self.stop()
 
     def start(self) -> None:
-        """Start the server, making its data folder on first use. Raises ``Misconfigured`` with the end of its log."""
+        """Start the server or attach to it, making its data folder on first use. Raises ``Misconfigured`` with the end of its log."""
         self._folder.mkdir(parents=True, exist_ok=True)
         with self._locked():
             self._make_reachable()
@@ -67,17 +68,17 @@ class EmbeddedPostgres:
                 self._initialise()
             if not self._is_running():
                 self._launch()
-                self._started_here = True
+            self._come_in()
 
     def stop(self) -> None:
-        """Stop the server if this object started it. Open connections are cut, open transactions rolled back."""
-        if not self._started_here:
+        """Stop the server, unless somebody else still uses it. Open connections are cut, open transactions rolled back."""
+        if self._presence is None:
             return
-        with self._locked():
-            self._run("pg_ctl", "-D", str(self._data), "-m", "fast", "-w", "-t", str(_START_SECONDS), "stop")
-            with contextlib.suppress(OSError):
-                self._new_socket_folder().rmdir()
-        self._started_here = False
+        with self._locked(), self._presence as presence:
+            self._presence = None
+            self._make_reachable()
+            if _is_last(presence) and self._is_running():
+                self._halt()
 
     def dsn(self, database: str) -> str:
         """The conninfo of ``database``, which is made if it does not exist. Raises ``RetryLater`` when no server runs."""
@@ -131,6 +132,16 @@ class EmbeddedPostgres:
         command = ("-D", str(self._data), "-w", "-t", str(_START_SECONDS), "-l", str(self._log), "-o", options, "start")
         self._run("pg_ctl", *command)
 
+    def _halt(self) -> None:
+        self._run("pg_ctl", "-D", str(self._data), "-m", "fast", "-w", "-t", str(_START_SECONDS), "stop")
+        with contextlib.suppress(OSError):
+            self._new_socket_folder().rmdir()
+
+    def _come_in(self) -> None:
+        if self._presence is None:
+            self._presence = (self._folder / "in_use").open("a+")
+            fcntl.flock(self._presence, fcntl.LOCK_SH)
+
     def _new_socket_folder(self) -> Path:
         inside = self._folder / "run"
         if len(str(inside)) < _LONGEST_SOCKET_PATH - len("/.s.PGSQL.5432"):
@@ -139,7 +150,7 @@ class EmbeddedPostgres:
         return Path(tempfile.gettempdir()) / f"stint-{name}"
 
     def _is_running(self) -> bool:
-        return self._program("pg_ctl", "-D", str(self._data), "status")[0] == 0
+        return self._run("pg_ctl", "-D", str(self._data), "status", expected=(0, _NOT_RUNNING)) == 0
 
     def _own(self, folder: Path) -> None:
         """Make ``folder`` the server's own, closed to others. Refuses one that somebody else prepared."""
@@ -157,12 +168,14 @@ class EmbeddedPostgres:
             let_through(self._data)
             let_through(self._binaries / "pg_ctl")
 
-    def _run(self, program: str, *arguments: str) -> None:
+    def _run(self, program: str, *arguments: str, expected: tuple[int, ...] = (0,)) -> int:
         code, output = self._program(program, *arguments)
-        if code != 0:
+        if code not in expected:
             log = self._log.read_text(errors="replace") if self._log.exists() else ""
-            last = (log or output).strip().splitlines()[-3:]
-            raise Misconfigured(f"{program} on {self._folder} failed: {' / '.join(last)}", cause="postgres_start")
+            ends = f"; its log ends: {_end_of(log)}" if log else ""
+            message = f"{program} on {self._folder} failed with status {code}: {_end_of(output)}{ends}"
+            raise Misconfigured(message, cause="postgres_start")
+        return code
 
     def _program(self, program: str, *arguments: str) -> tuple[int, str]:
         owner = self._owner
@@ -196,3 +209,16 @@ class EmbeddedPostgres:
         with (self._folder / "lock").open("w") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
+
+
+def _is_last(presence: IO[str]) -> bool:
+    """Whether nobody else is in. Gives up the shared lock either way."""
+    try:
+        fcntl.flock(presence, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _end_of(text: str) -> str:
+    return " / ".join(text.strip().splitlines()[-3:])

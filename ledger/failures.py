@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from uuid import UUID
 
 from ledger import audit
@@ -13,9 +14,21 @@ from workforce.errors import NotFound
 from workforce.events import HUB, Actor, Outcome
 
 
+class About(StrEnum):
+    """What a line is about, and so what is tried again once its cause is mended."""
+
+    EVENT = "event"
+    ENGAGEMENT = "engagement"
+    SUBJECT = "subject"
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A line of the list. ``count`` is how often it happened ``since`` then."""
+    """A line of the list. ``count`` is how often it happened ``since`` then.
+
+    ``event_id`` is the delivery that could not be used, ``engagement_id`` the engagement that it concerns, as far as they are known;
+    ``subject`` (such as ``fieldglass:WO-1``) always is.
+    """
 
     id: UUID
     subject: str
@@ -29,6 +42,13 @@ class Failure:
     last_at: datetime
     closed_at: datetime | None
     closed_by: str | None
+
+    @property
+    def about(self) -> About:
+        """The nearest thing that is known: the event, else the engagement, else only a subject."""
+        if self.event_id is not None:
+            return About.EVENT
+        return About.SUBJECT if self.engagement_id is None else About.ENGAGEMENT
 
 
 def park(
@@ -51,6 +71,7 @@ def park(
         ON CONFLICT (tenant, subject, cause) WHERE closed_at IS NULL
         DO UPDATE SET count = failures.count + 1, last_at = clock_timestamp(),
             message = excluded.message, field = excluded.field,
+            engagement_id = coalesce(excluded.engagement_id, failures.engagement_id),
             event_id = coalesce(excluded.event_id, failures.event_id)
         RETURNING *
         """,
@@ -115,6 +136,16 @@ def close_all(tx: Tx, engagement_id: UUID, actor: Actor) -> int:
     found = list_open(tx, engagement_id=engagement_id)
     for failure in found:
         close(tx, failure.id, actor)
+    return len(found)
+
+
+def resolve(tx: Tx, subject: str, actor: Actor = HUB) -> int:
+    """Take every open line of ``subject`` off the list, because it is fine now; how many there were."""
+    found = tx.all(
+        "SELECT id FROM failures WHERE subject = %(subject)s AND closed_at IS NULL ORDER BY since, id", subject=subject
+    )
+    for row in found:
+        close(tx, row["id"], actor)
     return len(found)
 
 

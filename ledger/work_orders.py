@@ -47,7 +47,7 @@ def upsert_work_order(
         return _create(tx, vms_system, order, source_version, person_id, actor), Change.CREATED
     if not _advances(tx, known, source_version):
         return known, Change.STALE
-    return _update(tx, known, order)
+    return _update(tx, known.model_copy(update={"source_version": source_version}), order)
 
 
 def _create(tx: Tx, vms_system: str, order: WorkOrder, source_version: str, person_id: str | None, actor: Actor) -> Engagement:

@@ -12,7 +12,7 @@ from provisioning.readback import blocking_faults, read_account
 from workforce.access import DesiredAccount
 from workforce.effects import Effect, EffectKind
 from workforce.errors import Refused, RetryLater
-from workforce.ports import Clock, Directory, EffectLog
+from workforce.ports import Directory, EffectLog
 
 MAX_LIVES = 1000
 
@@ -24,7 +24,6 @@ class AccountApplier:
     directory: Directory
     base: Effect
     log: EffectLog
-    clock: Clock
 
     def create(self, desired: DesiredAccount, details: Mapping[str, object]) -> str:
         """Create the account, or adopt the one that an earlier attempt left; its immutable id."""
@@ -37,7 +36,7 @@ class AccountApplier:
             return [Holder(taken.account_id, ours=taken.marker == desired.marker)] if taken else []
 
         write = Write(self._effect(EffectKind.CREATE_ACCOUNT), lambda: self.directory.create(desired), look_up, details=details)
-        account_id = perform(write, log=self.log, clock=self.clock).vendor_id
+        account_id = perform(write, log=self.log).vendor_id
         assert account_id is not None, "a created account has an id"  # noqa: S101 - the port says so
         return account_id
 
@@ -102,7 +101,7 @@ class AccountApplier:
         def without_id() -> None:
             call()
 
-        return perform(Write(self._effect(kind, detail, life), without_id), log=self.log, clock=self.clock).now
+        return perform(Write(self._effect(kind, detail, life), without_id), log=self.log).now
 
     def _effect(self, kind: EffectKind, detail: str = "", life: int = 1) -> Effect:
         return replace(self.base, kind=kind, detail=detail, lifecycle=life)

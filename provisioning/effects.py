@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from workforce.effects import Effect, EffectRecord
 from workforce.errors import AlreadyTaken, Misconfigured, NotFound, OutcomeUnknown, Refused, RetryLater
-from workforce.ports import Clock, EffectLog
+from workforce.ports import EffectLog
 from workforce.states import EffectState
 
 
@@ -49,7 +48,7 @@ class Performed:
     now: bool
 
 
-def perform(write: Write, *, log: EffectLog, clock: Clock) -> Performed:
+def perform(write: Write, *, log: EffectLog) -> Performed:
     """Carry out ``write`` exactly once.
 
     Raises ``RetryLater`` (nothing happened, or it cannot be seen yet), ``Refused`` (a person has to look), ``Misconfigured``, ``Fenced``.
@@ -60,7 +59,7 @@ def perform(write: Write, *, log: EffectLog, clock: Clock) -> Performed:
     if record.state in {EffectState.REFUSED, EffectState.PARKED}:
         raise Refused(f"{_name(write)} waits for a person; mend the cause and replay it", cause=f"effect_{record.state}")
     if record.state is EffectState.UNKNOWN:
-        holder = _settle(write, record, log=log, clock=clock)
+        holder = _settle(write, record, log=log)
         if holder is not None:
             return Performed(holder, now=True)
         log.begin(write.effect)
@@ -107,27 +106,25 @@ def _adopt_taken(write: Write, error: AlreadyTaken, *, log: EffectLog) -> str | 
     return adopted
 
 
-def _settle(write: Write, record: EffectRecord, *, log: EffectLog, clock: Clock) -> str | None:
+def _settle(write: Write, record: EffectRecord, *, log: EffectLog) -> str | None:
     """Settle an unknown effect before it may be issued again; the adopted id, or ``None`` when it is proven absent."""
     if write.look_up is None:
         log.not_done(write.effect, "idempotent")
         return None
-    asked_at = clock.now()  # before the look-up: only what it shows after the whole window proves absence
     adopted = _adopted(write, write.look_up(), log=log)
     if adopted is not None:
         return adopted
     if not write.key_is_enforced:
-        _wait_out_the_window(write, record, asked_at)
-        if record.attempt > 1:
+        _wait_out_the_window(write, record)
+        if record.lost > 1:
             raise _park(write, "lost_twice", "two attempts were lost and neither can be found; look at the target", log=log)
     log.not_done(write.effect, "looked_up_absent")
     return None
 
 
-def _wait_out_the_window(write: Write, record: EffectRecord, asked_at: datetime) -> None:
-    if record.started_at is None:
-        return
-    age = (asked_at - record.started_at).total_seconds()
+def _wait_out_the_window(write: Write, record: EffectRecord) -> None:
+    # The age is the ledger's, read before the look-up: only a look-up that began after the whole window proves absence.
+    age = record.age_seconds or 0.0
     if age < write.visibility_seconds:
         raise RetryLater(
             f"{_name(write)}: waiting until the target must show it if it was done",

@@ -279,8 +279,9 @@ class InMemoryEffectLog:
         fresh = EffectRecord(uuid5(NAMESPACE_OID, effect.key), EffectState.INTENDED, attempt=0)
         record = self.records.setdefault(effect.key, fresh)
         if record.state is EffectState.INTENDED:
-            started = replace(record, attempt=record.attempt + 1, started_at=self.clock.now())
+            started = replace(record, attempt=record.attempt + 1, started_at=self.clock.now(), age_seconds=0.0)
             return self._go(effect, started, EffectState.STARTED)
+        record = replace(record, age_seconds=self._age(record))
         if record.state is EffectState.STARTED:
             return self._go(effect, record, EffectState.UNKNOWN, "left_unfinished")
         return record
@@ -317,6 +318,9 @@ class InMemoryEffectLog:
         """Every state that ``effect`` went through, in order."""
         return [line.state for line in self.logged if line.effect.key == effect.key]
 
+    def _age(self, record: EffectRecord) -> float | None:
+        return (self.clock.now() - record.started_at).total_seconds() if record.started_at else None
+
     def _check_fence(self, effect: Effect, *, starting: bool = False) -> None:
         if self.epoch is not None and effect.epoch != self.epoch:
             raise Fenced(f"the engagement is at epoch {self.epoch}, this runner holds {effect.epoch}")
@@ -346,7 +350,7 @@ class InMemoryEffectLog:
         details: Mapping[str, object] | None = None,
     ) -> EffectRecord:
         require_transition(EFFECT_TRANSITIONS, record.state, target)
-        changed = replace(record, state=target)
+        changed = replace(record, state=target, lost=record.lost + (target is EffectState.UNKNOWN))
         self.records[effect.key] = changed
         self.logged.append(Logged(effect, target, cause, changed.vendor_id, details or {}))
         return changed

@@ -9,7 +9,7 @@ from datetime import datetime
 from provisioning.effects import Holder, Write, perform
 from workforce.effects import Effect, EffectKind
 from workforce.errors import NotFound, RetryLater
-from workforce.ports import Clock, EffectLog, RecordEnding, RecordSink, StoredRecord
+from workforce.ports import EffectLog, RecordEnding, RecordSink, StoredRecord
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,6 @@ class RecordApplier:
 
     base: Effect
     log: EffectLog
-    clock: Clock
 
     def create(
         self, sink: RecordSink, marker: str, values: Mapping[str, object], details: Mapping[str, object], *, version: str
@@ -38,14 +37,14 @@ class RecordApplier:
             key_is_enforced=False,
             details=details,
         )
-        record_id = perform(create, log=self.log, clock=self.clock).vendor_id
+        record_id = perform(create, log=self.log).vendor_id
         assert record_id is not None, "a created record has an id"  # noqa: S101 - the port says so
 
         def update() -> None:
             sink.update(record_id, values)
 
         effect = replace(self.base, kind=EffectKind.UPDATE_RECORD, detail=version)
-        perform(Write(effect, update, details=details), log=self.log, clock=self.clock)
+        perform(Write(effect, update, details=details), log=self.log)
         return record_id
 
     def end(self, system: RecordEnding, record_id: str, *, ended_at: datetime, ends_on: str) -> None:
@@ -55,7 +54,7 @@ class RecordApplier:
             system.end(record_id, ended_at=ended_at, ends_on=ends_on)
 
         effect = replace(self.base, kind=EffectKind.END_RECORD, detail=ends_on)
-        perform(Write(effect, end), log=self.log, clock=self.clock)
+        perform(Write(effect, end), log=self.log)
 
 
 def prove_record(system: RecordEnding, record_id: str, *, active: bool) -> StoredRecord:

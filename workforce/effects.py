@@ -68,7 +68,9 @@ class Effect:
 class EffectRecord:
     """What the ledger knows about an effect. ``vendor_id`` is the target's id once known. ``attempt`` counts calls made.
 
-    ``started_at`` is when the last call began: an unfinished one younger than the vendor's deadline may still arrive.
+    ``started_at`` is when the last call began, and ``age_seconds`` how long ago that was when the record was read, both by the ledger's
+    clock: an unfinished call younger than the vendor's deadline may still arrive. ``lost`` counts the calls that ended unknown, those
+    that a crash left unfinished included.
     """
 
     effect_id: UUID
@@ -76,3 +78,5 @@ class EffectRecord:
     attempt: int
     vendor_id: str | None = None
     started_at: datetime | None = None
+    lost: int = 0
+    age_seconds: float | None = None

@@ -132,7 +132,8 @@ class Engagement(_Canonical):
 
     ``epoch`` rises with every change of ownership and fences stale runners. ``tombstoned_at`` is set once the ending has
     begun; nothing is granted after it. ``end_at`` is the stored end instant, never recomputed from the date.
-    ``mapping_pins`` is mapping id → version, fixed when the engagement started.
+    ``mapping_pins`` is mapping id → version, fixed when the engagement started. ``source_version`` is the VMS's version of the record that
+    the terms were last compared with; versions compare by code point.
     """
 
     id: UUID
@@ -149,6 +150,7 @@ class Engagement(_Canonical):
     access_verified_at: AwareDatetime | None = None
     revoked_verified_at: AwareDatetime | None = None
     mapping_pins: dict[str, int] = Field(default_factory=dict)
+    source_version: str = ""
 
     def last_day(self) -> date:
         """The calendar day at the work location on which the stint stops (the last moment before ``end_at``)."""

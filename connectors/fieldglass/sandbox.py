@@ -43,7 +43,7 @@ _EXAMPLE = {
     "Country": "DE",
     "Time Zone": "Europe/Berlin",
     "Terminate At": "",
-    "Bill Rate": "95.00",
+    "Pay Rate": "95.00",
     "Currency": "EUR",
     "Rate Unit": "Hour",
     "Closed At": "",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from ledger import audit, effects, engagements
 from ledger.database import Database
 from ledger.effects import LedgerEffects
+from provisioning.fakes import SettableClock
 from tests.integration.ledger_cases import an_effect, stored_engagement
 from workforce.effects import REVOKING, EffectKind
 from workforce.errors import Fenced, NotFound, Refused, RetryLater
@@ -61,6 +63,44 @@ def test_a_lost_reply_is_unknown_until_somebody_looked_it_up(database: Database)
         first.done(effect, "entra-1", {})
     second.not_done(effect, "looked_up_absent")
     assert second.begin(effect).state is EffectState.STARTED
+
+
+def test_only_what_ended_unknown_counts_as_lost_and_a_crash_left_over_is_one(database: Database) -> None:
+    effect = an_effect(stored_engagement(database), EffectKind.CREATE_RECORD)
+    log = a_log(database)
+    assert log.begin(effect).lost == 0
+    log.not_done(effect, "throttled")
+    log.begin(effect)
+    log.unknown(effect, "timeout")
+    log.unknown(effect, "timeout")
+    assert (log.begin(effect).lost, log.begin(effect).attempt) == (1, 2)
+    log.not_done(effect, "looked_up_absent")
+    assert log.begin(effect).lost == 1
+    left_unfinished = log.begin(effect)
+    assert (left_unfinished.state, left_unfinished.lost, left_unfinished.attempt) == (EffectState.UNKNOWN, 2, 3)
+    log.done(effect, "record-1", {})
+    assert log.begin(effect).lost == 2
+
+
+def test_a_started_call_that_is_parked_ended_unknown_as_well(database: Database) -> None:
+    effect, log = an_effect(stored_engagement(database)), a_log(database)
+    log.begin(effect)
+    log.parked(effect, "namesake", "the key is held by another")
+    assert log.begin(effect).lost == 1
+
+
+def test_the_age_of_a_call_is_told_by_the_database_whatever_the_workers_clock_says(database: Database) -> None:
+    effect = an_effect(stored_engagement(database))
+    log = a_log(database, clock=SettableClock(datetime(2099, 1, 1, tzinfo=UTC)))
+    begun = log.begin(effect)
+    log.unknown(effect, "timeout")
+    fresh = log.begin(effect)
+    with database.transaction("acme") as tx:
+        tx.execute("UPDATE effects SET started_at = started_at - interval '1 hour'")
+    aged = log.begin(effect)
+    ages = (begun.age_seconds, fresh.age_seconds, aged.age_seconds)
+    assert None not in ages
+    assert [int(age // 3600) for age in ages if age is not None] == [0, 0, 1]
 
 
 def test_a_call_that_a_crash_left_unfinished_is_unknown_once_its_lease_is_over(database: Database) -> None:

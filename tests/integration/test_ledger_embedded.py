@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -13,7 +17,7 @@ from ledger import tenants
 from ledger.database import Database
 from ledger.embedded import EmbeddedPostgres
 from ledger.migrate import is_current, upgrade
-from workforce.errors import RetryLater
+from workforce.errors import Misconfigured, RetryLater
 
 pytestmark = pytest.mark.integration
 
@@ -64,6 +68,129 @@ def test_a_second_start_attaches_and_leaves_the_server_running_when_it_ends(fold
         with psycopg.connect(owner.dsn("stint")) as connection:
             assert connection.execute("SHOW fsync").fetchone() == ("on",)
             assert connection.execute("SHOW listen_addresses").fetchone() == ("",)
+
+
+def test_the_last_one_out_stops_the_server_whoever_started_it(folder: Path) -> None:
+    starter, guest = EmbeddedPostgres(folder), EmbeddedPostgres(folder)
+    starter.start()
+    guest.start()
+    starter.stop()
+    assert answers(guest)
+    starter.stop()
+    assert answers(guest)
+    guest.stop()
+    assert not answers(guest)
+    starter.start()
+    assert answers(starter)
+    starter.stop()
+    assert not answers(starter)
+
+
+def test_starting_twice_is_being_in_once(folder: Path) -> None:
+    server = EmbeddedPostgres(folder)
+    server.start()
+    server.start()
+    server.stop()
+    assert not answers(server)
+
+
+def test_a_command_that_started_the_server_leaves_it_to_a_process_that_attached(folder: Path) -> None:
+    with in_another_process(folder) as command:
+        here = EmbeddedPostgres(folder)
+        here.start()
+        command.communicate(timeout=60)
+        assert command.returncode == 0
+    assert answers(here)
+    here.stop()
+    assert not answers(here)
+
+
+def test_a_process_that_is_still_in_keeps_the_server_when_this_one_leaves(folder: Path) -> None:
+    here = EmbeddedPostgres(folder)
+    here.start()
+    with in_another_process(folder) as guest:
+        here.stop()
+        assert answers(here)
+        guest.communicate(timeout=60)
+        assert guest.returncode == 0
+    assert not answers(here)
+
+
+def test_a_process_that_was_killed_is_out(folder: Path) -> None:
+    with in_another_process(folder) as starter:
+        starter.kill()
+        starter.communicate(timeout=60)
+    here = EmbeddedPostgres(folder)
+    assert answers(here)
+    here.start()
+    with in_another_process(folder) as guest:
+        guest.kill()
+        guest.communicate(timeout=60)
+    here.stop()
+    assert not answers(here)
+
+
+def test_a_server_that_has_ended_by_itself_needs_no_stopping(folder: Path) -> None:
+    server = EmbeddedPostgres(folder)
+    server.start()
+    os.kill(int((folder / "data" / "postmaster.pid").read_text().splitlines()[0]), signal.SIGINT)
+    until_gone(folder / "data" / "postmaster.pid")
+    server.stop()
+    with server:
+        assert answers(server)
+
+
+def test_a_server_is_stopped_even_if_its_folder_was_closed_to_others_meanwhile(folder: Path) -> None:
+    server = EmbeddedPostgres(folder)
+    server.start()
+    folder.chmod(0o700)
+    server.stop()
+    assert not answers(server)
+
+
+def test_a_start_that_fails_shows_what_pg_ctl_said_and_how_the_log_ends(folder: Path) -> None:
+    server = EmbeddedPostgres(folder)
+    server.start()
+    server.stop()
+    with (folder / "data" / "postgresql.conf").open("a") as settings:
+        settings.write("no_such_setting = on\n")
+    with pytest.raises(Misconfigured, match=r"could not start server.*its log ends.*no_such_setting"):
+        server.start()
+    server.stop()
+
+
+@contextmanager
+def in_another_process(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process that is in until its input ends, or until it is killed."""
+    code = """
+import sys
+from pathlib import Path
+from ledger.embedded import EmbeddedPostgres
+with EmbeddedPostgres(Path(sys.argv[1])):
+    print("in", flush=True)
+    sys.stdin.read()
+"""
+    command = [sys.executable, "-c", code, str(folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603  this interpreter
+        assert process.stdout is not None
+        assert process.stdout.readline() == "in\n"
+        yield process
+
+
+def answers(server: EmbeddedPostgres) -> bool:
+    try:
+        server.dsn("stint")
+    except RetryLater:
+        return False
+    return True
+
+
+def until_gone(path: Path) -> None:
+    for _ in range(600):
+        if not path.exists():
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"{path.name} is still there")
 
 
 def test_without_a_server_the_answer_is_to_come_back_later(folder: Path) -> None:

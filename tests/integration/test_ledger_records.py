@@ -8,15 +8,16 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from ledger import audit, engagements, failures, identities, sources, timers, workers
+from ledger import audit, engagements, failures, identities, inbox, sources, timers, workers
 from ledger.database import Database
 from ledger.engagements import Change
+from ledger.failures import About
 from ledger.ids import uuid7
 from ledger.keys import TaxIdVault
 from ledger.timers import TimerKind
 from tests.integration.ledger_cases import NOON, a_work_order, an_engagement, stored_engagement
 from workforce.errors import AlreadyTaken, Fenced, Misconfigured, NotFound, Refused
-from workforce.events import HUB
+from workforce.events import HUB, SourceEvent
 from workforce.ports import SourceRecord
 from workforce.states import EngagementState
 
@@ -46,6 +47,17 @@ def test_the_desired_state_advances_only_to_a_newer_version(database: Database) 
         assert change is Change.UPDATED
         assert moved.end_at == datetime(2027, 3, 31, 22, tzinfo=UTC)
         assert [timer.fires_at for timer in timers.armed(tx, known.id)] == [moved.end_at]
+
+
+def test_an_engagement_tells_the_version_of_the_record_that_it_was_last_compared_with(database: Database) -> None:
+    with database.transaction("acme") as tx:
+        known = an_engagement(tx)
+        assert known.source_version == "2026-11-20"
+        for version, told in (("2026-11-21", "2026-11-21"), ("2026-11-19", "2026-11-21"), ("2026-11-22", "2026-11-22")):
+            again, _ = engagements.upsert_work_order(tx, "fieldglass", a_work_order(), version)
+            assert again.source_version == engagements.get(tx, known.id).source_version == told
+        moved, _ = engagements.upsert_work_order(tx, "fieldglass", a_work_order(role="Analyst"), "2026-11-23")
+        assert moved.source_version == "2026-11-23"
 
 
 def test_the_stored_end_stays_when_nothing_that_decides_it_changes_and_once_the_ending_has_begun(database: Database) -> None:
@@ -166,6 +178,41 @@ def test_failures_are_one_open_line_per_subject_and_cause(database: Database) ->
         assert failures.close_all(tx, engagement.id, HUB) == 1
         assert not failures.has_open(tx, engagement.id)
         assert failures.park(tx, cause="unknown_role", message="again", engagement_id=engagement.id).id != first.id
+
+
+def test_a_subject_that_is_fine_now_leaves_the_list_and_no_other_does(database: Database) -> None:
+    with database.transaction("acme") as tx:
+        for cause in ("invalid_record", "unknown_zone"):
+            failures.park(tx, cause=cause, message="rate: missing", subject="fieldglass:WO-1")
+        other = failures.park(tx, cause="invalid_record", message="rate: missing", subject="fieldglass:WO-10")
+        assert failures.resolve(tx, "fieldglass:WO-1") == 2
+        assert failures.resolve(tx, "fieldglass:WO-1") == 0
+        assert failures.list_open(tx) == [other]
+    with database.transaction("acme") as tx:
+        closed = [entry.event["actor"]["id"] for entry in audit.entries(tx, action="failure.closed")]
+        assert closed == [HUB.id, HUB.id]
+
+
+def test_a_failure_tells_whether_it_is_about_an_event_an_engagement_or_only_a_subject(database: Database) -> None:
+    with database.transaction("acme") as tx:
+        engagement = an_engagement(tx)
+        delivery = SourceEvent(external_id="evt-1", kind="envelope-completed", subject_id="env-1")
+        event_id = inbox.receive(tx, source="docusign", event=delivery, body=b"{}").event_id
+        parked = [
+            failures.park(tx, cause="test", message="x", event_id=event_id, engagement_id=engagement.id),
+            failures.park(tx, cause="test", message="x", engagement_id=engagement.id, subject=f"joiner:{engagement.id}"),
+            failures.park(tx, cause="test", message="x", subject="fieldglass:WO-1"),
+        ]
+        assert [failures.get(tx, failure.id).about for failure in parked] == [About.EVENT, About.ENGAGEMENT, About.SUBJECT]
+
+
+def test_a_failure_whose_engagement_becomes_known_later_is_about_it(database: Database) -> None:
+    with database.transaction("acme") as tx:
+        engagement = an_engagement(tx)
+        failures.park(tx, cause="test", message="x", subject="fieldglass:WO-1")
+        failures.park(tx, cause="test", message="x", subject="fieldglass:WO-1", engagement_id=engagement.id)
+        again = failures.park(tx, cause="test", message="x", subject="fieldglass:WO-1")
+        assert (again.count, again.about, again.engagement_id) == (3, About.ENGAGEMENT, engagement.id)
 
 
 def test_a_tax_id_opens_for_its_worker_is_found_by_its_hash_and_is_gone_once_shredded(database: Database) -> None:

@@ -59,9 +59,9 @@ def a_hub(database: Database, folder: Path) -> Hub:
     return Hub(Settings(data_dir=folder), database, MappingRegistry.shipped(), SecretStore(folder))
 
 
-def configure(database: Database, docusign: DocuSignSandbox, tenant: str = "acme") -> None:
+def configure(database: Database, docusign: DocuSignSandbox, secrets: Path, tenant: str = "acme") -> None:
     """Apply the documents of a company that signs with ``docusign``."""
-    content = tenant_content(docusign)
+    content = tenant_content(docusign, secrets / tenant)
     content["tenant.yaml"]["tenant"] = tenant
     with database.system() as tx:
         tenants.create(tx, tenant)
@@ -76,7 +76,7 @@ def docusign() -> DocuSignSandbox:
 
 @pytest.fixture
 def hub(database: Database, docusign: DocuSignSandbox, tmp_path: Path) -> Hub:
-    configure(database, docusign)
+    configure(database, docusign, tmp_path)
     return a_hub(database, tmp_path)
 
 
@@ -226,9 +226,9 @@ def test_a_right_signature_of_another_body_is_wrong(client: httpx.Client, databa
 
 
 def test_a_delivery_for_one_company_is_not_accepted_for_another(
-    client: httpx.Client, database: Database, delivery: ConnectDelivery
+    client: httpx.Client, database: Database, delivery: ConnectDelivery, tmp_path: Path
 ) -> None:
-    configure(database, DocuSignSandbox(), "globex")
+    configure(database, DocuSignSandbox(), tmp_path, "globex")
     assert deliver(client, delivery, "/v1/hooks/globex/docusign").status_code == 401
     assert stored(database, "globex") == []
 
@@ -298,7 +298,7 @@ def outage(docusign: DocuSignSandbox, tmp_path: Path) -> Iterator[Outage]:
         upgrade(dsn)
         database = Database(dsn, wait_seconds=0.5)
         database.open()
-        configure(database, docusign)
+        configure(database, docusign, tmp_path)
         hub = a_hub(database, tmp_path)
         app = build_app(lambda: hub, api_token=TOKEN, max_body_bytes=CAP)
         with serve(app) as url, httpx.Client(base_url=url, trust_env=False, timeout=30) as client:
@@ -385,9 +385,11 @@ def test_an_engagement_is_shown_with_its_audit_trail(client: httpx.Client, datab
     assert all(len(line["event_hash"]) == 64 for line in answer["audit"])
 
 
-def test_an_engagement_that_is_not_there_or_another_companys_is_not_found(client: httpx.Client, database: Database) -> None:
+def test_an_engagement_that_is_not_there_or_another_companys_is_not_found(
+    client: httpx.Client, database: Database, tmp_path: Path
+) -> None:
     engagement = stored_engagement(database)
-    configure(database, DocuSignSandbox(), "globex")
+    configure(database, DocuSignSandbox(), tmp_path, "globex")
     for path in (f"acme/engagements/{uuid4()}", f"globex/engagements/{engagement.id}"):
         assert client.get(f"/v1/tenants/{path}", headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 404
 

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
-from config.secrets import SecretStore
+from config.secrets import SecretStore, plain_secrets
 from config.tenant import Fault, TenantConfig, read_tenant
+from connectors.contract import ConnectorSettings
 from connectors.docusign.sandbox import DocuSignSandbox
 from connectors.docusign.settings import DocuSignSettings
-from tests.tenant_documents import PACKAGE, SYSTEMS, Content, as_files, instance, tenant_content
+from tests.tenant_documents import PACKAGE, SYSTEMS, Content, a_secret, as_files, tenant_content
 from workforce.errors import Misconfigured
 
 
@@ -24,8 +26,8 @@ def docusign() -> DocuSignSandbox:
 
 
 @pytest.fixture
-def content(docusign: DocuSignSandbox) -> Content:
-    return tenant_content(docusign)
+def content(docusign: DocuSignSandbox, tmp_path: Path) -> Content:
+    return tenant_content(docusign, tmp_path)
 
 
 @pytest.fixture
@@ -68,9 +70,8 @@ def test_secrets_are_filled_in_from_files_and_the_environment(
     content: Content, secrets: SecretStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = content["connectors/docusign.yaml"]["settings"]
-    (tmp_path / "docusign.pem").write_text(settings["private_key"])
+    assert settings["private_key"] == {"secret": f"file:{tmp_path / 'docusign-private_key'}"}
     monkeypatch.setenv("ACME_HMAC", "an-hmac-key-of-docusign")
-    settings["private_key"] = {"secret": "file:docusign.pem"}
     settings["connect_hmac_keys"] = [{"secret": "env:ACME_HMAC"}]
     filled = read(as_files(content), secrets).instance("docusign").settings
     assert isinstance(filled, DocuSignSettings)
@@ -101,7 +102,6 @@ def test_an_unknown_connector_names_those_that_exist(content: Content, secrets: 
     ("file", "field", "value", "key"),
     [
         ("docusign", "timeout_seconds", 0, "settings.timeout_seconds"),
-        ("docusign", "connect_hmac_keys", ["short"], "settings.connect_hmac_keys[0]"),
         ("fieldglass", "base_url", "http://fieldglass.example", "settings.base_url"),
         ("fieldglass", "layout", {"id_column": ""}, "settings.layout.id_column"),
         ("bamboohr", "subdomain", "acme", "settings.subdomain"),
@@ -119,10 +119,12 @@ def test_a_wrong_setting_is_named_with_its_file(
     assert where(faults_of(content, secrets)) == [(f"connectors/{file}.yaml", key)]
 
 
-def test_a_missing_secret_does_not_hide_the_other_faults_of_its_file(content: Content, secrets: SecretStore) -> None:
+def test_a_missing_secret_does_not_hide_the_other_faults_of_its_file(
+    content: Content, secrets: SecretStore, tmp_path: Path
+) -> None:
     settings = content["connectors/docusign.yaml"]["settings"]
     settings["private_key"] = {"secret": "env:NOT_SET_ANYWHERE"}
-    settings["connect_hmac_keys"] = [{"secret": "file:hmac"}, "short"]
+    settings["connect_hmac_keys"] = [{"secret": "file:hmac"}, a_secret(tmp_path, "short", "short")]
     settings["timeout_seconds"] = -1
     assert sorted(where(faults_of(content, secrets))) == [
         ("connectors/docusign.yaml", "settings.connect_hmac_keys[0]"),
@@ -218,7 +220,7 @@ def test_every_fault_of_every_file_is_reported_at_once(content: Content, secrets
     )
     content["connectors/docusign.yaml"]["settings"].update(account_id="none", timeout_seconds=0)
     content["connectors/fieldglass.yaml"]["settings"]["client_secret"] = {"secret": "env:NOT_SET_ANYWHERE"}
-    content["connectors/gusto.yaml"] = instance("gustoo", {})
+    content["connectors/gusto.yaml"] = {"connector": "gustoo"}
     content["access/software-engineer.yaml"].update(version=0)
     content["access/designer.yaml"] = {**PACKAGE, "directories": {"okta": {"groups": ["g"]}}}
     assert sorted(where(faults_of(content, secrets))) == [
@@ -235,11 +237,80 @@ def test_every_fault_of_every_file_is_reported_at_once(content: Content, secrets
     ]
 
 
-def test_no_fault_quotes_a_secret(content: Content, secrets: SecretStore) -> None:
-    content["connectors/docusign.yaml"]["settings"].update(private_key="canary", connect_hmac_keys=["canary"])
-    content["connectors/fieldglass.yaml"]["settings"]["application_key"] = "canary\n"
+# Secrets
+
+
+PLAIN = [
+    ("docusign", "private_key", "canary", "settings.private_key"),
+    ("docusign", "connect_hmac_keys", ["canary-canary-canary"], "settings.connect_hmac_keys[0]"),
+    ("docusign", "connect_hmac_keys", [{"secret": "env:ACME_HMAC"}, "canary"], "settings.connect_hmac_keys[1]"),
+    ("fieldglass", "client_secret", "canary", "settings.client_secret"),
+    ("fieldglass", "application_key", "canary\n", "settings.application_key"),
+    ("bamboohr", "api_key", 4711, "settings.api_key"),
+    ("bamboohr", "webhook_private_keys", ["canary"], "settings.webhook_private_keys[0]"),
+    ("gusto", "access_token", "canary", "settings.access_token"),
+    ("gusto", "webhook_verification_tokens", ["canary"], "settings.webhook_verification_tokens[0]"),
+    ("entra", "client_secret", {"secret": "env:ACME_HMAC", "was": "canary"}, "settings.client_secret"),
+    ("ldap", "bind_password", "canary", "settings.bind_password"),
+]
+
+
+@pytest.mark.parametrize(("file", "field", "value", "key"), PLAIN)
+def test_a_secret_in_plain_text_is_a_fault_that_does_not_show_it(
+    content: Content, secrets: SecretStore, monkeypatch: pytest.MonkeyPatch, file: str, field: str, value: object, key: str
+) -> None:
+    monkeypatch.setenv("ACME_HMAC", "an-hmac-key-of-docusign")
+    content[f"connectors/{file}.yaml"]["settings"][field] = value
+    (fault,) = faults_of(content, secrets)
+    assert (fault.file, fault.key) == (f"connectors/{file}.yaml", key)
+    assert fault.message == (
+        'write a reference such as {secret: "env:NAME"} or {secret: "file:name"}; plain secrets would be stored in the ledger'
+    )
+
+
+def test_a_plain_secret_is_reported_together_with_the_other_faults_of_its_file(content: Content, secrets: SecretStore) -> None:
+    content["connectors/ldap.yaml"]["settings"].update(bind_password="canary", people_base="people", timeout_seconds=0)
+    assert sorted(key for _, key in where(faults_of(content, secrets))) == [
+        "settings.bind_password",
+        "settings.people_base",
+        "settings.timeout_seconds",
+    ]
+
+
+def test_a_plain_secret_in_a_nested_form_is_found_wherever_it_stands() -> None:
+    class Key(ConnectorSettings):
+        value: SecretStr
+        label: str = ""
+
+    class Form(ConnectorSettings):
+        first: Key | None = None
+        others: tuple[Key, ...] = ()
+        named: dict[str, SecretStr]
+        pair: tuple[str, SecretStr] = ("", SecretStr(""))
+
+    reference = {"secret": "env:X"}
+    good = {"first": None, "others": [{"value": reference}], "named": {"a": reference}, "pair": ["x", reference]}
+    bad = {"first": {"value": "c", "label": "l"}, "others": [{"value": reference}, {"value": "c"}], "named": {"a": "c"}}
+    assert plain_secrets(Form, good, "settings") == []
+    assert plain_secrets(Form, {**bad, "pair": ["x", "c"], "unknown": "c"}, "settings") == [
+        "settings.first.value",
+        "settings.others[1].value",
+        "settings.named.a",
+        "settings.pair[1]",
+    ]
+
+
+def test_no_fault_quotes_a_secret(content: Content, secrets: SecretStore, tmp_path: Path) -> None:
+    canary = a_secret(tmp_path, "unusable", "canary\nline")
+    content["connectors/docusign.yaml"]["settings"].update(private_key=canary, connect_hmac_keys=["canary", canary])
+    content["connectors/fieldglass.yaml"]["settings"]["application_key"] = canary
     faults = faults_of(content, secrets)
-    assert len(faults) == 3
+    assert sorted(key for _, key in where(faults)) == [
+        "settings.application_key",
+        "settings.connect_hmac_keys[0]",
+        "settings.connect_hmac_keys[1]",
+        "settings.private_key",
+    ]
     assert not any("canary" in str(fault) for fault in faults)
 
 

@@ -58,8 +58,8 @@ def log(clock: SettableClock) -> InMemoryEffectLog:
 
 
 @pytest.fixture
-def accounts(directory: InMemoryDirectory, log: InMemoryEffectLog, clock: SettableClock) -> AccountApplier:
-    return AccountApplier(directory, BASE, log, clock)
+def accounts(directory: InMemoryDirectory, log: InMemoryEffectLog) -> AccountApplier:
+    return AccountApplier(directory, BASE, log)
 
 
 def until_quiet(attempt: Callable[[], object], clock: SettableClock) -> None:
@@ -281,7 +281,7 @@ def test_whatever_goes_wrong_on_the_way_the_account_ends_as_desired_and_then_wit
     clock = SettableClock(NOON)
     directory = InMemoryDirectory(clock=clock, groups={STAFF, ENGINEERS}, faults=deque(faults[::2]), lag_reads=lag)
     log = InMemoryEffectLog(clock, epoch=1)
-    accounts = AccountApplier(directory, BASE, log, clock)
+    accounts = AccountApplier(directory, BASE, log)
 
     until_quiet(lambda: accounts.grant(accounts.create(desired_account(), {}), desired_account()), clock)
     assert directory.entries == {"account-1": an_account(account_id="account-1", groups=frozenset({STAFF, ENGINEERS}))}

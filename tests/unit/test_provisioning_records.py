@@ -34,8 +34,8 @@ def log(clock: SettableClock) -> InMemoryEffectLog:
 
 
 @pytest.fixture
-def records(log: InMemoryEffectLog, clock: SettableClock) -> RecordApplier:
-    return RecordApplier(BASE, log, clock)
+def records(log: InMemoryEffectLog) -> RecordApplier:
+    return RecordApplier(BASE, log)
 
 
 def a_record(**difference: str | None) -> StoredRecord:
@@ -135,7 +135,7 @@ def test_whatever_gets_lost_on_the_way_back_there_is_one_record_and_it_ends(
     faults: list[FakeFault | None], lag: int, key_is_enforced: bool
 ) -> None:
     clock = SettableClock(NOON)
-    records = RecordApplier(BASE, InMemoryEffectLog(clock, epoch=1), clock)
+    records = RecordApplier(BASE, InMemoryEffectLog(clock, epoch=1))
     sink = InMemorySink(faults=deque(faults), lag_reads=lag, key_is_enforced=key_is_enforced)
 
     def attempt() -> StoredRecord:

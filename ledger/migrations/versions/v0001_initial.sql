@@ -212,6 +212,7 @@ CREATE TABLE effects (
     epoch           integer NOT NULL,
     state           text NOT NULL,
     attempt         integer NOT NULL DEFAULT 0,
+    lost            integer NOT NULL DEFAULT 0, -- calls that ended unknown
     runner          text,
     lease_until     timestamptz,
     started_at      timestamptz,
@@ -315,9 +316,8 @@ $$;
 GRANT SELECT ON alembic_version TO stint_app;
 GRANT SELECT, INSERT ON tenants, config_versions, config_files, audit_events, logins, external_identities TO stint_app;
 GRANT SELECT, INSERT, UPDATE ON
-    workers, engagements, tax_ids, source_records, poll_cursors, inbox, effects, timers, failures, flow_runs TO stint_app;
-GRANT SELECT, INSERT, UPDATE, DELETE ON
-    procrastinate_jobs, procrastinate_events, procrastinate_workers, procrastinate_periodic_defers TO stint_app;
+    workers, engagements, tax_ids, source_records, inbox, effects, timers, failures, flow_runs TO stint_app;
+GRANT SELECT, INSERT, UPDATE, DELETE ON poll_cursors, procrastinate_jobs, procrastinate_events, procrastinate_workers, procrastinate_periodic_defers TO stint_app;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO stint_app;
 
 -- The queue asks for each job whether another holds its lock; its own index leads with the id.
