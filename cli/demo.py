@@ -205,7 +205,9 @@ def run_demo(*, as_json: bool, keep: bool) -> bool:
     ):
         ended = demo.play()
         _report(demo, ended, console, as_json=as_json)
-        if keep:
+        if not keep:
+            console.print("to look around (Prefect dashboard, API, command line): stint demo --keep")
+        else:
             _where_to_look(demo, console)
             while not signalled():
                 time.sleep(0.2)
@@ -297,7 +299,7 @@ def _report(demo: Demo, ended: Engagement, console: Console, *, as_json: bool) -
     console.print(_figure_table(demo, ended, figures))
     for name in ("bamboohr", "gusto"):
         for at, request, kind in demo.world.http_sandboxes()[name][1].faults.happened:
-            console.print(f"  fault on the way, {at:%H:%M:%S}: {name} {request}: {kind}")
+            console.print(f"  fault on the way, {at:%H:%M:%S}: {name} {request}: {kind}", soft_wrap=True)
     for fault in story.audit_report.get("faults", []):
         console.print(f"  [red]audit: {fault}[/red]")
 
@@ -322,7 +324,11 @@ def _figure_table(demo: Demo, ended: Engagement, figures: dict[str, Any]) -> Tab
 def _where_to_look(demo: Demo, console: Console) -> None:
     settings = demo.settings
     console.print("\n[bold]Still running; look around[/bold] (Ctrl-C ends everything)")
-    console.print(f"  Prefect dashboard   {settings.prefect_api.removesuffix('/api')}  (password: {prefect_auth(settings)})")
-    console.print(f"  API                 {settings.receiver_url}/docs  (Bearer {api_token(settings)})")
-    console.print(f"  command line        STINT_DATA_DIR={settings.data_dir} stint engagements list")
-    console.print(f"  configuration       {demo.world.documents}  (mail domain {EMAIL_DOMAIN})")
+    lines = {
+        "Prefect dashboard": f"{settings.prefect_api.removesuffix('/api')}  (password: {prefect_auth(settings)})",
+        "API": f"{settings.receiver_url}/docs  (Bearer {api_token(settings)})",
+        "command line": f"STINT_DATA_DIR={settings.data_dir} .venv/bin/stint engagements list",
+        "configuration": f"{demo.world.documents}  (mail domain {EMAIL_DOMAIN})",
+    }
+    for what, where in lines.items():
+        console.print(f"  {what:<18} {where}", soft_wrap=True, highlight=False)

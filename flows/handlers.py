@@ -102,10 +102,10 @@ class Handlers:
 
     def _leave(self, job: RunningJob, engagement_id: UUID) -> None:
         """Block first, plainly. Then the whole process: through Prefect where it is up, plainly where it is not."""
-        engagement = self._claim(job, engagement_id, grants=False)
-        if engagement.tombstoned_at is None:
+        if not self._is_ending(job.tenant, engagement_id):  # asked before the claim, which would fence a joiner at work
             log.warning("leaver.not_ending", job_id=job.job_id, tenant=job.tenant, engagement_id=str(engagement_id))
             return
+        engagement = self._claim(job, engagement_id, grants=False)
         ref, systems = _ref(job, engagement), self.hub.tenant(job.tenant).document.systems
         block(PlainConductor(ref, self.hub, attempts=1), directories=systems.directories)
         if self.prefect.is_up():
@@ -116,9 +116,14 @@ class Handlers:
 
     def _sweep_up(self, tenant: str, engagement_id: UUID) -> None:
         """After a joiner was fenced by the ending: its last call may have granted something after the leaver had looked."""
-        with self.hub.database.transaction(tenant) as tx:
-            if engagements.get(tx, engagement_id).tombstoned_at is not None:
+        if self._is_ending(tenant, engagement_id):
+            with self.hub.database.transaction(tenant) as tx:
                 defer_leaver(tx, engagement_id)
+
+    def _is_ending(self, tenant: str, engagement_id: UUID) -> bool:
+        """Whether the ending has begun; it is never taken back."""
+        with self.hub.database.transaction(tenant) as tx:
+            return engagements.get(tx, engagement_id).tombstoned_at is not None
 
     def _wait_for_prefect(self, job: RunningJob, engagement_id: UUID) -> None:
         """Put a fresh job in the place of this one: an outage of Prefect, however long, uses up nobody's attempts."""

@@ -7,6 +7,7 @@ not repeated. Prefect does not fence; the ledger's effects and epochs do.
 from __future__ import annotations
 
 import json
+import math
 import threading
 import time
 import urllib.error
@@ -37,7 +38,7 @@ class PrefectRuns:
         self._health_cache_seconds = health_cache_seconds
         self._lock = threading.Lock()
         self._flow_ids: dict[str, UUID] = {}
-        self._health: tuple[float, bool] = (0.0, False)
+        self._health: tuple[float, bool] = (-math.inf, False)
 
     def is_up(self) -> bool:
         """Whether Prefect's API answers now; remembered for ``health_cache_seconds``."""

@@ -6,6 +6,7 @@ Secrets are references to files in a folder of the test's.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +41,8 @@ PACKAGE = {
 Content = dict[str, dict[str, Any]]
 
 
-def tenant_content(docusign: DocuSignSandbox, secrets: Path, *, nowhere: str = NOWHERE) -> Content:
-    """Path → document of a company without a fault, to be changed by a test; its systems are at ``nowhere``."""
+def tenant_content(docusign: DocuSignSandbox, secrets: Path, *, ca_file: Path = CA_FILE) -> Content:
+    """Path → document of a company without a fault, to be changed by a test."""
     sandboxes = {
         "docusign": ("docusign", docusign),
         "fieldglass": ("fieldglass", FieldglassSandbox()),
@@ -49,12 +50,12 @@ def tenant_content(docusign: DocuSignSandbox, secrets: Path, *, nowhere: str = N
         "gusto": ("gusto", GustoSandbox()),
         "entra": ("msgraph", MsGraphSandbox()),
     }
-    settings = {name: (key, sandbox.settings(nowhere, CA_FILE)) for name, (key, sandbox) in sandboxes.items()}
+    settings = {name: (key, sandbox.settings(NOWHERE, ca_file)) for name, (key, sandbox) in sandboxes.items()}
     settings["ldap"] = ("ldap", LDAP)
     return {
-        "tenant.yaml": {"tenant": "acme", "name": "Acme", "email_domain": "acme.example", "systems": dict(SYSTEMS)},
+        "tenant.yaml": {"tenant": "acme", "name": "Acme", "email_domain": "acme.example", "systems": deepcopy(SYSTEMS)},
         **{f"connectors/{name}.yaml": instance(name, key, values, secrets) for name, (key, values) in settings.items()},
-        "access/software-engineer.yaml": dict(PACKAGE),
+        "access/software-engineer.yaml": deepcopy(PACKAGE),
     }
 
 

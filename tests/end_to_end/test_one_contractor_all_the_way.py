@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import base64
 import json
 import time
+import urllib.request
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 from cli.reading import verify_audit
 from cli.world import GROUPS, TENANT
 from config import services
+from config.keys import prefect_auth
 from connectors.sandbox import Fault, FaultKind
 from ledger import checkpoint, effect_history, failures
 from tests.end_to_end.conftest import Stint
@@ -173,6 +176,39 @@ def test_a_later_end_is_pushed_into_the_directories_native_expiry(stint: Stint) 
     with stint.hub.database.transaction(TENANT) as tx:
         expiries = [e.detail for e in effect_history.list_for(tx, engagement.id) if e.kind == "set_expiry" and e.target == "ldap"]
     assert engagement.end_at.isoformat() in expiries
+
+
+def prefect_names(stint: Stint, kind: str, **about: object) -> list[dict[str, Any]]:
+    """What Prefect's dashboard shows: its own API's answer to a filter."""
+    token = base64.b64encode(prefect_auth(stint.settings).encode()).decode()
+    request = urllib.request.Request(
+        f"{stint.settings.prefect_api}/{kind}/filter",
+        json.dumps(about).encode(),
+        {"Authorization": f"Basic {token}", "Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        found: list[dict[str, Any]] = json.load(answer)
+    return found
+
+
+def test_the_dashboard_reads_like_the_process(stint: Stint) -> None:
+    order = stint.order()
+    stint.sign(order)
+    active = stint.until(order, is_active)
+    tag = {"tags": {"all_": [f"engagement:{active.id}"]}}
+
+    def all_recorded() -> bool:  # Prefect's server writes task runs in batches
+        runs = prefect_names(stint, "flow_runs", flow_runs=tag)
+        names = {
+            task["name"] for run in runs for task in prefect_names(stint, "task_runs", flow_runs={"id": {"any_": [run["id"]]}})
+        }
+        wanted = {"Read the signed agreement", "Create the record · bamboohr", "Create the account · entra", "Confirm the access"}
+        return [run["name"] for run in runs] == [f"joiner · {TENANT} · {order}"] and wanted <= names
+
+    deadline = time.monotonic() + 30
+    while not all_recorded():
+        assert time.monotonic() < deadline, "the dashboard does not show the steps"
+        time.sleep(0.2)
 
 
 def test_a_contractor_loses_access_while_prefect_is_down(stint: Stint) -> None:
