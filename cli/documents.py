@@ -8,7 +8,7 @@ from pathlib import Path
 from cli.check import read_folder
 from config.hub import Hub
 from config.tenant import read_tenant
-from ledger import documents, tenants
+from ledger import checkpoint, documents, tenants
 from workforce.errors import Misconfigured
 from workforce.events import Actor, ActorType
 
@@ -16,7 +16,8 @@ from workforce.events import Actor, ActorType
 def apply(hub: Hub, folder: Path) -> tuple[str, int]:
     """Check the folder and make it the tenant's current version; the tenant and the version.
 
-    Raises ``Misconfigured`` with every fault; nothing is applied then. An unchanged folder keeps its version.
+    An unchanged folder keeps its version. A checkpoint is signed at once, so that a tenant's audit trail is covered from its first
+    event on, before any worker runs. Raises ``Misconfigured`` with every fault; nothing is applied then.
     """
     if not folder.is_dir():
         raise Misconfigured(f"{folder} is no folder; searched: {folder.absolute()}", cause="no_folder")
@@ -30,7 +31,9 @@ def apply(hub: Hub, folder: Path) -> tuple[str, int]:
         if not tenants.exists(tx, tenant):
             tenants.create(tx, tenant, config.document.name)
     with hub.database.transaction(tenant) as tx:
-        return tenant, documents.apply(tx, files, Actor(ActorType.HUMAN, getpass.getuser(), auth="cli"))
+        version = documents.apply(tx, files, Actor(ActorType.HUMAN, getpass.getuser(), auth="cli"))
+    checkpoint.write(hub.database, tenant, hub.signer(), hub.settings.checkpoints)
+    return tenant, version
 
 
 def export(hub: Hub, tenant: str, folder: Path) -> tuple[int, int]:

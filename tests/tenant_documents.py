@@ -43,7 +43,7 @@ Content = dict[str, dict[str, Any]]
 
 def tenant_content(docusign: DocuSignSandbox, secrets: Path, *, ca_file: Path = CA_FILE) -> Content:
     """Path → document of a company without a fault, to be changed by a test."""
-    sandboxes = {
+    sandboxes: dict[str, tuple[str, Any]] = {
         "docusign": ("docusign", docusign),
         "fieldglass": ("fieldglass", FieldglassSandbox()),
         "bamboohr": ("bamboohr", BambooHrSandbox()),

@@ -156,7 +156,8 @@ def company(
 ) -> Iterator[Company]:
     secrets = tmp_path / "secrets"
     content = tenant_content(docusign[0], secrets, ca_file=tls.ca)
-    for name, (sandbox, url) in {"docusign": docusign, "fieldglass": fieldglass}.items():
+    served: dict[str, tuple[Any, str]] = {"docusign": docusign, "fieldglass": fieldglass}
+    for name, (sandbox, url) in served.items():
         content[f"connectors/{name}.yaml"] = instance(name, name, sandbox.settings(url, tls.ca), secrets)
     content["connectors/ldap.yaml"]["settings"].update(url=NOBODYS_DIRECTORY, ca_file=str(tls.ca))
     company = Company(database, docusign[0], fieldglass[0], content, tmp_path)

@@ -107,7 +107,7 @@ def stored(database: Database, tenant: str = "acme") -> list[dict[str, Any]]:
 
 def audited(database: Database, action: str) -> list[dict[str, Any]]:
     with database.transaction("acme") as tx:
-        return [entry.event for entry in audit.entries(tx) if entry.event["action"] == action]
+        return [dict(entry.event) for entry in audit.entries(tx) if entry.event["action"] == action]
 
 
 def counted(outcome: str) -> float:
@@ -398,7 +398,7 @@ def test_the_api_describes_every_route(app: FastAPI, hub: Hub, client: httpx.Cli
     described = client.get("/openapi.json").json()["paths"]
     parts = (app, receiver_routes(lambda: hub, max_body_bytes=CAP), api_routes(lambda: hub, TOKEN))
     routes = [route for part in parts for route in part.routes if isinstance(route, APIRoute)]
-    there = {(route.path, method.lower()) for route in routes for method in route.methods}
+    there = {(route.path, method.lower()) for route in routes for method in route.methods or ()}
     assert {(path, method) for path, methods in described.items() for method in methods} == there
 
 
