@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING
 from config.secrets import SecretStore
 from config.settings import Settings
 from config.tenant import TenantConfig, read_tenant
-from ledger import documents
+from connectors import catalogue
+from ledger import documents, tenants
 from ledger.checkpoint import Signer
 from ledger.database import Database
 from ledger.effects import LedgerEffects
 from ledger.embedded import EmbeddedPostgres
+from ledger.keys import TaxIdVault, load_or_create_keys
+from ledger.sibling import asyncpg_url, ensure_database, sibling_dsn
 from mappings.registry import MappingRegistry
 from workforce.errors import Misconfigured
 from workforce.events import HUB, Actor
@@ -75,6 +78,15 @@ class Hub:
             raise Misconfigured(f"tenant {tenant}: {listed}. Mend it and run: stint config apply DIR", cause="tenant_faulty")
         return config
 
+    def warm(self) -> None:
+        """Import every connector and read every tenant's configuration, so that no first request pays for it."""
+        for key in catalogue.keys():
+            catalogue.load(key)
+        with self.database.system() as tx:
+            names = [tenant.tenant for tenant in tenants.list_all(tx)]
+        for name in names:
+            self.tenant(name)
+
     def effect_log(self, tenant: str, *, runner: str, correlation_id: str | None, actor: Actor = HUB) -> LedgerEffects:
         """The ledger's record of outside writes, for one runner (a job of one worker)."""
         return LedgerEffects(
@@ -84,6 +96,11 @@ class Hub:
     def signer(self) -> Signer:
         """The key that signs audit checkpoints."""
         return Signer.load_or_create(self.settings.keys_dir / "audit.pem")
+
+    def tax_ids(self) -> TaxIdVault:
+        """The vault of tax ids, with the installation's own keys."""
+        keys = load_or_create_keys(self.settings.keys_dir / "tax-ids.keys")
+        return TaxIdVault(keys.master, keys.lookup)
 
     def close(self) -> None:
         """Close the connections to the systems and to the ledger."""
@@ -101,16 +118,12 @@ def ledger_dsn(settings: Settings) -> str:
 
 
 def prefect_database_url(settings: Settings) -> str:
-    """The SQLAlchemy URL of Prefect's database. Raises ``Misconfigured`` when only the ledger's database is given."""
+    """The SQLAlchemy URL of Prefect's database: the one that is set, or one beside the ledger's, made on first use."""
     if settings.prefect_database_url is not None:
         return settings.prefect_database_url.get_secret_value()
-    if settings.database_url is not None:
-        raise Misconfigured(
-            "prefect_database_url: with STINT_DATABASE_URL, set STINT_PREFECT_DATABASE_URL (postgresql+asyncpg://…) too, "
-            "or STINT_PREFECT_API_URL to use a Prefect server of your own",
-            field="prefect_database_url",
-        )
-    return EmbeddedPostgres(settings.postgres_dir).sqlalchemy_url(PREFECT_DATABASE)
+    url = asyncpg_url(sibling_dsn(ledger_dsn(settings), PREFECT_DATABASE))
+    ensure_database(ledger_dsn(settings), PREFECT_DATABASE)
+    return url
 
 
 def build_hub(settings: Settings, *, max_connections: int = 10) -> Hub:

@@ -14,7 +14,6 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from config.hub import Hub
 from console.api import api_routes
 from console.receiver import receiver_routes
-from ledger import tenants
 from workforce.errors import HubError, RetryLater
 
 log = structlog.get_logger(__name__)
@@ -62,9 +61,6 @@ def build_app(hub: Callable[[], Hub], *, api_token: str, max_body_bytes: int) ->
 
 def _warm(hub: Callable[[], Hub]) -> None:
     try:
-        with hub().database.system() as tx:
-            names = [tenant.tenant for tenant in tenants.list_all(tx)]
-        for name in names:
-            hub().tenant(name)
+        hub().warm()
     except HubError as error:
         log.info("receiver.not_warm", cause=error.cause)

@@ -17,11 +17,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-import psycopg
-from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from ledger.postgres_binaries import binaries, let_through, unprivileged_owner
+from ledger.sibling import ensure_database
 from workforce.errors import Misconfigured, RetryLater
 
 _SUPERUSER = "postgres"
@@ -82,27 +81,14 @@ class EmbeddedPostgres:
 
     def dsn(self, database: str) -> str:
         """The conninfo of ``database``, which is made if it does not exist. Raises ``RetryLater`` when no server runs."""
-        self._ensure_database(database)
+        try:
+            ensure_database(self._conninfo("postgres"), database)
+        except RetryLater:
+            raise self._not_running() from None
         return self._conninfo(database)
-
-    def sqlalchemy_url(self, database: str) -> str:
-        """The same for SQLAlchemy with asyncpg, which is what Prefect's server takes."""
-        self._ensure_database(database)
-        return f"postgresql+asyncpg://{_SUPERUSER}@/{database}?host={self._socket_folder()}"
 
     def _conninfo(self, database: str) -> str:
         return make_conninfo(host=self._socket_folder(), user=_SUPERUSER, dbname=database)
-
-    def _ensure_database(self, database: str) -> None:
-        try:
-            with psycopg.connect(self._conninfo("postgres"), autocommit=True, connect_timeout=10) as connection:
-                known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (database,)).fetchone()
-                if known is None:
-                    connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
-        except (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
-            return  # another process made it in between
-        except psycopg.OperationalError:
-            raise self._not_running() from None
 
     def _socket_folder(self) -> str:
         """Where the running server listens: line 5 of ``postmaster.pid``."""

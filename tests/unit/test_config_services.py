@@ -83,10 +83,11 @@ def test_a_prefect_server_of_ones_own_is_used_as_it_is(tmp_path: Path) -> None:
     )
 
 
-def test_a_ledger_elsewhere_needs_a_place_for_prefect_too(tmp_path: Path) -> None:
+def test_a_ledger_elsewhere_with_options_that_prefect_does_not_know_needs_a_url_for_prefect(tmp_path: Path) -> None:
+    url = "postgresql://db/stint?target_session_attrs=read-write"
     with pytest.raises(Misconfigured, match="STINT_PREFECT_DATABASE_URL") as raised:
-        services.prefect_server(Settings(data_dir=tmp_path, database_url="postgresql://db/stint"))
-    assert raised.value.field == "prefect_database_url"
+        services.prefect_server(Settings(data_dir=tmp_path, database_url=url))
+    assert raised.value.field == "database_url"
 
 
 def test_command_lines_and_representations_carry_no_secrets(settings: Settings) -> None:
