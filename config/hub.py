@@ -80,7 +80,7 @@ class Hub:
 
     def warm(self) -> None:
         """Import every connector and read every tenant's configuration, so that no first request pays for it."""
-        for key in catalogue.keys():
+        for key in catalogue.known_keys():
             catalogue.load(key)
         with self.database.system() as tx:
             names = [tenant.tenant for tenant in tenants.list_all(tx)]

@@ -12,7 +12,7 @@ from connectors.contract import Connector
 from workforce.errors import Misconfigured
 
 
-def keys() -> list[str]:
+def known_keys() -> list[str]:
     """The keys of all connectors, sorted. Imports none of them."""
     return sorted(module.name for module in pkgutil.iter_modules(connectors.__path__) if module.ispkg)
 
@@ -23,9 +23,9 @@ def load(key: str) -> Connector[Any, Any]:
 
     Raises ``Misconfigured`` naming the known keys.
     """
-    if key not in keys():
+    if key not in known_keys():
         raise Misconfigured(
-            f"there is no connector {key!r}; known connectors: {', '.join(keys())}",
+            f"there is no connector {key!r}; known connectors: {', '.join(known_keys())}",
             cause="unknown_connector",
             field="connector",
         )

@@ -45,12 +45,12 @@ def _fault_of(answer: object) -> str | None:
     return "exempt needs a reason" if answer["status"] == "exempt" and not is_explained else None
 
 
-@pytest.mark.parametrize("key", catalogue.keys())
+@pytest.mark.parametrize("key", catalogue.known_keys())
 def test_a_connector_answers_for_every_rule(key: str) -> None:
     assert faults(yaml.safe_load((CONNECTORS / key / "quality.yaml").read_text(encoding="utf-8"))) == []
 
 
-@pytest.mark.parametrize("key", catalogue.keys())
+@pytest.mark.parametrize("key", catalogue.known_keys())
 def test_a_connector_has_the_files_that_every_connector_has(key: str) -> None:
     files = {path.name for path in (CONNECTORS / key).iterdir()}
     assert {"__init__.py", "settings.py", "client.py", "sandbox.py", "quality.yaml"} <= files
