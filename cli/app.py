@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from pathlib import Path
@@ -19,7 +20,9 @@ from cli.output import (
     load_settings,
     print_json,
     print_table,
+    short_instant,
 )
+from config.logs import configure_logs
 
 if TYPE_CHECKING:
     from config.services import Service
@@ -151,9 +154,10 @@ def engagements_list(tenant: TenantOption = None, as_json: JsonFlag = False) -> 
     if as_json:
         print_json([row.model_dump(mode="json") for row in rows])
         return
-    columns = ("id", "work order", "role", "state", "signed", "access verified", "ends", "revoked verified")
-    cells = [(r.id, r.vms_id, r.role, r.state, r.signed_at, r.access_verified_at, r.end_at, r.revoked_verified_at) for r in rows]
-    print_table("Engagements", columns, cells, empty="no engagements yet")
+    columns = ("work order", "state", "signed", "verified", "ends", "revoked")
+    instants = [(r.signed_at, r.access_verified_at, r.end_at, r.revoked_verified_at) for r in rows]
+    cells = [(r.vms_id, r.state, *map(short_instant, at)) for r, at in zip(rows, instants, strict=True)]
+    print_table("Engagements (UTC; --json has everything in full)", columns, cells, empty="no engagements yet")
 
 
 @engagements_app.command("show")
@@ -239,5 +243,6 @@ def _become(service: Service) -> None:
 
 
 def main() -> None:
-    """The entry point of the ``stint`` command."""
+    """The entry point of the ``stint`` command. What a command says is its answer; only warnings are logged."""
+    configure_logs("stint", level=logging.WARNING)
     app()

@@ -9,10 +9,12 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Annotated, NoReturn
 
 import typer
 from pydantic import ValidationError
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -36,10 +38,15 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
     if not rows:
         console.print(empty)
         return
-    table = Table(*columns, title=title, title_justify="left", header_style="bold")
+    table = Table(*columns, title=title, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     for row in rows:
         table.add_row(*("" if cell is None else str(cell) for cell in row))
     console.print(table)
+
+
+def short_instant(at: datetime | None) -> str:
+    """An instant for a narrow column: month, day and minute."""
+    return f"{at.astimezone(UTC):%m-%d %H:%M}" if at else ""
 
 
 def fail(message: str, code: int, *, as_json: bool = False, **details: object) -> NoReturn:
