@@ -61,12 +61,13 @@ def demo(
 
 
 @app.command()
-def up() -> None:
+def up(as_json: JsonFlag = False) -> None:
     """Start database, receiver, worker and Prefect's server, and run until Ctrl-C."""
     from cli.up import up as run_up
 
-    with errors_explained():
-        run_up(load_settings())
+    settings = load_settings(as_json=as_json)
+    with errors_explained(as_json=as_json):
+        run_up(settings, as_json=as_json)
 
 
 @app.command()

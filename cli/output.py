@@ -30,6 +30,7 @@ EXIT_CONFIGURATION = 2
 def print_json(value: object) -> None:
     """Print ``value`` as one JSON document; instants and ids as text."""
     sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
+    sys.stdout.flush()  # a reader at the other end of a pipe may wait for it
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, empty: str) -> None:

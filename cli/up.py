@@ -7,6 +7,7 @@ import time
 from rich.console import Console
 
 from cli.installation import running_database
+from cli.output import print_json
 from cli.supervisor import Supervisor, until_signalled
 from config import services
 from config.settings import Settings
@@ -23,18 +24,26 @@ def start_services(supervisor: Supervisor, settings: Settings) -> None:
     supervisor.start(services.worker(settings))
 
 
-def up(settings: Settings) -> None:
-    """Run everything until SIGTERM or Ctrl-C. Raises ``Misconfigured`` when a process ends by itself."""
-    console, started = Console(), time.monotonic()
+def up(settings: Settings, *, as_json: bool = False) -> None:
+    """Run everything until SIGTERM or Ctrl-C. Raises ``Misconfigured`` when a process ends by itself.
+
+    ``as_json`` prints one JSON object once everything is ready, and nothing else.
+    """
+    console, started = Console(quiet=as_json, soft_wrap=True), time.monotonic()
+    dashboard = settings.prefect_api.removesuffix("/api")
     with until_signalled() as signalled, running_database(settings), Supervisor(settings.logs_dir) as supervisor:
         start_services(supervisor, settings)
         supervisor.wait_ready("receiver", START_SECONDS)
-        console.print(f"receiver ready after {time.monotonic() - started:.1f} s: {settings.receiver_url} (API: /docs)")
+        receiver_ready = time.monotonic() - started
+        console.print(f"receiver ready after {receiver_ready:.1f} s: {settings.receiver_url} (API: /docs)")
         if settings.prefect_api_url is None:
             supervisor.wait_ready("prefect", START_SECONDS)
-        dashboard = settings.prefect_api.removesuffix("/api")
-        console.print(f"everything ready after {time.monotonic() - started:.1f} s; Prefect dashboard: {dashboard}")
+        everything_ready = time.monotonic() - started
+        console.print(f"everything ready after {everything_ready:.1f} s; Prefect dashboard: {dashboard}")
         console.print(f"logs: {settings.logs_dir} · stop with Ctrl-C")
+        if as_json:
+            ready = {"receiver_ready_s": round(receiver_ready, 2), "everything_ready_s": round(everything_ready, 2)}
+            print_json({"ok": True, "receiver": settings.receiver_url, "prefect": dashboard, **ready})
         while not signalled():
             for name in list(supervisor.processes):
                 supervisor.require_alive(name)
