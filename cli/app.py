@@ -131,12 +131,10 @@ def config_export(
 ) -> None:
     """Write the tenant's current documents into a folder."""
     from cli.documents import export
-    from cli.installation import open_hub
-    from cli.reading import the_tenant
+    from cli.session import of_tenant
 
-    settings = load_settings(as_json=as_json)
-    with errors_explained(as_json=as_json), open_hub(settings) as hub:
-        version, files = export(hub, the_tenant(hub, tenant), folder)
+    with of_tenant(tenant, as_json=as_json) as (hub, name):
+        version, files = export(hub, name, folder)
     if as_json:
         print_json({"ok": True, "version": version, "files": files})
     else:
@@ -146,12 +144,11 @@ def config_export(
 @engagements_app.command("list")
 def engagements_list(tenant: TenantOption = None, as_json: JsonFlag = False) -> None:
     """Engagements, newest first."""
-    from cli.installation import open_hub
-    from cli.reading import engagement_rows, the_tenant
+    from cli.reading import engagement_rows
+    from cli.session import of_tenant
 
-    settings = load_settings(as_json=as_json)
-    with errors_explained(as_json=as_json), open_hub(settings) as hub:
-        rows = engagement_rows(hub, the_tenant(hub, tenant))
+    with of_tenant(tenant, as_json=as_json) as (hub, name):
+        rows = engagement_rows(hub, name)
     if as_json:
         print_json([row.model_dump(mode="json") for row in rows])
         return
@@ -168,12 +165,11 @@ def engagements_show(
     as_json: JsonFlag = False,
 ) -> None:
     """One engagement with its effects and its audit trail."""
-    from cli.installation import open_hub
-    from cli.reading import engagement_detail, the_tenant
+    from cli.reading import engagement_detail
+    from cli.session import of_tenant
 
-    settings = load_settings(as_json=as_json)
-    with errors_explained(as_json=as_json), open_hub(settings) as hub:
-        detail = engagement_detail(hub, the_tenant(hub, tenant), engagement)
+    with of_tenant(tenant, as_json=as_json) as (hub, name):
+        detail = engagement_detail(hub, name, engagement)
     if as_json:
         print_json(detail)
         return
@@ -187,12 +183,11 @@ def engagements_show(
 @failures_app.command("list")
 def failures_list(tenant: TenantOption = None, as_json: JsonFlag = False) -> None:
     """What waits for a person, with its cause."""
-    from cli.installation import open_hub
-    from cli.reading import failure_rows, the_tenant
+    from cli.reading import failure_rows
+    from cli.session import of_tenant
 
-    settings = load_settings(as_json=as_json)
-    with errors_explained(as_json=as_json), open_hub(settings) as hub:
-        rows = failure_rows(hub, the_tenant(hub, tenant))
+    with of_tenant(tenant, as_json=as_json) as (hub, name):
+        rows = failure_rows(hub, name)
     if as_json:
         print_json(rows)
         return
@@ -208,13 +203,11 @@ def failures_replay(
     as_json: JsonFlag = False,
 ) -> None:
     """Try again what waits, once its cause is mended."""
-    from cli.installation import open_hub
-    from cli.reading import the_tenant
     from cli.replay import replay
+    from cli.session import of_tenant
 
-    settings = load_settings(as_json=as_json)
-    with errors_explained(as_json=as_json), open_hub(settings) as hub:
-        what = replay(hub, the_tenant(hub, tenant), failure)
+    with of_tenant(tenant, as_json=as_json) as (hub, name):
+        what = replay(hub, name, failure)
     if as_json:
         print_json({"ok": True, "replayed": what})
     else:
@@ -224,12 +217,11 @@ def failures_replay(
 @audit_app.command("verify")
 def audit_verify(tenant: TenantOption = None, as_json: JsonFlag = False) -> None:
     """Verify the chain against the signed checkpoints outside the database. Exit code 1 if anything is wrong."""
-    from cli.installation import open_hub
-    from cli.reading import the_tenant, verify_audit
+    from cli.reading import verify_audit
+    from cli.session import of_tenant
 
-    settings = load_settings(as_json=as_json)
-    with errors_explained(as_json=as_json), open_hub(settings) as hub:
-        report = verify_audit(hub, the_tenant(hub, tenant))
+    with of_tenant(tenant, as_json=as_json) as (hub, name):
+        report = verify_audit(hub, name)
     if as_json:
         print_json(report)
     elif report["ok"]:
