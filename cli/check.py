@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from cli.installation import open_hub
@@ -58,7 +59,7 @@ def check_installation(settings: Settings, *, connect: bool) -> list[Fault]:
 def _tenant_faults(hub: Hub, tenant: str, *, connect: bool) -> list[Fault]:
     with hub.database.transaction(tenant) as tx:
         files = documents.current(tx).files
-    config, found = read_tenant(files, hub.secrets)
+    config, found = read_tenant(files, hub.secrets, partial(hub.credentials, tenant))
     faults = [Fault(f"{tenant}/{fault.file}", fault.key, fault.message) for fault in found]
     return faults + _connection_faults(tenant, config if connect else None)
 

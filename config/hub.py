@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from config.secrets import SecretStore
@@ -14,10 +14,11 @@ from config.tenant import TenantConfig, read_tenant
 from connectors import catalogue
 from ledger import documents, tenants
 from ledger.checkpoint import Signer
+from ledger.credentials import LedgerCredentials
 from ledger.database import Database
 from ledger.effects import LedgerEffects
 from ledger.embedded import EmbeddedPostgres
-from ledger.keys import TaxIdVault, load_or_create_keys
+from ledger.keys import TaxIdVault, load_or_create_key, load_or_create_keys
 from ledger.sibling import asyncpg_url, ensure_database, sibling_dsn
 from mappings.registry import MappingRegistry
 from workforce.errors import Misconfigured
@@ -72,7 +73,7 @@ class Hub:
     def _read(self, tenant: str) -> TenantConfig:
         with self.database.transaction(tenant) as tx:
             current: Documents = documents.current(tx)
-        config, faults = read_tenant(current.files, self.secrets)
+        config, faults = read_tenant(current.files, self.secrets, partial(self.credentials, tenant))
         if config is None:
             listed = "; ".join(str(fault) for fault in faults[:5])
             raise Misconfigured(f"tenant {tenant}: {listed}. Mend it and run: stint config apply DIR", cause="tenant_faulty")
@@ -101,6 +102,10 @@ class Hub:
         """The vault of tax ids, with the installation's own keys."""
         keys = load_or_create_keys(self.settings.keys_dir / "tax-ids.keys")
         return TaxIdVault(keys.master, keys.lookup)
+
+    def credentials(self, tenant: str, instance: str) -> LedgerCredentials:
+        """Where a connector instance keeps a credential that changes with each use, sealed with the installation's own key."""
+        return LedgerCredentials(self.database, tenant, instance, load_or_create_key(self.settings.keys_dir / "credentials.key"))
 
     def close(self) -> None:
         """Close the connections to the systems and to the ledger."""

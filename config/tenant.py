@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Annotated, Any, TypeVar
@@ -28,8 +28,11 @@ from connectors import catalogue
 from connectors.contract import Connector, Instance
 from provisioning.packages import AccessCatalogue, AccessPackage
 from workforce.errors import HubError, Misconfigured
+from workforce.ports import CredentialStore
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+Credentials = Callable[[str], CredentialStore]
+"""The store of the instance of that name."""
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -116,6 +119,7 @@ class _Reading:
 
     files: Mapping[str, str]
     secrets: SecretStore
+    credentials: Credentials | None
     faults: list[Fault] = field(default_factory=list)
 
     def fault(self, file: str, key: str, message: str) -> None:
@@ -157,9 +161,14 @@ def _key(*parts: str | int) -> str:
     return joined.removeprefix(".") or "(document)"
 
 
-def read_tenant(files: Mapping[str, str], secrets: SecretStore) -> tuple[TenantConfig | None, list[Fault]]:
-    """The configuration in ``files`` (path → text), and every fault in it. No configuration while there are faults."""
-    reading = _Reading(files, secrets)
+def read_tenant(
+    files: Mapping[str, str], secrets: SecretStore, credentials: Credentials | None = None
+) -> tuple[TenantConfig | None, list[Fault]]:
+    """The configuration in ``files`` (path → text), and every fault in it. No configuration while there are faults.
+
+    Without ``credentials``, no instance keeps a changing credential beyond this process: good for looking, not for working.
+    """
+    reading = _Reading(files, secrets, credentials)
     document = _tenant_document(reading)
     instances = {}
     packages = []
@@ -205,7 +214,11 @@ def _instance(reading: _Reading, file: str) -> Instance | None:
     plain = dict.fromkeys(plain_secrets(connector.settings, document.settings, "settings"), REFERENCE_NEEDED)
     known = {**dict(missing), **plain}
     settings = reading.valid(file, connector.settings, filled, "settings", known=known)
-    return Instance(PurePosixPath(file).stem, connector, settings) if settings and not known else None
+    if settings is None or known:
+        return None
+    name = PurePosixPath(file).stem
+    credentials = reading.credentials if connector.client_with_credentials else None
+    return Instance(name, connector, settings, credentials(name) if credentials else None)
 
 
 def _systems_alone(text: str) -> Systems | None:

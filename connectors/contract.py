@@ -10,7 +10,17 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from workforce.errors import Misconfigured
-from workforce.ports import Checkable, Directory, Notifier, RecordEnding, RecordSink, RecordSource, Signing, Webhooks
+from workforce.ports import (
+    Checkable,
+    CredentialStore,
+    Directory,
+    Notifier,
+    RecordEnding,
+    RecordSink,
+    RecordSource,
+    Signing,
+    Webhooks,
+)
 
 
 class Kind(StrEnum):
@@ -54,7 +64,11 @@ class Capabilities(Generic[S, C]):
 
 @dataclass(frozen=True)
 class Connector(Generic[S, C]):
-    """A connector: the declaration in its package's ``__init__``. ``client`` builds the wire client; it connects lazily."""
+    """A connector: the declaration in its package's ``__init__``. ``client`` builds the wire client; it connects lazily.
+
+    ``client_with_credentials`` builds it where there is a store for a credential that the vendor replaces with each use; only
+    connectors that have such a credential declare it.
+    """
 
     key: str
     title: str
@@ -62,25 +76,28 @@ class Connector(Generic[S, C]):
     settings: type[S]
     client: Callable[[S], C]
     can: Capabilities[S, C]
+    client_with_credentials: Callable[[S, CredentialStore], C] | None = None
 
 
 @dataclass
 class Instance:
     """One configured connector of one tenant. Capabilities are built once, on first use, around one client.
 
+    ``credentials`` is for connectors that declare ``client_with_credentials``; others do not look at it.
     Raises ``Misconfigured`` when asked for a capability that the connector does not have.
     """
 
     name: str
     connector: Connector[Any, Any]
     settings: ConnectorSettings
+    credentials: CredentialStore | None = field(default=None, repr=False)
     _built: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def client(self) -> Checkable:
         """The wire client."""
         if "client" not in self._built:
-            self._built["client"] = self.connector.client(self.settings)
+            self._built["client"] = self._new_client()
         client: Checkable = self._built["client"]
         return client
 
@@ -116,6 +133,14 @@ class Instance:
     def notifier(self) -> Notifier:
         """Reach people."""
         return self._of_client("notifier")  # type: ignore[no-any-return]
+
+    def _new_client(self) -> Checkable:
+        client: Checkable
+        if self.credentials is None or self.connector.client_with_credentials is None:
+            client = self.connector.client(self.settings)
+        else:
+            client = self.connector.client_with_credentials(self.settings, self.credentials)
+        return client
 
     def _of_client(self, name: str) -> Any:
         return self._capability(name, lambda build: build(self.client))

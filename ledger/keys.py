@@ -35,18 +35,28 @@ class Keys:
 
 def load_or_create_keys(path: Path) -> Keys:
     """The keys in ``path`` (two lines of hex, mode 0600), made if the file is missing. Raises ``Misconfigured``."""
-    text = keyfiles.load_or_create(path, _new_keys)
+    return Keys(*_load_or_create(path, 2))
+
+
+def load_or_create_key(path: Path) -> bytes:
+    """The one key (32 bytes) in ``path``, likewise."""
+    return _load_or_create(path, 1)[0]
+
+
+def _load_or_create(path: Path, number: int) -> list[bytes]:
+    text = keyfiles.load_or_create(path, lambda: _new_keys(number))
     try:
         keys = [bytes.fromhex(line) for line in text.decode("ascii").split()]
     except ValueError:
         keys = []
-    if [len(key) for key in keys] != [_KEY_BYTES, _KEY_BYTES]:
-        raise Misconfigured(f"{path} must hold two lines of 64 hex digits; restore it from its backup", cause="bad_key_file")
-    return Keys(*keys)
+    if [len(key) for key in keys] != [_KEY_BYTES] * number:
+        lines = "one line" if number == 1 else f"{number} lines"
+        raise Misconfigured(f"{path} must hold {lines} of 64 hex digits; restore it from its backup", cause="bad_key_file")
+    return keys
 
 
-def _new_keys() -> bytes:
-    return "".join(f"{os.urandom(_KEY_BYTES).hex()}\n" for _ in range(2)).encode()
+def _new_keys(number: int) -> bytes:
+    return "".join(f"{os.urandom(_KEY_BYTES).hex()}\n" for _ in range(number)).encode()
 
 
 class TaxIdVault:
@@ -72,8 +82,8 @@ class TaxIdVault:
             tenant=tx.tenant,
             worker_id=worker_id,
             key_id=self._key_id,
-            wrapped_key=_encrypt(self._master, key, bound),
-            ciphertext=_encrypt(AESGCM(key), tax_id.encode(), bound),
+            wrapped_key=encrypt(self._master, key, bound),
+            ciphertext=encrypt(AESGCM(key), tax_id.encode(), bound),
             lookup=self._lookup(tx.tenant, tax_id),
         )
         audit.note(tx, "tax_id.sealed", target=("worker", str(worker_id)), actor=actor, key_id=self._key_id)
@@ -91,8 +101,8 @@ class TaxIdVault:
             raise NotFound(f"worker {worker_id} has no tax id, or it was shredded", field="tax_id")
         bound = _bound_to(tx, worker_id)
         try:
-            key = _decrypt(self._master, row["wrapped_key"], bound)
-            tax_id = _decrypt(AESGCM(key), row["ciphertext"], bound).decode()
+            key = decrypt(self._master, row["wrapped_key"], bound)
+            tax_id = decrypt(AESGCM(key), row["ciphertext"], bound).decode()
         except InvalidTag:
             raise Misconfigured(
                 f"the tax id of worker {worker_id} was sealed with key {row['key_id']}, ours is {self._key_id}, or it was altered; "
@@ -142,10 +152,12 @@ def _bound_to(tx: Tx, worker_id: UUID) -> bytes:
     return f"{tx.tenant}\x1f{worker_id}".encode()
 
 
-def _encrypt(cipher: AESGCM, plain: bytes, bound: bytes) -> bytes:
+def encrypt(cipher: AESGCM, plain: bytes, bound: bytes) -> bytes:
+    """A fresh nonce, then the ciphertext and its tag; it opens only together with ``bound``."""
     nonce = os.urandom(_NONCE_BYTES)
     return nonce + cipher.encrypt(nonce, plain, bound)
 
 
-def _decrypt(cipher: AESGCM, stored: bytes, bound: bytes) -> bytes:
+def decrypt(cipher: AESGCM, stored: bytes, bound: bytes) -> bytes:
+    """What ``encrypt`` was given. Raises ``InvalidTag``."""
     return cipher.decrypt(stored[:_NONCE_BYTES], stored[_NONCE_BYTES:], bound)

@@ -8,6 +8,7 @@ nothing else. Reads are retried inside the connector for seconds; writes never a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -230,6 +231,31 @@ class EffectLog(Protocol):
 
     def parked(self, effect: Effect, cause: str, message: str) -> None:
         """A person has to decide (a namesake, several holders of one marker)."""
+        ...
+
+
+class HeldCredential(Protocol):
+    """A credential that its vendor replaces with each use, held by us alone until the block of ``exclusively`` ends."""
+
+    def newest(self) -> str | None:
+        """What was kept last, as it is now and whoever kept it; ``None`` while the seed is all there is."""
+        ...
+
+    def replace(self, used: str | None, fresh: str) -> None:
+        """Keep ``fresh`` instead of ``used``; nothing happens where ``used`` is no longer the newest. Call it last in the block."""
+        ...
+
+
+class CredentialStore(Protocol):
+    """Keeps one connector instance's changing credential, shared by all processes. What is kept is the connector's own text."""
+
+    def exclusively(self, seed: str) -> AbstractContextManager[HeldCredential]:
+        """Hold the credential that came from ``seed``, the configured one: other holders, of any process, wait.
+
+        Read ``newest`` inside the block, because it may have changed while we waited. What is replaced is durable once the block has
+        ended without an error. Each seed has a credential of its own, so a new seed starts afresh. Raises ``RetryLater`` when the
+        store is away or held for too long, ``Misconfigured`` when what it keeps cannot be opened.
+        """
         ...
 
 

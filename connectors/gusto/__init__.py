@@ -14,5 +14,6 @@ CONNECTOR = Connector(
     kind=Kind.PAYROLL,
     settings=GustoSettings,
     client=GustoClient,
+    client_with_credentials=GustoClient,
     can=Capabilities(webhooks=GustoWebhooks, sink=GustoSink),
 )

@@ -14,15 +14,19 @@ from pydantic import ValidationError
 
 from connectors.gusto.records import Contractor, Faults, TokenInfo, parse
 from connectors.gusto.settings import GustoSettings
-from connectors.gusto.tokens import InProcessRefreshTokens, RefreshTokens, RenewedAccess, grant_verdict
+from connectors.gusto.tokens import InProcessCredentials, RenewedAccess, grant_verdict
 from connectors.http import Dialect, HttpEdge, Verdict, json_object, verdict_by_status
 from workforce.errors import AlreadyTaken, HubError, OutcomeUnknown, Refused, RetryLater
-from workforce.ports import CheckResult
+from workforce.ports import CheckResult, CredentialStore
 
 log = structlog.get_logger(__name__)
 
 SCOPES = frozenset({"contractors:read", "contractors:write", "contractors:manage"})
 PER_PAGE = 100
+NOT_TRIED = (
+    "gusto: not tried, because that would use up refresh_token and nothing here could keep the next one; "
+    "apply the folder, then run: stint check --connect"
+)
 FOUND_BY: frozenset[str | None] = frozenset({None, "email"})
 """Duplicates (``None``: of an unnamed field) whose holder can be looked up; of any other field it is a plain refusal."""
 
@@ -38,11 +42,12 @@ def _verdict(response: httpx.Response) -> Verdict:
 class GustoClient:
     """One company at Gusto. Thread-safe. Every method raises only the errors of ``workforce.errors``.
 
-    ``refresh_tokens`` keeps the rotating refresh token; without it, this process does, and only as long as it runs.
+    ``credentials`` keeps the rotating refresh token; without it, this process does, and only as long as it runs.
     """
 
-    def __init__(self, settings: GustoSettings, *, refresh_tokens: RefreshTokens | None = None) -> None:
+    def __init__(self, settings: GustoSettings, credentials: CredentialStore | None = None) -> None:
         self.settings = settings
+        self._check_is_free = settings.access_token is not None or credentials is not None
         version = {"X-Gusto-API-Version": settings.api_version}
         wire: dict[str, Any] = {"timeout_seconds": settings.timeout_seconds, "ca_file": settings.ca_file, "headers": version}
         dialect = Dialect("gusto", verdict=_verdict, reason=lambda response: _faults(response)[0])
@@ -52,12 +57,17 @@ class GustoClient:
             self._edges = [self._edge]
             return
         grants = HttpEdge(settings.base_url, Dialect("gusto", grant_verdict), **wire)
-        access = _renewed(settings, refresh_tokens, grants)
+        access = _renewed(settings, credentials or InProcessCredentials(), grants)
         self._edge = HttpEdge(settings.base_url, dialect, authorize=access.headers, renew=access.rejected, **wire)
         self._edges = [self._edge, grants]
 
     def check(self) -> CheckResult:
-        """Ask what the token opens: it must be this company's, with the scopes to read, create and update contractors."""
+        """Ask what the token opens: it must be this company's, with the scopes to read, create and update contractors.
+
+        A check must not use up the configured refresh token, so without a store for the next one it is not made.
+        """
+        if not self._check_is_free:
+            return CheckResult(ok=False, detail=NOT_TRIED)
         try:
             info = parse(TokenInfo, self._json("/v1/token_info"))
         except HubError as error:
@@ -136,9 +146,9 @@ class GustoClient:
         return json_object(response, "gusto")
 
 
-def _renewed(settings: GustoSettings, refresh_tokens: RefreshTokens | None, edge: HttpEdge) -> RenewedAccess:
+def _renewed(settings: GustoSettings, credentials: CredentialStore, edge: HttpEdge) -> RenewedAccess:
     secrets = [secret.get_secret_value() if secret else "" for secret in (settings.client_secret, settings.refresh_token)]
-    return RenewedAccess(edge, settings.client_id or "", secrets[0], refresh_tokens or InProcessRefreshTokens(secrets[1]))
+    return RenewedAccess(edge, settings.client_id or "", secrets[0], seed=secrets[1], credentials=credentials)
 
 
 def _path(uuid: str) -> str:

@@ -18,8 +18,8 @@ class GustoSettings(ConnectorSettings):
     """One company at Gusto, through an App Integration that the company has authorised.
 
     Give either ``access_token``, renewed from outside (a token lives two hours), or ``client_id``, ``client_secret`` and
-    ``refresh_token``, renewed by the hub (see ``connectors.gusto.tokens`` for what that needs). The ``system_access`` grant is of no
-    use here: contractors are reached with company-level tokens only.
+    ``refresh_token``, renewed by the hub, which keeps what follows it (see ``connectors.gusto.tokens``). The ``system_access`` grant
+    is of no use here: contractors are reached with company-level tokens only.
     """
 
     base_url: HttpsOrigin = Field(description="https://api.gusto.com, or https://api.gusto-demo.com for trials")
@@ -29,7 +29,7 @@ class GustoSettings(ConnectorSettings):
     client_id: str | None = None
     client_secret: SecretStr | None = None
     refresh_token: SecretStr | None = Field(
-        default=None, description="the company's newest refresh token; it changes with each use"
+        default=None, description="what the authorisation gave; it changes with each use, and the hub keeps the newest"
     )
     webhook_verification_tokens: tuple[SecretStr, ...] = Field(
         default=(), description="verification_token of each active webhook subscription"

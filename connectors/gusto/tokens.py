@@ -1,56 +1,65 @@
 """Gusto's company-level access tokens, renewed with a refresh token that changes with each use.
 
-Gusto replaces the refresh token whenever it is used (not verified against the vendor), so the new one must outlive this process and
-be the same for all processes. A connector writes no ledger; whoever builds the client may pass a ``RefreshTokens`` that stores it.
-Without one the newest token is kept in this process only: good for one process until it stops, after which a company administrator has
-to authorise the hub again. Several processes then need ``access_token``, renewed from outside.
+Gusto replaces the refresh token whenever it is used (not verified against the vendor), so the new one must outlive this process and be
+the same for all processes: it is kept in a ``CredentialStore``, together with its access token. Whoever finds that another process
+has renewed takes over its access token instead of spending the refresh token again; nobody knows here whether a renewal ends the access
+tokens that were given out before.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import httpx
 import structlog
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from connectors.gusto.records import Token, parse
 from connectors.http import HttpEdge, Verdict, verdict_by_status
 from connectors.tokens import GrantedToken, TokenCache
 from workforce.errors import Misconfigured, OutcomeUnknown, RetryLater
+from workforce.ports import CredentialStore, HeldCredential
 
 log = structlog.get_logger(__name__)
 
 RENEW_BEFORE_SECONDS = 120.0
 
 
-class RefreshTokens(Protocol):
-    """Where a company's newest refresh token is kept."""
+class InProcessCredentials:
+    """The ``CredentialStore`` of one client whose credential nobody else keeps: good until this process stops.
 
-    def newest(self) -> str:
-        """The refresh token to use next."""
-        ...
+    Afterwards a company administrator has to authorise the hub again. Not locked: the client's ``TokenCache`` is.
+    """
 
-    def replace(self, used: str, fresh: str) -> None:
-        """Keep ``fresh`` instead of ``used``, durably, before anything else happens."""
-        ...
+    def __init__(self) -> None:
+        self._newest: str | None = None
 
+    @contextmanager
+    def exclusively(self, seed: str) -> Iterator[HeldCredential]:
+        """Itself: a client has one seed."""
+        del seed
+        yield self
 
-class InProcessRefreshTokens:
-    """Keeps the newest refresh token in this process only."""
+    def newest(self) -> str | None:
+        """What this process kept last."""
+        return self._newest
 
-    def __init__(self, first: str) -> None:
-        self._token = first
-
-    def newest(self) -> str:
-        """The newest token that this process has seen."""
-        return self._token
-
-    def replace(self, used: str, fresh: str) -> None:
+    def replace(self, used: str | None, fresh: str) -> None:
         """Remember ``fresh``."""
-        del used
-        self._token = fresh
+        if used == self._newest:
+            self._newest = fresh
+
+
+class _Grant(BaseModel):
+    """What is kept. ``expires_at`` is in Unix seconds, of the access token."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    access_token: str = Field(repr=False)
+    refresh_token: str = Field(repr=False)
+    expires_at: float
 
 
 def grant_verdict(response: httpx.Response) -> Verdict:
@@ -60,26 +69,55 @@ def grant_verdict(response: httpx.Response) -> Verdict:
 
 
 class RenewedAccess:
-    """The ``Authorization`` of one company; ``headers`` and ``rejected`` are those of its ``TokenCache``."""
+    """The ``Authorization`` of one company; ``headers`` and ``rejected`` are those of its ``TokenCache``.
+
+    ``seed`` is the configured refresh token: the first one. ``now`` gives Unix seconds, ``monotonic`` seconds of any origin.
+    """
 
     def __init__(
         self,
         edge: HttpEdge,
         client_id: str,
         client_secret: str,
-        refresh_tokens: RefreshTokens,
         *,
+        seed: str,
+        credentials: CredentialStore,
+        now: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._edge, self._refresh_tokens = edge, refresh_tokens
+        self._edge, self._seed, self._credentials, self._now = edge, seed, credentials, now
         self._client = {"client_id": client_id, "client_secret": client_secret, "grant_type": "refresh_token"}
+        self._used_up: str | None = None  # the access token that the cache had last: stale, or rejected
+        self._unkept: tuple[str | None, str] | None = None
         tokens = TokenCache(self._renew, early_seconds=RENEW_BEFORE_SECONDS, clock=monotonic)
         self.headers, self.rejected = tokens.authorize, tokens.renew
 
     def _renew(self) -> GrantedToken:
-        used = self._refresh_tokens.newest()
+        self._keep_what_is_unkept()
+        with self._credentials.exclusively(self._seed) as held:
+            kept = held.newest()
+            grant = _read(kept) if kept is not None else None
+            if grant is None or not self._is_good(grant):
+                grant = self._spend(grant.refresh_token if grant else self._seed)
+                self._unkept = kept, grant.model_dump_json()
+                held.replace(*self._unkept)
+        self._unkept, self._used_up = None, grant.access_token
+        return GrantedToken(grant.access_token, grant.expires_at - self._now())
+
+    def _keep_what_is_unkept(self) -> None:
+        """The store may go away between Gusto's answer and the commit; the only good refresh token is here then."""
+        if self._unkept is not None:
+            with self._credentials.exclusively(self._seed) as held:
+                held.replace(*self._unkept)
+            self._unkept = None
+
+    def _is_good(self, grant: _Grant) -> bool:
+        """Whether another process renewed since we last did, and not too long ago."""
+        return grant.access_token != self._used_up and grant.expires_at - self._now() > RENEW_BEFORE_SECONDS
+
+    def _spend(self, refresh_token: str) -> _Grant:
         try:
-            response = self._edge.write("POST", "/oauth/token", json={**self._client, "refresh_token": used})
+            response = self._edge.write("POST", "/oauth/token", json={**self._client, "refresh_token": refresh_token})
             token = parse(Token, response.json())
         except (OutcomeUnknown, ValueError):  # the business call itself was not sent
             raise RetryLater("gusto: no usable answer from /oauth/token", cause="token_unavailable") from None
@@ -89,7 +127,20 @@ class RenewedAccess:
                 cause="unauthenticated",
                 field="refresh_token",
             ) from None
-        if token.refresh_token:
-            self._refresh_tokens.replace(used, token.refresh_token)
         log.info("gusto.token_renewed", seconds=token.expires_in)
-        return GrantedToken(token.access_token, token.expires_in)
+        return _Grant(
+            access_token=token.access_token,
+            refresh_token=token.refresh_token or refresh_token,
+            expires_at=self._now() + token.expires_in,
+        )
+
+
+def _read(kept: str) -> _Grant:
+    try:
+        return _Grant.model_validate_json(kept)
+    except ValidationError:
+        raise Misconfigured(
+            "gusto: what is kept of the refresh token is not readable; authorise the hub again in Gusto and enter the new refresh_token",
+            cause="kept_credential_unreadable",
+            field="refresh_token",
+        ) from None

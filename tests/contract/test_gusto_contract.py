@@ -12,6 +12,7 @@ import pytest
 from connectors.contract import Instance
 from connectors.gusto import CONNECTOR
 from connectors.gusto.sandbox import GustoSandbox
+from connectors.gusto.tokens import InProcessCredentials
 from connectors.sandbox import serve
 from connectors.tls import make_loopback_tls
 from tests.contract.specs import Exchange, RecordingApp, VendorSpec
@@ -38,7 +39,7 @@ def recorded(tmp_path: Path) -> Iterator[tuple[GustoSandbox, RecordingApp, Insta
     app, tls = RecordingApp(sandbox.app), make_loopback_tls(tmp_path)
     with serve(app, tls) as url:
         settings = CONNECTOR.settings.model_validate(sandbox.refreshing_settings(url, tls.ca))
-        instance = Instance("gusto", CONNECTOR, settings)
+        instance = Instance("gusto", CONNECTOR, settings, InProcessCredentials())
         with closing(instance.client):
             yield sandbox, app, instance
 

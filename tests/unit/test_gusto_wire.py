@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -12,7 +15,9 @@ from connectors.gusto.client import GustoClient
 from connectors.gusto.sandbox import COMPANY_UUID
 from connectors.gusto.settings import GustoSettings
 from connectors.gusto.sink import GustoSink
+from connectors.gusto.tokens import InProcessCredentials
 from workforce.errors import AlreadyTaken, Misconfigured, OutcomeUnknown, Refused, RetryLater
+from workforce.ports import HeldCredential
 
 BASE = "https://gusto.example"
 LIST = f"{BASE}/v1/companies/{COMPANY_UUID}/contractors"
@@ -22,21 +27,41 @@ ADA = {
     "type": "Individual", "wage_type": "Hourly", "hourly_rate": "95.00", "first_name": "Ada", "last_name": "Lovelace",
     "email": "ada.lovelace@acme.example", "start_date": "2026-02-01",
 }  # fmt: skip
+CONTRACTOR = httpx.Response(200, json={"uuid": "u1"})
 MARKER = "ST0123456789ABC"
 
 
-class StoredTokens:
-    """A store that outlives the client, as a ledger would."""
+class Shelf:
+    """A store that outlives the client, as the ledger's does; ``outages`` of its commits are still to come."""
 
     def __init__(self) -> None:
-        self.history = ["first"]
+        self.kept: dict[str, str] = {}
+        self.outages = 0
 
-    def newest(self) -> str:
-        return self.history[-1]
+    @contextmanager
+    def exclusively(self, seed: str) -> Iterator[HeldCredential]:
+        held = InProcessCredentials()
+        if seed in self.kept:
+            held.replace(None, self.kept[seed])
+        yield held
+        if self.outages:
+            self.outages -= 1
+            raise RetryLater("the database cannot do this now", cause="database_unavailable")
+        if (newest := held.newest()) is not None:
+            self.kept[seed] = newest
 
-    def replace(self, used: str, fresh: str) -> None:
-        assert used == self.newest()
-        self.history.append(fresh)
+
+def refreshing(shelf: Shelf | None = None, *, seed: str = "first") -> GustoClient:
+    return GustoClient(GustoSettings.model_validate({**FORM, **REFRESH, "refresh_token": seed}), shelf)
+
+
+def grants(*numbers: int, expires_in: float = 7200) -> list[httpx.Response]:
+    told = [{"access_token": f"access-{n}", "expires_in": expires_in, "refresh_token": f"refresh-{n}"} for n in numbers]
+    return [httpx.Response(200, json=answer) for answer in told]
+
+
+def spent(route: respx.Route) -> list[str]:
+    return [json.loads(call.request.content)["refresh_token"] for call in route.calls]
 
 
 @pytest.fixture
@@ -113,18 +138,83 @@ def test_a_business_cannot_be_recognised_again(sink: GustoSink) -> None:
 
 
 @respx.mock
-def test_a_rotated_refresh_token_is_stored_before_it_is_needed() -> None:
-    tokens = StoredTokens()
-    client = GustoClient(GustoSettings.model_validate({**FORM, **REFRESH}), refresh_tokens=tokens)
-    respx.post(f"{BASE}/oauth/token").respond(json={"access_token": "a", "expires_in": 7200, "refresh_token": "second"})
-    respx.get(f"{BASE}/v1/contractors/u1").respond(json={"uuid": "u1"})
+def test_a_client_after_a_restart_takes_over_the_token_and_spends_the_newest_when_it_is_stale() -> None:
+    shelf = Shelf()
+    tokens = respx.post(f"{BASE}/oauth/token").mock(side_effect=grants(1) + grants(2))
+    contractor = respx.get(f"{BASE}/v1/contractors/u1").mock(
+        side_effect=[CONTRACTOR, CONTRACTOR, httpx.Response(401), CONTRACTOR]
+    )
+    refreshing(shelf).contractor("u1")
+    later = refreshing(shelf)
+    later.contractor("u1")
+    assert spent(tokens) == ["first"]
+    later.contractor("u1")
+    assert spent(tokens) == ["first", "refresh-1"]
+    assert [call.request.headers["authorization"] for call in contractor.calls] == [
+        "Bearer access-1", "Bearer access-1", "Bearer access-1", "Bearer access-2",
+    ]  # fmt: skip
+
+
+@respx.mock
+def test_a_token_about_to_expire_is_not_taken_over() -> None:
+    shelf = Shelf()
+    tokens = respx.post(f"{BASE}/oauth/token").mock(side_effect=grants(1, expires_in=60) + grants(2))
+    respx.get(f"{BASE}/v1/contractors/u1").mock(return_value=CONTRACTOR)
+    refreshing(shelf).contractor("u1")
+    refreshing(shelf).contractor("u1")
+    assert spent(tokens) == ["first", "refresh-1"]
+
+
+@respx.mock
+def test_a_newly_configured_refresh_token_starts_afresh() -> None:
+    shelf = Shelf()
+    tokens = respx.post(f"{BASE}/oauth/token").mock(side_effect=grants(1) + grants(2))
+    respx.get(f"{BASE}/v1/contractors/u1").mock(return_value=CONTRACTOR)
+    refreshing(shelf).contractor("u1")
+    refreshing(shelf, seed="authorised again").contractor("u1")
+    assert spent(tokens) == ["first", "authorised again"]
+
+
+@respx.mock
+def test_a_refresh_token_that_the_store_could_not_take_is_kept_before_anything_else() -> None:
+    shelf = Shelf()
+    shelf.outages = 5  # of the five attempts below; reads try again by themselves
+    client = refreshing(shelf)
+    tokens = respx.post(f"{BASE}/oauth/token").mock(side_effect=grants(1))
+    respx.get(f"{BASE}/v1/contractors/u1").mock(return_value=CONTRACTOR)
+    create = respx.post(LIST)
+    for _ in range(5):
+        with pytest.raises(RetryLater, match="database"):
+            client.create_contractor({})
+    assert not create.called
     client.contractor("u1")
-    assert tokens.history == ["first", "second"]
+    assert spent(tokens) == ["first"]
+    assert "refresh-1" in shelf.kept["first"]
+
+
+@respx.mock
+def test_what_is_kept_but_not_readable_is_named_and_not_shown() -> None:
+    shelf = Shelf()
+    shelf.kept["first"] = '{"access_token": "canary"}'
+    with pytest.raises(Misconfigured) as caught:
+        refreshing(shelf).contractor("u1")
+    assert (caught.value.cause, caught.value.field) == ("kept_credential_unreadable", "refresh_token")
+    assert "canary" not in repr(caught.value)
+    assert "canary" not in str(caught.value)
+
+
+@respx.mock
+def test_a_check_does_not_use_up_a_refresh_token_that_nobody_would_keep() -> None:
+    tokens = respx.post(f"{BASE}/oauth/token")
+    result = refreshing().check()
+    assert not result.ok
+    assert "stint check --connect" in result.detail
+    assert not tokens.called
 
 
 @respx.mock
 def test_a_refused_refresh_token_is_the_administrators_matter() -> None:
-    client = GustoClient(GustoSettings.model_validate({**FORM, **REFRESH}))
+    client = refreshing()
     respx.post(f"{BASE}/oauth/token").respond(400, json={"error": "invalid_grant"})
     with pytest.raises(Misconfigured) as caught:
         client.contractor("u1")
@@ -133,7 +223,7 @@ def test_a_refused_refresh_token_is_the_administrators_matter() -> None:
 
 @respx.mock
 def test_a_write_whose_token_cannot_be_renewed_was_not_sent() -> None:
-    sink = GustoSink(GustoClient(GustoSettings.model_validate({**FORM, **REFRESH})))
+    sink = GustoSink(refreshing())
     respx.post(f"{BASE}/oauth/token").mock(side_effect=httpx.ReadTimeout)
     create = respx.post(LIST)
     with pytest.raises(RetryLater):

@@ -103,6 +103,15 @@ def test_keys_are_made_once_for_the_owner_alone_and_read_back(tmp_path: Path) ->
     assert made.master.hex() not in repr(made)
 
 
+def test_a_single_key_is_made_once_and_is_no_other_file_s_key(tmp_path: Path) -> None:
+    made = keys.load_or_create_key(tmp_path / "credentials.key")
+    assert keys.load_or_create_key(tmp_path / "credentials.key") == made
+    assert len(made) == 32
+    keys.load_or_create_keys(tmp_path / "tax.keys")
+    with pytest.raises(Misconfigured, match="one line"):
+        keys.load_or_create_key(tmp_path / "tax.keys")
+
+
 def test_a_signing_key_is_made_once_and_read_back(tmp_path: Path) -> None:
     made = Signer.load_or_create(tmp_path / "audit.pem")
     assert Signer.load_or_create(tmp_path / "audit.pem").key_id == made.key_id

@@ -176,6 +176,16 @@ CREATE TABLE poll_cursors (
     PRIMARY KEY (tenant, instance)
 );
 
+-- What a connector instance keeps of a credential that its vendor replaces with each use; of each configured seed, the newest.
+CREATE TABLE rotating_credentials (
+    tenant      text NOT NULL REFERENCES tenants,
+    instance    text NOT NULL,
+    seed_sha256 bytea NOT NULL CHECK (length(seed_sha256) = 32),
+    sealed      bytea NOT NULL,
+    changed_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant, instance, seed_sha256)
+);
+
 -- Rows are never deleted: the key of a delivery is kept for ever, not for a window.
 CREATE TABLE inbox (
     tenant      text NOT NULL REFERENCES tenants,
@@ -287,7 +297,7 @@ DECLARE
 BEGIN
     FOREACH name IN ARRAY ARRAY[
         'config_versions', 'config_files', 'audit_events', 'workers', 'engagements', 'logins', 'external_identities', 'tax_ids',
-        'source_records', 'poll_cursors', 'inbox', 'effects', 'timers', 'failures', 'flow_runs'
+        'source_records', 'poll_cursors', 'rotating_credentials', 'inbox', 'effects', 'timers', 'failures', 'flow_runs'
     ]
     LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', name);
@@ -316,7 +326,7 @@ $$;
 GRANT SELECT ON alembic_version TO stint_app;
 GRANT SELECT, INSERT ON tenants, config_versions, config_files, audit_events, logins, external_identities TO stint_app;
 GRANT SELECT, INSERT, UPDATE ON
-    workers, engagements, tax_ids, source_records, inbox, effects, timers, failures, flow_runs TO stint_app;
+    workers, engagements, tax_ids, source_records, rotating_credentials, inbox, effects, timers, failures, flow_runs TO stint_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON poll_cursors, procrastinate_jobs, procrastinate_events, procrastinate_workers, procrastinate_periodic_defers TO stint_app;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO stint_app;
 
