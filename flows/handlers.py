@@ -14,9 +14,9 @@ from prefect import Flow
 from config.hub import Hub
 from flows import processes
 from flows.case import CaseRef
-from flows.leaver import block, leave
+from flows.leaver import block, leave, systems_to_leave
 from flows.polling import poll_vms
-from flows.prefect_runs import PrefectRuns, run_here
+from flows.prefect_runs import PREFECTS_FAULTS, PrefectRuns, run_here
 from flows.projection import project
 from flows.steps import PlainConductor
 from ledger import engagements, failures, inbox, runs
@@ -55,6 +55,7 @@ class Handlers:
         """A VMS is asked for changes."""
         seen = poll_vms(self.hub, job.tenant)
         log.debug("vms.polled", tenant=job.tenant, records=seen)
+        self._mended(job)
 
     def joiner(self, job: RunningJob) -> None:
         """Records and access, through Prefect. One that the ending fenced makes sure that nothing of it survives."""
@@ -67,11 +68,13 @@ class Handlers:
         except Fenced:
             self._sweep_up(job.tenant, engagement_id)
             raise
+        self._mended(job)
 
     def leaver(self, job: RunningJob) -> None:
         """Take the access away, for as long as it takes. What a person has to mend is shown, and tried again all the same."""
         try:
             self._leave(job, UUID(job.args["engagement_id"]))
+            self._mended(job)
         except (RetryLater, OutcomeUnknown, Fenced):
             raise
         except Exception as error:
@@ -93,12 +96,15 @@ class Handlers:
         with self.hub.database.transaction(job.tenant) as tx:
             if event_id := job.args.get("event_id"):
                 inbox.park(tx, UUID(event_id), cause=cause, message=message, field=field)
-            elif engagement_id := job.args.get("engagement_id"):
-                subject = f"{job.name}:{engagement_id}"
-                about = UUID(engagement_id)
-                failures.park(tx, cause=cause, message=message, field=field, engagement_id=about, subject=subject)
-            else:
-                failures.park(tx, cause=cause, message=message, field=field, subject=job.name)
+                return
+            engagement_id = job.args.get("engagement_id")
+            about = UUID(engagement_id) if engagement_id else None
+            failures.park(tx, cause=cause, message=message, field=field, engagement_id=about, subject=_subject(job))
+
+    def _mended(self, job: RunningJob) -> None:
+        """The job is done: what it had parked on the way waits for nobody any more."""
+        with self.hub.database.transaction(job.tenant) as tx:
+            failures.resolve(tx, _subject(job))
 
     def _leave(self, job: RunningJob, engagement_id: UUID) -> None:
         """Block first, plainly. Then the whole process: through Prefect where it is up, plainly where it is not."""
@@ -106,13 +112,22 @@ class Handlers:
             log.warning("leaver.not_ending", job_id=job.job_id, tenant=job.tenant, engagement_id=str(engagement_id))
             return
         engagement = self._claim(job, engagement_id, grants=False)
-        ref, systems = _ref(job, engagement), self.hub.tenant(job.tenant).document.systems
-        block(PlainConductor(ref, self.hub, attempts=1), directories=systems.directories)
-        if self.prefect.is_up():
+        ref = _ref(job, engagement)
+        records, directories = systems_to_leave(self.hub, job.tenant, engagement_id)
+        block(PlainConductor(ref, self.hub, attempts=1), directories=directories)
+        if not (self.prefect.is_up() and self._left_through_prefect(job, engagement)):
+            leave(PlainConductor(ref, self.hub, attempts=1), records=records, directories=directories)
+
+    def _left_through_prefect(self, job: RunningJob, engagement: Engagement) -> bool:
+        """Run the leaver's flow; false when Prefect itself could not go on, which must not hold the rest back."""
+        try:
             self._run_flow(processes.leaver, job, engagement)
-        else:
-            plain = PlainConductor(ref, self.hub, attempts=1)
-            leave(plain, records=(systems.vms, systems.hris, systems.payroll), directories=systems.directories)
+        except RetryLater as error:
+            if error.cause not in PREFECTS_FAULTS:
+                raise
+            log.warning("leaver.without_prefect", job_id=job.job_id, tenant=job.tenant, cause=error.cause)
+            return False
+        return True
 
     def _sweep_up(self, tenant: str, engagement_id: UUID) -> None:
         """After a joiner was fenced by the ending: its last call may have granted something after the leaver had looked."""
@@ -157,6 +172,12 @@ class Handlers:
         finally:
             with self.hub.database.transaction(job.tenant) as tx:
                 runs.finish(tx, job.job_id, number, ended)
+
+
+def _subject(job: RunningJob) -> str:
+    """What the failure list calls the job."""
+    engagement_id = job.args.get("engagement_id")
+    return f"{job.name}:{engagement_id}" if engagement_id else job.name
 
 
 def _run(job: RunningJob) -> str:

@@ -68,6 +68,7 @@ def decide_access(case: Case) -> None:
     keys = {case.config.instance(name).connector.key for name in (systems.hris, systems.payroll, *systems.directories)}
     pins = {f"engagement__{key}": case.hub.mappings.get(f"engagement__{key}", on=today).version for key in sorted(keys)}
     with case.hub.database.transaction(case.ref.tenant) as tx:
+        engagements.require_epoch(tx, case.engagement_id, case.ref.epoch)
         engagements.pin_mappings(tx, case.engagement_id, pins)
         if case.engagement.state is EngagementState.REQUESTED:
             engagements.transition(tx, case.engagement_id, EngagementState.CLEARED)

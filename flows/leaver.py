@@ -7,16 +7,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from uuid import UUID
 
 from compliance.sla import offboarding
+from config.hub import Hub
 from flows.case import ACCOUNT, Case
 from flows.intake import RECORD
 from flows.steps import Conductor, step
-from ledger import audit, engagements
-from provisioning.readback import prove_blocked, prove_groups_gone
+from ledger import audit, effect_history, engagements
+from provisioning.readback import prove_blocked, prove_groups_gone, read_account
 from provisioning.records import prove_record
-from workforce.errors import NotFound
+from workforce.effects import EffectKind
+from workforce.errors import NotFound, RetryLater
 from workforce.states import EngagementState
+
+MAY_APPEAR_SECONDS = 120.0
+"""How long after its call began an account may still appear: a call's deadline and a lagging directory together."""
+LOOK_AGAIN_SECONDS = 5.0
+
+
+def systems_to_leave(hub: Hub, tenant: str, engagement_id: UUID) -> tuple[list[str], list[str]]:
+    """(systems with records, directories): those of today's configuration, and those in which the engagement ever got something.
+
+    A directory that was taken out of the configuration is not forgotten: it fails by name until it is there again.
+    """
+    systems = hub.tenant(tenant).document.systems
+    with hub.database.transaction(tenant) as tx:
+        lines = effect_history.list_for(tx, engagement_id)
+    records = [systems.vms, systems.hris, systems.payroll, *(e.target for e in lines if e.kind is EffectKind.CREATE_RECORD)]
+    directories = [*systems.directories, *(e.target for e in lines if e.kind is EffectKind.CREATE_ACCOUNT)]
+    return list(dict.fromkeys(records)), list(dict.fromkeys(directories))
 
 
 def block(run: Conductor, *, directories: Sequence[str]) -> None:
@@ -60,7 +80,7 @@ def remove_groups(case: Case) -> None:
     """Record the groups, so that a rescinded ending can restore exactly these; then remove those of the access package."""
     marker, entitled = case.engagement.worker.marker, case.granted_groups()
     for account_id in _accounts(case):
-        held = sorted(case.directory.read(account_id).groups)
+        held = sorted(read_account(case.directory, account_id).groups)
         case.audit("access.recorded", account_id=account_id, groups=held)
         case.accounts().remove_groups(account_id, marker=marker, entitled=entitled)
 
@@ -121,15 +141,30 @@ def close_engagement(case: Case) -> None:
 
 
 def _accounts(case: Case) -> list[str]:
-    """Every account of the worker in the step's directory: the one we know, and any that carries the marker.
+    """Every account of the worker in the step's directory: those that carry the marker, and those that we ever made.
 
-    A joiner that was cut off may have left an account that nobody wrote down; the marker finds it.
+    A joiner that was cut off may have made an account that does not show yet. Absence counts only once it is older than the time
+    that a call and a lagging directory may take. Raises ``RetryLater`` (cause ``visibility_window``) until then.
     """
+    made, rest = _ever_made(case)
     found = {account.account_id for account in case.directory.find(case.engagement.worker.marker)}
+    shown = found | {account_id for account_id in made - found if _exists(case, account_id)}
+    if rest > 0 and (not shown or made - shown):
+        message = "an account that may have been made does not show yet; it is looked for again"
+        raise RetryLater(message, cause="visibility_window", after_seconds=min(rest, LOOK_AGAIN_SECONDS))
+    return sorted(shown)
+
+
+def _ever_made(case: Case) -> tuple[set[str], float]:
+    """The ids of accounts that were made, and for how many seconds more one may still appear (by the database's clock)."""
     remembered = case.external_id(ACCOUNT)
-    if remembered is not None and remembered not in found and _exists(case, remembered):
-        found.add(remembered)
-    return sorted(found)
+    with case.hub.database.transaction(case.ref.tenant) as tx:
+        lines = effect_history.list_for(tx, case.engagement_id)
+        now = tx.began_at
+    creations = [e for e in lines if e.kind is EffectKind.CREATE_ACCOUNT and e.target == case.system]
+    made = {e.vendor_id for e in creations if e.vendor_id} | ({remembered} if remembered else set())
+    begun = [e.started_at for e in creations if e.started_at]
+    return made, max((MAY_APPEAR_SECONDS - (now - at).total_seconds() for at in begun), default=0.0)
 
 
 def _exists(case: Case, account_id: str) -> bool:

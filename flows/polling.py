@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import structlog
+
 from config.hub import Hub
 from flows.intake import Intake, concerns_access
-from ledger import failures, sources
+from ledger import engagements, failures, sources
 from ledger.jobs import defer_joiner
-from workforce.errors import Refused
+from workforce.errors import Misconfigured, Refused, RetryLater
 from workforce.ports import SourceRecord
+
+log = structlog.get_logger(__name__)
 
 
 def poll_vms(hub: Hub, tenant: str) -> int:
@@ -35,12 +39,27 @@ def poll_vms(hub: Hub, tenant: str) -> int:
 def _take(intake: Intake, record: SourceRecord) -> None:
     subject = f"{intake.system}:{record.external_id}"
     try:
-        work_order = intake.work_order(record)
-        with intake.hub.database.transaction(intake.tenant) as tx:
-            engagement, change = intake.store(tx, record, work_order)
-            failures.resolve(tx, subject)
-            if concerns_access(engagement, change):
-                defer_joiner(tx, engagement.id)
+        _store(intake, record, subject)
+    except (RetryLater, Misconfigured):
+        raise
     except Refused as error:
         with intake.hub.database.transaction(intake.tenant) as tx:
             failures.park(tx, cause=error.cause, message=str(error), field=error.field, subject=subject)
+    except Exception as error:
+        log.exception("poll.defect", tenant=intake.tenant, subject=subject)
+        with intake.hub.database.transaction(intake.tenant) as tx:
+            message = f"a defect stopped this record ({type(error).__name__}); see the worker's log"
+            failures.park(tx, cause="defect", message=message, subject=subject)
+
+
+def _store(intake: Intake, record: SourceRecord, subject: str) -> None:
+    work_order = intake.work_order(record)
+    over = work_order.terms.end_instant() <= intake.hub.clock.now()
+    with intake.hub.database.transaction(intake.tenant) as tx:
+        failures.resolve(tx, subject)
+        if over and engagements.by_vms_id(tx, intake.system, record.external_id) is None:
+            sources.remember(tx, intake.system, record)  # history from before our time: nothing was given, nothing is to end
+            return
+        engagement, change = intake.store(tx, record, work_order)
+        if concerns_access(engagement, change):
+            defer_joiner(tx, engagement.id)

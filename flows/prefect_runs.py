@@ -10,8 +10,6 @@ import json
 import math
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -23,10 +21,12 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import PrefectSignal
 from prefect.flow_engine import run_flow_sync
 
+from config import loopback
 from workforce.errors import RetryLater
 
-HEALTH_TIMEOUT_SECONDS = 1.0
 HEALTH_CACHE_SECONDS = 1.0
+PREFECTS_FAULTS = frozenset({"prefect_failed", "prefect_refused"})
+"""The causes of a ``RetryLater`` that is about Prefect and says nothing about our work."""
 _PREFECTS_OWN = frozenset({"prefect", "httpx", "httpcore", "anyio"})
 
 
@@ -45,15 +45,10 @@ class PrefectRuns:
         checked, healthy = self._health
         if time.monotonic() - checked < self._health_cache_seconds:
             return healthy
-        self._health = (time.monotonic(), self._probe())
+        # A server elsewhere is reached as Prefect's own client reaches it: through the environment's proxies.
+        healthy = loopback.answers(f"{self._api_url}/health", straight=loopback.is_loopback(self._api_url))
+        self._health = (time.monotonic(), healthy)
         return self._health[1]
-
-    def _probe(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self._api_url}/health", timeout=HEALTH_TIMEOUT_SECONDS) as answer:  # noqa: S310 - our own setting
-                return bool(answer.status == 200)
-        except (urllib.error.URLError, OSError):
-            return False
 
     def create(self, flow: Flow[..., Any], *, key: str, name: str, tags: Sequence[str], parameters: dict[str, Any]) -> FlowRun:
         """The run for ``key``: a new one, or the one that an earlier attempt of the same job made. Raises ``RetryLater``."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from prefect import flow
 
 from config.hub import process_hub
 from flows.case import CaseRef
 from flows.joiner import join
-from flows.leaver import leave
+from flows.leaver import leave, systems_to_leave
 from flows.steps import PrefectConductor
 
 
@@ -21,7 +23,10 @@ def joiner(tenant: str, engagement_id: str, run: str, epoch: int) -> None:
 
 @flow(name="leaver", persist_result=True, validate_parameters=False)
 def leaver(tenant: str, engagement_id: str, run: str, epoch: int) -> None:
-    """End instant → access gone and records ended, read back."""
-    systems = process_hub().tenant(tenant).document.systems
-    conductor = PrefectConductor(CaseRef(tenant, engagement_id, run, epoch))
-    leave(conductor, records=(systems.vms, systems.hris, systems.payroll), directories=systems.directories)
+    """End instant → access gone and records ended, read back.
+
+    Its steps are not retried here: the queue does that for ever, and a sick system must not hold a slot of the revoke lane.
+    """
+    records, directories = systems_to_leave(process_hub(), tenant, UUID(engagement_id))
+    conductor = PrefectConductor(CaseRef(tenant, engagement_id, run, epoch), retries=False)
+    leave(conductor, records=records, directories=directories)

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
 
+import structlog
 from prefect import Task, task
 from prefect.cache_policies import CacheKeyFnPolicy
 from prefect.client.schemas.objects import State, TaskRun
@@ -22,7 +23,10 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_at
 
 from config.hub import Hub, process_hub
 from flows.case import Case, CaseRef
-from workforce.errors import Fenced, HubError, Misconfigured, OutcomeUnknown, RetryLater
+from flows.prefect_runs import prefect_as_retry_later
+from workforce.errors import Fenced, HubError, Misconfigured, OutcomeUnknown, Refused, RetryLater
+
+log = structlog.get_logger(__name__)
 
 RETRY_DELAYS_SECONDS = [1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0]
 """How a step is retried within its run: about two minutes in all; a longer outage sends the job back to the queue."""
@@ -110,20 +114,32 @@ class PlainConductor(Conductor):
 class PrefectConductor(Conductor):
     """Runs steps as Prefect tasks of the current flow run: retried, shown, and not run again when the run is resumed."""
 
+    def __init__(self, ref: CaseRef, *, retries: bool = True) -> None:
+        super().__init__(ref)
+        self._retries = len(RETRY_DELAYS_SECONDS) if retries else 0
+
     def _run(self, step: Step, system: str) -> None:
-        task_of(step)(**asdict(self.ref), system=system)
+        task_of(step).with_options(retries=self._retries)(**asdict(self.ref), system=system)
 
     def _run_each(self, step: Step, systems: Sequence[str]) -> list[tuple[str, HubError]]:
-        futures = [(s, task_of(step).with_options(tags=[f"system:{s}"]).submit(**asdict(self.ref), system=s)) for s in systems]
+        futures = [(system, self._submit(step, system)) for system in systems]
         return _failures((system, _error_of(future)) for system, future in futures)
+
+    def _submit(self, step: Step, system: str) -> PrefectFuture[None]:
+        tagged = task_of(step).with_options(retries=self._retries, tags=[f"system:{system}"])
+        future: PrefectFuture[None] = tagged.submit(**asdict(self.ref), system=system)
+        return future
 
 
 def _failures(outcomes: Iterable[tuple[str, BaseException | None]]) -> list[tuple[str, HubError]]:
-    """The failed systems. An error outside the taxonomy is a bug and ends the process."""
-    failed = []
+    """The failed systems. A defect in one system's connector is that system's failure and keeps no other from its turn."""
+    failed: list[tuple[str, HubError]] = []
     for system, error in outcomes:
         if isinstance(error, HubError):
             failed.append((system, error))
+        elif isinstance(error, Exception):
+            log.error("step.defect", system=system, error=type(error).__name__, exc_info=error)
+            failed.append((system, Refused(f"{system}: a defect ({type(error).__name__}); see the worker's log", cause="defect")))
         elif error is not None:
             raise error
     return failed
@@ -134,7 +150,8 @@ def _error_of(future: PrefectFuture[None]) -> BaseException | None:
     if future.state.is_completed():
         return None
     try:
-        future.result()
+        with prefect_as_retry_later():
+            future.result()
     except BaseException as error:  # noqa: BLE001 - handed on as a value; _failures decides
         return error
     return Misconfigured("the step ended in an unexpected state", cause="prefect_state")

@@ -56,8 +56,8 @@ class AccountApplier:
         disable = gone_is_done(lambda: self.directory.disable(account_id))
         sign_out = gone_is_done(lambda: self.directory.revoke_sessions(account_id))
         for lifecycle in range(1, MAX_LIVES + 1):
-            disabled = self._do(EffectKind.DISABLE_ACCOUNT, disable, life=lifecycle)
-            signed_out = self._do(EffectKind.REVOKE_SESSIONS, sign_out, life=lifecycle)
+            disabled = self._do(EffectKind.DISABLE_ACCOUNT, disable, account_id, life=lifecycle)
+            signed_out = self._do(EffectKind.REVOKE_SESSIONS, sign_out, account_id, life=lifecycle)
             faults = blocking_faults(read_account(self.directory, account_id), signed_out_since)
             if not faults:
                 return

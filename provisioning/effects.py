@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from workforce.effects import Effect, EffectRecord
+from workforce.effects import REVOKING, Effect, EffectRecord
 from workforce.errors import AlreadyTaken, Misconfigured, NotFound, OutcomeUnknown, Refused, RetryLater
 from workforce.ports import EffectLog
 from workforce.states import EffectState
@@ -83,7 +83,10 @@ def _issue(write: Write, *, log: EffectLog) -> str | None:
         if isinstance(error, AlreadyTaken) and write.look_up is not None:
             log.unknown(effect, error.cause)
             return _adopt_taken(write, error, log=log)
-        log.refused(effect, error.cause, str(error))
+        if effect.kind in REVOKING:
+            log.not_done(effect, error.cause)  # a revocation is asked for again and again, also after a no
+        else:
+            log.refused(effect, error.cause, str(error))
         raise
     log.done(effect, vendor_id, write.details)
     return vendor_id

@@ -14,7 +14,8 @@ from cli.world import GROUPS, TENANT
 from config import services
 from config.keys import prefect_auth
 from connectors.sandbox import Fault, FaultKind
-from ledger import checkpoint, effect_history, failures
+from ledger import checkpoint, effect_history, engagements, failures
+from ledger.jobs import defer_leaver
 from tests.end_to_end.conftest import Stint
 from workforce.engagement import Engagement
 from workforce.states import EngagementState
@@ -176,6 +177,27 @@ def test_a_later_end_is_pushed_into_the_directories_native_expiry(stint: Stint) 
     with stint.hub.database.transaction(TENANT) as tx:
         expiries = [e.detail for e in effect_history.list_for(tx, engagement.id) if e.kind == "set_expiry" and e.target == "ldap"]
     assert engagement.end_at.isoformat() in expiries
+
+
+def test_an_account_that_is_being_made_while_the_ending_begins_does_not_survive_it(stint: Stint) -> None:
+    graph = stint.world.graph
+    order = stint.order()
+    graph.app.latency_seconds, graph.lag_seconds = 0.5, 3.0  # the call takes a while, and what it made shows later still
+    try:
+        stint.sign(order)
+        engagement = stint.until(order, lambda e: ("account.created", "entra", "pending") in lines(stint, e))
+        with stint.hub.database.transaction(TENANT) as tx:
+            engagements.begin_ending(tx, engagement.id, "test")
+            defer_leaver(tx, engagement.id)
+        ended = stint.until(order, is_ended)
+    finally:
+        graph.app.latency_seconds = graph.lag_seconds = 0.0
+    assert [user["accountEnabled"] for user in graph.users if user.get("employeeId") == ended.worker.marker] == [False]
+    assert not held_ldap_groups(stint, ended)
+
+
+def lines(stint: Stint, engagement: Engagement) -> set[tuple[str, str | None, str]]:
+    return {(e.event["action"], e.event["target"].get("system"), e.event["outcome"]) for e in stint.trail(engagement)}
 
 
 def prefect_names(stint: Stint, kind: str, **about: object) -> list[dict[str, Any]]:

@@ -144,9 +144,11 @@ def test_a_fenced_system_ends_the_process_at_once() -> None:
 
 def test_a_defect_in_one_system_is_not_taken_for_an_outage() -> None:
     run = conductor()
-    with pytest.raises(ZeroDivisionError):
-        run.each(Log(ldap=ZeroDivisionError()).step(), SYSTEMS)
-    assert run.failures == {}
+    log = Log(ldap=ZeroDivisionError())
+    run.each(log.step(), SYSTEMS)
+    assert {system: error.cause for system, error in run.failures.items()} == {"ldap": "defect"}
+    with pytest.raises(Refused, match="defect"):
+        run.finish()
 
 
 def test_a_step_that_is_not_for_a_system_ends_the_process_with_its_error() -> None:
