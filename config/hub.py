@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
+import structlog
+
 from config.secrets import SecretStore
 from config.settings import Settings
-from config.tenant import TenantConfig, read_tenant
+from config.tenant import TenantConfig, usable_tenant
 from connectors import catalogue
 from ledger import documents, tenants
 from ledger.checkpoint import Signer
@@ -30,6 +33,9 @@ if TYPE_CHECKING:
 
 LEDGER_DATABASE = "stint"
 PREFECT_DATABASE = "prefect"
+FAULTY_SECONDS = 10.0
+
+log = structlog.get_logger(__name__)
 
 
 class SystemClock:
@@ -49,7 +55,7 @@ class Hub:
     mappings: MappingRegistry
     secrets: SecretStore
     clock: Clock = field(default_factory=SystemClock)
-    _tenants: dict[str, tuple[int, TenantConfig]] = field(default_factory=dict, repr=False)
+    _tenants: dict[str, tuple[int, float, TenantConfig]] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def tenant(self, tenant: str) -> TenantConfig:
@@ -59,24 +65,33 @@ class Hub:
         """
         with self.database.transaction(tenant) as tx:
             version = documents.version(tx)
-        cached = self._tenants.get(tenant)
-        if cached and cached[0] == version:
-            return cached[1]
+        known = self._known(tenant, version)
+        if known is not None:
+            return known
         with self._lock:
-            cached = self._tenants.get(tenant)
-            if cached and cached[0] == version:
-                return cached[1]
-            config = self._read(tenant)
-            self._tenants[tenant] = (version, config)
-            return config
+            known = self._known(tenant, version)
+            if known is None:
+                known = self._read(tenant)
+                self._tenants[tenant] = (version, time.monotonic(), known)
+            return known
+
+    def _known(self, tenant: str, version: int) -> TenantConfig | None:
+        """The configuration in memory, if it is still good. One with faults is read again soon: a secret may have been put in place."""
+        number, read_at, config = self._tenants.get(tenant, (0, 0.0, None))
+        if config is None or number != version:
+            return None
+        stale = config.faults and time.monotonic() - read_at > FAULTY_SECONDS
+        return None if stale else config
 
     def _read(self, tenant: str) -> TenantConfig:
         with self.database.transaction(tenant) as tx:
             current: Documents = documents.current(tx)
-        config, faults = read_tenant(current.files, self.secrets, partial(self.credentials, tenant))
-        if config is None:
-            listed = "; ".join(str(fault) for fault in faults[:5])
+        config = usable_tenant(current.files, self.secrets, partial(self.credentials, tenant))
+        if not isinstance(config, TenantConfig):
+            listed = "; ".join(str(fault) for fault in config[:5])
             raise Misconfigured(f"tenant {tenant}: {listed}. Mend it and run: stint config apply DIR", cause="tenant_faulty")
+        for fault in config.faults:
+            log.warning("tenant.fault", tenant=tenant, file=fault.file, key=fault.key)
         return config
 
     def warm(self) -> None:
@@ -109,7 +124,7 @@ class Hub:
 
     def close(self) -> None:
         """Close the connections to the systems and to the ledger."""
-        for _, config in self._tenants.values():
+        for _, _, config in self._tenants.values():
             for instance in config.instances.values():
                 instance.close()
         self.database.close()

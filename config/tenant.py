@@ -104,9 +104,14 @@ class TenantConfig:
     document: TenantDocument
     instances: Mapping[str, Instance]
     access: AccessCatalogue
+    faults: tuple[Fault, ...] = ()
+    """What keeps single instances or packages from use; the others work."""
 
     def instance(self, name: str) -> Instance:
-        """The connector instance called ``name``. Raises ``Misconfigured`` naming those there are."""
+        """The connector instance called ``name``. Raises ``Misconfigured`` with its own faults, or naming those there are."""
+        own = [str(fault) for fault in self.faults if fault.file == f"connectors/{name}.yaml"]
+        if name not in self.instances and own:
+            raise Misconfigured("; ".join(own), cause="faulty_instance", field=name)
         if name not in self.instances:
             known = ", ".join(sorted(self.instances)) or "none"
             raise Misconfigured(f"no connector instance {name!r}; configured: {known}", cause="unknown_instance", field=name)
@@ -168,6 +173,19 @@ def read_tenant(
 
     Without ``credentials``, no instance keeps a changing credential beyond this process: good for looking, not for working.
     """
+    config = usable_tenant(files, secrets, credentials)
+    if isinstance(config, TenantConfig):
+        return (None if config.faults else config), list(config.faults)
+    return None, config
+
+
+def usable_tenant(
+    files: Mapping[str, str], secrets: SecretStore, credentials: Credentials | None = None
+) -> TenantConfig | list[Fault]:
+    """As much of the configuration as can be used: one system's missing secret must not stop a revocation in the others.
+
+    The faults alone where ``tenant.yaml`` itself cannot be used.
+    """
     reading = _Reading(files, secrets, credentials)
     document = _tenant_document(reading)
     instances = {}
@@ -189,9 +207,9 @@ def read_tenant(
     if systems is not None:
         _check_parts(reading, systems, instances)
     _check_packages(reading, systems, packages)
-    if reading.faults or document is None:
-        return None, reading.faults
-    return TenantConfig(document, instances, AccessCatalogue.of(package for _, package in packages)), []
+    if document is None:
+        return reading.faults
+    return TenantConfig(document, instances, AccessCatalogue.of(package for _, package in packages), tuple(reading.faults))
 
 
 def _tenant_document(reading: _Reading) -> TenantDocument | None:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+
 from config.hub import process_hub
 from config.logs import configure_logs
 from flows.worker import work
+from workforce.errors import HubError
 
 if __name__ == "__main__":
     configure_logs("worker")
-    hub = process_hub()
+    try:
+        hub = process_hub()
+    except HubError as error:
+        sys.exit(f"worker: {error}")
     try:
         work(hub)
     finally:

@@ -18,7 +18,7 @@ from flows.leaver import block, leave, systems_to_leave
 from flows.polling import poll_vms
 from flows.prefect_runs import PREFECTS_FAULTS, PrefectRuns, run_here
 from flows.projection import project
-from flows.steps import PlainConductor
+from flows.steps import Conductor, PlainConductor
 from ledger import engagements, failures, inbox, runs
 from ledger.jobs import JobName, defer_joiner, defer_leaver
 from ledger.queue import RunningJob
@@ -114,9 +114,18 @@ class Handlers:
         engagement = self._claim(job, engagement_id, grants=False)
         ref = _ref(job, engagement)
         records, directories = systems_to_leave(self.hub, job.tenant, engagement_id)
-        block(PlainConductor(ref, self.hub, attempts=1), directories=directories)
+        urgent = PlainConductor(ref, self.hub, attempts=1)
+        block(urgent, directories=directories)
+        self._show_what_is_hidden(job, urgent)
         if not (self.prefect.is_up() and self._left_through_prefect(job, engagement)):
             leave(PlainConductor(ref, self.hub, attempts=1), records=records, directories=directories)
+
+    def _show_what_is_hidden(self, job: RunningJob, run: Conductor) -> None:
+        """Park what a person has to mend although the run will end with what may be tried again, which hides it."""
+        again = [error for error in run.failures.values() if isinstance(error, RetryLater | OutcomeUnknown)]
+        for error in run.failures.values():
+            if again and error not in again:
+                self.failed(job, error)
 
     def _left_through_prefect(self, job: RunningJob, engagement: Engagement) -> bool:
         """Run the leaver's flow; false when Prefect itself could not go on, which must not hold the rest back."""

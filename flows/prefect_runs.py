@@ -43,12 +43,13 @@ class PrefectRuns:
     def is_up(self) -> bool:
         """Whether Prefect's API answers now; remembered for ``health_cache_seconds``."""
         checked, healthy = self._health
-        if time.monotonic() - checked < self._health_cache_seconds:
+        now = time.monotonic()
+        if now - checked < self._health_cache_seconds:
             return healthy
         # A server elsewhere is reached as Prefect's own client reaches it: through the environment's proxies.
         healthy = loopback.answers(f"{self._api_url}/health", straight=loopback.is_loopback(self._api_url))
-        self._health = (time.monotonic(), healthy)
-        return self._health[1]
+        self._health = (now, healthy)
+        return healthy
 
     def create(self, flow: Flow[..., Any], *, key: str, name: str, tags: Sequence[str], parameters: dict[str, Any]) -> FlowRun:
         """The run for ``key``: a new one, or the one that an earlier attempt of the same job made. Raises ``RetryLater``."""

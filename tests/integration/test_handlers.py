@@ -280,8 +280,17 @@ def test_a_leaver_whose_companys_documents_are_faulty_is_shown_and_comes_again(c
     with pytest.raises(RetryLater):
         handlers.leaver(job_of(JobName.LEAVER, engagement))
     (failure,) = company.failures()
-    assert (failure.cause, failure.subject) == ("tenant_faulty", f"leaver:{engagement.id}")
+    assert (failure.cause, failure.subject) == ("faulty_instance", f"leaver:{engagement.id}")
     assert "settings.bind_password" in failure.message
+
+
+def test_one_systems_missing_secret_does_not_stop_a_revocation_in_the_others(company: Company) -> None:
+    handlers = company.handlers()
+    (company.folder / "secrets" / "gusto-access_token").unlink()
+    config = handlers.hub.tenant("acme")
+    assert config.instance("entra").directory()
+    with pytest.raises(Misconfigured, match="gusto-access_token"):
+        config.instance("gusto")
 
 
 # What is parked
