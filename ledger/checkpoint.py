@@ -74,14 +74,17 @@ class Signer:
 def write(database: Database, tenant: str, signer: Signer, folder: Path) -> Checkpoint | None:
     """Append a checkpoint to ``folder/<tenant>.jsonl``, durably; ``None`` when there is nothing new since the last one.
 
-    Reads the hash of every event (about a million a second). Raises ``Refused`` (cause ``audit_rolled_back``) when the trail is
+    Reads the hash of every event (about a million a second) only when there is something new. Raises ``Refused`` (cause ``audit_rolled_back``) when the trail is
     shorter than its last checkpoint.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / f"{tenant}.jsonl").open("a+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
+        covered = _covered(file)
+        if not _has_grown(tenant, _newest(database, tenant), covered):
+            return None
         hashes, time = _hashes(database, tenant)
-        if not _has_grown(file, len(hashes), tenant):
+        if not _has_grown(tenant, len(hashes), covered):
             return None
         checkpoint = signer.sign(tenant=tenant, size=len(hashes), root=merkle.root(hashes), time=time)
         file.write(rfc8785.dumps(asdict(checkpoint)).decode() + "\n")
@@ -91,23 +94,33 @@ def write(database: Database, tenant: str, signer: Signer, folder: Path) -> Chec
     return checkpoint
 
 
+def _newest(database: Database, tenant: str) -> int:
+    with database.transaction(tenant) as tx:
+        newest = tx.the("SELECT coalesce(max(seq), 0) AS seq FROM audit_events WHERE tenant = %(tenant)s", tenant=tenant)
+        return int(newest["seq"])
+
+
 def _hashes(database: Database, tenant: str) -> tuple[list[bytes], str]:
     with database.transaction(tenant) as tx:
         rows = tx.all("SELECT event_hash FROM audit_events WHERE tenant = %(tenant)s ORDER BY seq", tenant=tenant)
         return [row["event_hash"] for row in rows], tx.began_at.isoformat(timespec="seconds")
 
 
-def _has_grown(file: IO[str], size: int, tenant: str) -> bool:
+def _covered(file: IO[str]) -> int:
+    """How many events the last checkpoint covers."""
     file.seek(0)
     lines = file.read().splitlines()
-    last = json.loads(lines[-1])["size"] if lines else 0
-    if size < last:
+    return int(json.loads(lines[-1])["size"]) if lines else 0
+
+
+def _has_grown(tenant: str, size: int, covered: int) -> bool:
+    if size < covered:
         raise Refused(
-            f"the audit trail of {tenant} has {size} events but its last checkpoint covers {last}: "
+            f"the audit trail of {tenant} has {size} events but its last checkpoint covers {covered}: "
             "it was truncated or restored; run: stint audit verify",
             cause="audit_rolled_back",
         )
-    return size > last
+    return size > covered
 
 
 def _new_pem() -> bytes:

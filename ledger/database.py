@@ -27,6 +27,18 @@ _CONNECTION_SETTINGS = """
 _OUTAGE = (psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction, psycopg.errors.IdleInTransactionSessionTimeout)
 
 
+class LedgerDefect(RuntimeError):
+    """PostgreSQL or its driver refused what we asked: a defect of ours.
+
+    The driver's own words are left out, because they quote rows. ``sqlstate`` is the code of PostgreSQL's appendix A, or ``None``
+    when the driver refused before it asked.
+    """
+
+    def __init__(self, error: psycopg.Error) -> None:
+        super().__init__(f"the database refused this: {type(error).__name__}, SQLSTATE {error.sqlstate or 'none'}")
+        self.sqlstate = error.sqlstate
+
+
 class Tx:
     """An open transaction of one tenant (``tenant`` is empty for system tables), begun at ``began_at`` by the database's clock.
 
@@ -113,9 +125,10 @@ class Database:
         """A transaction that sees ``tenant`` alone. Commits at the end, rolls back on any error.
 
         Raises ``RetryLater`` (cause ``database_unavailable``) when the database is away, full, locked or out of connections. A commit
-        whose reply was lost also ends so: what the ledger writes is safe to write again.
+        whose reply was lost also ends so: what the ledger writes is safe to write again. Raises ``LedgerDefect`` for any other error of
+        the database.
         """
-        with outage_as_retry_later(), self._pool.connection() as connection:
+        with outage_as_retry_later(), _defects_without_rows(), self._pool.connection() as connection:
             row = connection.execute("SELECT set_config('stint.tenant', %s, true), now() AS began_at", (tenant,)).fetchone()
             tx = Tx(connection, tenant, row["began_at"] if row else datetime.now(UTC))
             yield tx
@@ -135,6 +148,17 @@ def outage_as_retry_later() -> Iterator[None]:
         yield
     except _OUTAGE as error:
         raise RetryLater(f"the database cannot do this now ({type(error).__name__})", cause="database_unavailable") from error
+
+
+@contextmanager
+def _defects_without_rows() -> Iterator[None]:
+    """Keep what PostgreSQL quotes of a row (DETAIL, CONTEXT) out of messages and logs; the traceback still tells the place."""
+    try:
+        yield
+    except _OUTAGE:
+        raise
+    except psycopg.Error as error:
+        raise LedgerDefect(error).with_traceback(error.__traceback__) from None
 
 
 def _configure(connection: psycopg.Connection[Any]) -> None:

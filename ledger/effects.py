@@ -93,9 +93,17 @@ class LedgerEffects:
             return _record(row)
 
     def done(self, effect: Effect, vendor_id: str | None, details: Mapping[str, object]) -> None:
-        """The call took effect. Raises ``Fenced``."""
+        """The call took effect. Raises ``Fenced``; the target's id is kept even then, so that whoever takes away knows of it."""
+        fenced: Fenced | None = None
         with self._database.transaction(self._tenant) as tx:
-            self._conclude(tx, effect, EffectState.DONE, None, vendor_id=vendor_id, details=details)
+            try:
+                self._conclude(tx, effect, EffectState.DONE, None, vendor_id=vendor_id, details=details)
+            except Fenced as error:
+                fenced = error
+                if vendor_id is not None:
+                    self._keep_vendor_id(tx, effect, vendor_id, error.cause)
+        if fenced is not None:
+            raise fenced  # after the commit
 
     def refused(self, effect: Effect, cause: str, message: str) -> None:
         """The target said no. Raises ``Fenced``."""
@@ -219,6 +227,18 @@ class LedgerEffects:
         if EffectState(row["state"]) is target:
             return  # the reply to the same commit was lost
         self._change(tx, effect, row, target, cause, message=message, vendor_id=vendor_id, details=details)
+
+    def _keep_vendor_id(self, tx: Tx, effect: Effect, vendor_id: str, cause: str) -> None:
+        """Our own started call ends unknown; where another runner is further, its state and its id stand."""
+        row = self._row(tx, effect)
+        if EffectState(row["state"]) is EffectState.STARTED and row["runner"] == self._runner:
+            self._change(tx, effect, row, EffectState.UNKNOWN, cause, vendor_id=vendor_id)
+        else:
+            tx.execute(
+                "UPDATE effects SET vendor_id = coalesce(vendor_id, %(vendor_id)s) WHERE effect_id = %(effect_id)s",
+                vendor_id=vendor_id,
+                effect_id=row["effect_id"],
+            )
 
     def _change(
         self,

@@ -28,15 +28,20 @@ def defer_projection(tx: Tx, *, source: str, subject_id: str, event_id: UUID) ->
 
 
 def defer_joiner(tx: Tx, engagement_id: UUID, *, not_before: datetime | None = None) -> None:
-    """Have the joiner run for the engagement; one that waits already is enough."""
+    """Have the joiner run for the engagement; one that waits already is enough, and is pulled forward without ``not_before``."""
     lock, key = str(engagement_id), f"joiner:{engagement_id}"
-    defer(tx, tx.tenant, Job(JobName.JOINER, {"engagement_id": lock}, Lane.SYNC, lock, key, not_before))
+    job = Job(JobName.JOINER, {"engagement_id": lock}, Lane.SYNC, lock, key, not_before)
+    defer(tx, tx.tenant, job, pull_forward=not_before is None)
 
 
 def defer_leaver(tx: Tx, engagement_id: UUID) -> None:
-    """Have the leaver run: in its own lane and under its own lock, so that it overtakes whatever runs or waits."""
+    """Have the leaver run: in its own lane and under its own lock, so that it overtakes whatever runs or waits.
+
+    One that waits for another try is pulled forward: it reads everything again.
+    """
     lock, key = f"revoke:{engagement_id}", f"leaver:{engagement_id}"
-    defer(tx, tx.tenant, Job(JobName.LEAVER, {"engagement_id": str(engagement_id)}, Lane.REVOKE, lock, key))
+    job = Job(JobName.LEAVER, {"engagement_id": str(engagement_id)}, Lane.REVOKE, lock, key)
+    defer(tx, tx.tenant, job, pull_forward=True)
 
 
 def defer_poll(tx: Tx) -> None:

@@ -36,14 +36,25 @@ _FINISH = """
     )
     SELECT (SELECT count(*) FROM finished) AS number, (SELECT count(*) FROM woken) AS woken
 """
-# The key is given up: a job with the same key may have been added meanwhile, and waits behind this one for the same lock.
+# The key is given up: a job with the same key may have been added meanwhile, and waits behind this one for the same lock. A revocation
+# that was asked for again while it ran is done again at once, by this job: the other would wait out the pause behind it.
 _RETRY = """
-    WITH retried AS (
-        UPDATE procrastinate_jobs
-        SET status = 'todo', attempts = attempts + 1, queueing_lock = NULL, abort_requested = false,
-            scheduled_at = now() + make_interval(secs => %(seconds)s)
+    WITH ours AS (
+        SELECT id, queue_name, lock, args FROM procrastinate_jobs
         WHERE id = %(id)s AND status = 'doing' AND attempts = %(attempts)s
-        RETURNING id
+        FOR UPDATE
+    ), absorbed AS (
+        UPDATE procrastinate_jobs AS other SET status = 'cancelled'
+        FROM ours
+        WHERE ours.queue_name = 'revoke' AND other.lock = ours.lock AND other.args = ours.args
+          AND other.status = 'todo' AND other.scheduled_at IS NULL
+        RETURNING other.id
+    ), retried AS (
+        UPDATE procrastinate_jobs AS job
+        SET status = 'todo', attempts = attempts + 1, queueing_lock = NULL, abort_requested = false,
+            scheduled_at = CASE WHEN EXISTS (SELECT 1 FROM absorbed) THEN NULL ELSE now() + make_interval(secs => %(seconds)s) END
+        FROM ours WHERE job.id = ours.id
+        RETURNING job.id
     )
     SELECT count(*) AS number FROM retried
 """

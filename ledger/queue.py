@@ -51,24 +51,27 @@ class Job:
     not_before: datetime | None = None
 
 
-def defer(tx: Tx, tenant: str, job: Job) -> int:
-    """Add ``job``, to be seen by workers once ``tx`` commits; its id, or that of the waiting job with the same key.
+def defer(tx: Tx, tenant: str, job: Job, *, pull_forward: bool = False) -> int:
+    """Add ``job``, to be seen by workers once ``tx`` commits; its id, or that of a waiting job that does as well.
 
-    Locks and keys are the tenant's own. A waiting job with the same key cannot start before ``tx`` commits, so it sees what ``tx``
-    wrote.
+    That is one with the same key or, to ``pull_forward``, one with the same lock and arguments, whose not-before time is then dropped:
+    it was put back for later, and a new job would wait behind it. Locks and keys are the tenant's own. The waiting job cannot start
+    before ``tx`` commits, so it sees what ``tx`` wrote.
     """
-    key = None if job.key is None else f"{tenant}:{job.key}"
-    while key is not None:
-        waiting = tx.one("SELECT id FROM procrastinate_jobs WHERE queueing_lock = %(key)s AND status = 'todo' FOR SHARE", key=key)
+    lock, key = f"{tenant}:{job.lock}", None if job.key is None else f"{tenant}:{job.key}"
+    args = {"name": job.name, "tenant": tenant, "args": job.args}
+    while True:
+        waiting = _pulled_forward(tx, lock, args) if pull_forward else None
+        if waiting is None and key is not None:
+            waiting = _waiting(tx, key)
         if waiting is not None:
-            _wake(tx, job.lane, waiting["id"])
-            return int(waiting["id"])
+            _wake(tx, job.lane, waiting)
+            return waiting
         try:
             with tx.savepoint():
-                return _insert(tx, tenant, job, key)
+                return _insert(tx, job, lock, key, args)
         except psycopg.errors.UniqueViolation:
             continue  # somebody else added it and committed in between
-    return _insert(tx, tenant, job, None)
 
 
 def state(tx: Tx, job_id: int) -> JobState | None:
@@ -85,23 +88,61 @@ def depth(database: Database) -> dict[Lane, int]:
     return {lane: int(counted.get(lane, 0)) for lane in Lane}
 
 
-def prune(database: Database, *, older_than_hours: int = 72) -> int:
-    """Delete finished jobs (the audit trail keeps what they did); how many."""
+def prune(database: Database, *, older_than_hours: int = 72, batch: int = 10_000) -> int:
+    """Delete finished jobs (the audit trail keeps what they did), ``batch`` in a transaction; how many."""
+    pruned = 0
+    while True:
+        deleted = _prune_batch(database, older_than_hours, batch)
+        pruned += deleted
+        if deleted < batch:
+            return pruned
+
+
+def _prune_batch(database: Database, older_than_hours: int, batch: int) -> int:
     with database.system() as tx:
         return tx.execute(
             """
-            DELETE FROM procrastinate_jobs AS job
-            WHERE status IN ('succeeded', 'failed', 'cancelled', 'aborted')
-              AND NOT EXISTS (
-                  SELECT 1 FROM procrastinate_events AS event
-                  WHERE event.job_id = job.id AND event.at > now() - make_interval(hours => %(hours)s)
-              )
+            DELETE FROM procrastinate_jobs WHERE id IN (
+                SELECT id FROM procrastinate_jobs AS job
+                WHERE status IN ('succeeded', 'failed', 'cancelled', 'aborted')
+                  AND NOT EXISTS (
+                      SELECT 1 FROM procrastinate_events AS event
+                      WHERE event.job_id = job.id AND event.at > now() - make_interval(hours => %(hours)s)
+                  )
+                LIMIT %(batch)s
+                FOR UPDATE SKIP LOCKED
+            )
             """,
             hours=older_than_hours,
+            batch=batch,
         )
 
 
-def _insert(tx: Tx, tenant: str, job: Job, key: str | None) -> int:
+def _waiting(tx: Tx, key: str) -> int | None:
+    row = tx.one("SELECT id FROM procrastinate_jobs WHERE queueing_lock = %(key)s AND status = 'todo' FOR SHARE", key=key)
+    return None if row is None else int(row["id"])
+
+
+def _pulled_forward(tx: Tx, lock: str, args: Mapping[str, object]) -> int | None:
+    """The first waiting job with this lock and these arguments, with no not-before time any more."""
+    row = tx.one(
+        """
+        UPDATE procrastinate_jobs SET scheduled_at = NULL
+        WHERE id = (
+            SELECT id FROM procrastinate_jobs
+            WHERE lock = %(lock)s AND args = %(args)s AND status = 'todo'
+            ORDER BY priority DESC, id LIMIT 1
+            FOR UPDATE
+        )
+        RETURNING id
+        """,
+        lock=lock,
+        args=args,
+    )
+    return None if row is None else int(row["id"])
+
+
+def _insert(tx: Tx, job: Job, lock: str, key: str | None, args: Mapping[str, object]) -> int:
     row: Row = tx.the(
         """
         SELECT unnest(procrastinate_defer_jobs_v1(ARRAY[
@@ -111,9 +152,9 @@ def _insert(tx: Tx, tenant: str, job: Job, key: str | None) -> int:
         lane=job.lane,
         task=TASK,
         priority=_PRIORITIES[job.lane],
-        lock=f"{tenant}:{job.lock}",
+        lock=lock,
         key=key,
-        args={"name": job.name, "tenant": tenant, "args": job.args},
+        args=args,
         not_before=job.not_before,
     )
     return int(row["id"])

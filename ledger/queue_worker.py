@@ -1,4 +1,4 @@
-"""The worker of the queue: handlers are synchronous functions run in threads; revocations have slots of their own."""
+"""The worker of the queue: handlers are synchronous functions run in threads; each lane has slots of its own."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ OnFailed = Callable[[RunningJob, Exception], None]
 
 _POLL_SECONDS = 1.0  # NOTIFY brings new jobs at once; polling is for those whose not-before time has come
 _RESTART_SECONDS = 1.0
+_BULK_SLOTS = 1
 
 
 class _Again(Exception):
@@ -40,18 +41,25 @@ class _Again(Exception):
 
 
 class _Retry(BaseRetryStrategy):
-    def get_retry_decision(self, *, exception: BaseException, job: jobs.Job) -> RetryDecision | None:  # noqa: ARG002  inherited
+    """What goes back: what asks for it, and a revocation whatever stopped it, be it a defect or the parking itself."""
+
+    def get_retry_decision(self, *, exception: BaseException, job: jobs.Job) -> RetryDecision | None:
         if isinstance(exception, _Again):
-            return RetryDecision(retry_at=datetime.now(UTC) + timedelta(seconds=exception.seconds))
-        return None
+            seconds = exception.seconds
+        elif job.queue == Lane.REVOKE:
+            seconds = pause_seconds(Lane.REVOKE, job.attempts + 1)
+        else:
+            return None
+        return RetryDecision(retry_at=datetime.now(UTC) + timedelta(seconds=seconds))
 
 
 class Worker:
     """Runs jobs until it is told to stop.
 
-    What a handler raises decides: ``RetryLater`` and ``OutcomeUnknown`` put the job back (a revocation for ever, others
-    ``max_attempts`` times); ``Fenced`` ends it quietly; anything else ends it as failed, after ``on_failed`` has parked it. A worker that
-    does not show itself for ``lease_seconds`` loses its jobs to the others; so vendor calls must be shorter than that.
+    What a handler raises decides: ``RetryLater`` and ``OutcomeUnknown`` put the job back, ``max_attempts`` times; ``Fenced`` ends it
+    quietly; anything else ends it as failed, after ``on_failed`` has parked it. A revocation ends only by being done: whatever is
+    raised puts it back, for ever, and ``on_failed`` merely tells. A worker that does not show itself for ``lease_seconds`` loses its
+    jobs to the others; so vendor calls must be shorter than that.
     """
 
     def __init__(
@@ -71,7 +79,8 @@ class Worker:
         self._on_failed = on_failed
         self._lanes: tuple[tuple[Sequence[Lane], int], ...] = (
             ((Lane.REVOKE,), revoke_slots),
-            ((Lane.SYNC, Lane.BULK), sync_slots),
+            ((Lane.SYNC,), sync_slots),
+            ((Lane.BULK,), _BULK_SLOTS),
         )
         self._lease_seconds = lease_seconds
         self._max_attempts = max_attempts
@@ -83,8 +92,9 @@ class Worker:
 
     async def _run(self, stop: threading.Event) -> None:
         pools = [ThreadPoolExecutor(slots, thread_name_prefix=lanes[0]) for lanes, slots in self._lanes]
+        # Each lane keeps one connection to listen.
         connections = AsyncConnectionPool(
-            self._dsn, open=False, min_size=1, max_size=4, timeout=5.0, reconnect_timeout=5.0, kwargs={"connect_timeout": 5},
+            self._dsn, open=False, min_size=1, max_size=2 + len(self._lanes), timeout=5.0, reconnect_timeout=5.0, kwargs={"connect_timeout": 5},
             configure=_act_as_application, check=AsyncConnectionPool.check_connection,
         )  # fmt: skip
         connector = PsycopgConnector()
@@ -108,12 +118,14 @@ class Worker:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _forever(self, stop: threading.Event, part: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Keep one part alive while the database goes and comes; parts do not wait for each other."""
+        """Keep one part alive, over the database's absence and over defects; parts do not wait for each other."""
         while not stop.is_set():
             try:
                 await part()
             except (exceptions.ConnectorException, psycopg.OperationalError) as error:
                 log.warning("worker.database_unavailable", worker=self._name, error=type(error).__name__)
+            except Exception:
+                log.exception("worker.part_failed", worker=self._name)
             await asyncio.sleep(_RESTART_SECONDS)
 
     async def _lane(self, app: App, lanes: Sequence[Lane], slots: int) -> None:
@@ -146,6 +158,8 @@ class Worker:
                 self._handlers.get(job.name, _unknown)(job)
             except Fenced as error:
                 log.info("job.fenced", cause=error.cause)
+                if job.lane is Lane.REVOKE:
+                    raise
             except (RetryLater, OutcomeUnknown) as error:
                 self._again(job, error)
             except Exception as error:

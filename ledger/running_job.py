@@ -15,14 +15,14 @@ _LONGEST_VENDOR_PAUSE_SECONDS = 86_400.0
 
 
 class Lane(StrEnum):
-    """Which workers' slots a job uses: revocations have their own; of the others, sync goes before bulk."""
+    """Which slots a job uses: each lane has its own, so that none starves behind another."""
 
     REVOKE = "revoke"
     SYNC = "sync"
     BULK = "bulk"
 
 
-_LONGEST_PAUSE_SECONDS = {Lane.REVOKE: 300.0, Lane.SYNC: 900.0, Lane.BULK: 900.0}
+_LONGEST_PAUSE_SECONDS = {Lane.REVOKE: 300.0, Lane.SYNC: 900.0, Lane.BULK: 60.0}
 
 
 @dataclass(frozen=True, slots=True)

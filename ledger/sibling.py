@@ -1,7 +1,9 @@
-"""A second database beside the ledger's, on the same server: Prefect's."""
+"""Other databases beside the ledger's, on the same server: Prefect's, and those of a demonstration."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import quote, urlencode
 
 import psycopg
@@ -29,9 +31,39 @@ def ensure_database(dsn: str, name: str) -> None:
         raise RetryLater(f"PostgreSQL cannot be reached ({type(error).__name__})", cause="database_unavailable") from None
 
 
+def drop_database(dsn: str, name: str) -> None:
+    """Drop the database ``name`` on the server of ``dsn`` with all connections to it; nothing where there is none.
+
+    Raises ``Misconfigured`` when it is another role's, ``RetryLater`` while the server is away.
+    """
+    try:
+        with psycopg.connect(dsn, autocommit=True, connect_timeout=10) as connection:
+            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+    except psycopg.errors.InsufficientPrivilege:
+        message = f"the role may not drop the database {name}; drop it yourself"
+        raise Misconfigured(message, cause="cannot_drop_database", field="database_url") from None
+    except psycopg.OperationalError as error:
+        raise RetryLater(f"PostgreSQL cannot be reached ({type(error).__name__})", cause="database_unavailable") from None
+
+
+@contextmanager
+def passing_database(dsn: str, name: str) -> Iterator[str]:
+    """A new database ``name`` on the server of ``dsn``, as a conninfo; dropped with the block."""
+    ensure_database(dsn, name)
+    try:
+        yield sibling_dsn(dsn, name)
+    finally:
+        drop_database(dsn, name)
+
+
 def sibling_dsn(dsn: str, name: str) -> str:
     """``dsn``, but for the database ``name``."""
     return make_conninfo(dsn, dbname=name)
+
+
+def without_password(dsn: str) -> str:
+    """``dsn`` as a conninfo that may be shown."""
+    return make_conninfo("", **{key: value for key, value in conninfo_to_dict(dsn).items() if key != "password"})
 
 
 def asyncpg_url(dsn: str) -> str:

@@ -45,6 +45,7 @@ def upsert_work_order(
     known = engagement_rows.by_vms_id(tx, vms_system, order.terms.vms_id)
     if known is None:
         return _create(tx, vms_system, order, source_version, person_id, actor), Change.CREATED
+    known = engagement_rows.lock(tx, known.id)  # the ending may have begun since it was read
     if not _advances(tx, known, source_version):
         return known, Change.STALE
     return _update(tx, known.model_copy(update={"source_version": source_version}), order)

@@ -31,7 +31,7 @@ class RateUnit(StrEnum):
 
 
 class _Canonical(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class Rate(_Canonical):

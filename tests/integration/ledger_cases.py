@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import psycopg
+
 from ledger import engagements
 from ledger.database import Database, Tx
 from workforce.effects import Effect, EffectKind
@@ -44,3 +46,13 @@ def stored_engagement(database: Database, vms_id: str = "WO-1", *, active: bool 
 def an_effect(engagement: Engagement, kind: EffectKind = EffectKind.CREATE_ACCOUNT, **difference: Any) -> Effect:
     fields: dict[str, Any] = {"target": "entra", "epoch": engagement.epoch, **difference}
     return Effect("acme", UUID(str(engagement.id)), kind=kind, **fields)
+
+
+def wait_until_somebody_waits(dsn: str) -> None:
+    """Return once a connection to the database waits for a lock."""
+    waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with psycopg.connect(dsn, autocommit=True) as owner:
+        for _ in range(20_000):
+            if owner.execute(waiting).fetchone():
+                return
+    raise AssertionError("nobody waits")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import traceback
 from pathlib import Path
 from typing import LiteralString
 
@@ -10,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ledger import audit, checkpoint, documents, failures, tenants
 from ledger.checkpoint import Signer
-from ledger.database import Database
+from ledger.database import Database, LedgerDefect
 from ledger.verify import verify_tenant
 from workforce.errors import Refused
 from workforce.events import Actor, ActorType
@@ -39,7 +40,7 @@ def write(database: Database, number: int, *, tenant: str = "acme") -> None:
 @pytest.mark.parametrize("change", CHANGES)
 def test_the_application_cannot_change_the_trail(database: Database, change: LiteralString) -> None:
     write(database, 1)
-    with pytest.raises(psycopg.errors.InsufficientPrivilege), database.transaction("acme") as tx:
+    with pytest.raises(LedgerDefect, match="InsufficientPrivilege"), database.transaction("acme") as tx:
         tx.execute(change)
 
 
@@ -48,6 +49,26 @@ def test_not_even_the_owner_can_change_the_trail(dsn: str, database: Database, c
     write(database, 1)
     with psycopg.connect(dsn) as owner, pytest.raises(psycopg.errors.InsufficientPrivilege, match="append-only"):
         owner.execute(change)
+
+
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        (
+            "INSERT INTO workers (tenant, id, family_name) VALUES ('acme', gen_random_uuid(), 'Lovelace')",
+            "NotNullViolation, SQLSTATE 23502",
+        ),
+        ("SELECT 'Lovelace'::int", "InvalidTextRepresentation, SQLSTATE 22P02"),
+        ("SELECT %(name)s::text", "DataError, SQLSTATE none"),
+    ],
+)
+def test_what_the_database_refuses_is_told_without_the_row(database: Database, statement: LiteralString, told: str) -> None:
+    with pytest.raises(LedgerDefect, match=told) as defect, database.transaction("acme") as tx:
+        tx.execute(statement, name="Lovelace\0") if "%" in statement else tx.execute(statement)
+    traced = "".join(traceback.format_exception(defect.value))
+    assert "in execute" in traced
+    assert "DETAIL" not in traced
+    assert "psycopg.errors" not in traced
 
 
 def test_a_tenant_sees_its_own_rows_and_nobody_sees_rows_without_a_tenant(database: Database) -> None:
@@ -60,7 +81,7 @@ def test_a_tenant_sees_its_own_rows_and_nobody_sees_rows_without_a_tenant(databa
         assert tx.the("SELECT count(*) AS number FROM audit_events")["number"] == 1
     with database.system() as tx:
         assert tx.the("SELECT count(*) AS number FROM audit_events")["number"] == 0
-    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security"), database.transaction("other") as tx:
+    with pytest.raises(LedgerDefect, match="InsufficientPrivilege"), database.transaction("other") as tx:
         tx.execute("INSERT INTO poll_cursors (tenant, instance, cursor) VALUES ('acme', 'fieldglass', 'stolen')")
 
 
@@ -105,6 +126,19 @@ def test_a_checkpoint_is_written_only_for_new_events(database: Database, signer:
     write(database, 1)
     assert checkpoint.write(database, "acme", signer, tmp_path) is not None
     assert verify_tenant(database, "acme", tmp_path, signer.public_key).checkpoints == 2
+
+
+def test_an_old_hash_is_read_only_when_something_is_new(dsn: str, database: Database, signer: Signer, tmp_path: Path) -> None:
+    write(database, 3)
+    checkpoint.write(database, "acme", signer, tmp_path)
+    with psycopg.connect(dsn) as owner:
+        owner.execute("REVOKE SELECT ON audit_events FROM stint_app")
+        owner.execute("GRANT SELECT (tenant, seq) ON audit_events TO stint_app")
+    assert checkpoint.write(database, "acme", signer, tmp_path) is None
+    with psycopg.connect(dsn) as owner:
+        owner.execute("INSERT INTO audit_events SELECT tenant, 4, prev_hash, event_hash, event FROM audit_events WHERE seq = 3")
+    with pytest.raises(LedgerDefect):
+        checkpoint.write(database, "acme", signer, tmp_path)
 
 
 @pytest.mark.parametrize(

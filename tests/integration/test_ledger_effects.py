@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import threading
 from datetime import UTC, datetime
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 
 from ledger import audit, effects, engagements
-from ledger.database import Database
+from ledger.database import Database, LedgerDefect
 from ledger.effects import LedgerEffects
 from provisioning.fakes import SettableClock
 from tests.integration.ledger_cases import an_effect, stored_engagement
@@ -154,6 +155,41 @@ def test_a_stale_epoch_is_fenced_before_and_after_the_call(database: Database) -
         assert [line.state for line in effects.list_for(tx, engagement.id)] == [EffectState.STARTED]
 
 
+def test_the_id_of_an_account_made_while_the_ending_began_is_kept_for_the_leaver(database: Database) -> None:
+    engagement = stored_engagement(database, active=True)
+    effect, log = an_effect(engagement), a_log(database)
+    log.begin(effect)
+    with database.transaction("acme") as tx:
+        engagements.begin_ending(tx, engagement.id, "test")
+    for _ in range(2):
+        with pytest.raises(Fenced, match="epoch"):
+            log.done(effect, "entra-1", {})
+    with database.transaction("acme") as tx:
+        (line,) = effects.list_for(tx, engagement.id)
+        assert (line.state, line.vendor_id, line.cause) == (EffectState.UNKNOWN, "entra-1", "fenced")
+        assert [entry.event["outcome"] for entry in audit.entries(tx, action="account.created")] == ["pending", "unknown"]
+
+
+def test_a_late_id_does_not_disturb_the_runner_that_took_the_effect_up(database: Database) -> None:
+    engagement = stored_engagement(database)
+    effect, late, now = an_effect(engagement), a_log(database, lease_seconds=0), a_log(database, "job-1.2")
+    late.begin(effect)
+    now.begin(effect)
+    now.not_done(effect, "looked_up_absent")
+    now.begin(effect)
+
+    def after(log: LedgerEffects, vendor_id: str) -> tuple[EffectState, str | None]:
+        with contextlib.suppress(Fenced):
+            log.done(effect, vendor_id, {})
+        with database.transaction("acme") as tx:
+            (line,) = effects.list_for(tx, engagement.id)
+            return line.state, line.vendor_id
+
+    assert after(late, "entra-1") == (EffectState.STARTED, "entra-1")
+    assert after(now, "entra-2") == (EffectState.DONE, "entra-2")
+    assert after(late, "entra-1") == (EffectState.DONE, "entra-2")
+
+
 @pytest.mark.parametrize("kind", EffectKind)
 def test_after_the_tombstone_only_what_takes_away_is_begun(database: Database, kind: EffectKind) -> None:
     engagement = stored_engagement(database, active=True)
@@ -191,7 +227,7 @@ def test_no_effect_is_begun_when_it_cannot_be_audited(dsn: str, database: Databa
     engagement = stored_engagement(database)
     with psycopg.connect(dsn) as owner:
         owner.execute("REVOKE INSERT ON audit_events FROM stint_app")
-    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+    with pytest.raises(LedgerDefect, match="InsufficientPrivilege"):
         a_log(database).begin(an_effect(engagement))
     with database.transaction("acme") as tx:
         assert effects.list_for(tx, engagement.id) == []

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,9 +14,13 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from structlog.testing import capture_logs
 
 from ledger.database import Database
+from ledger.ids import uuid7
+from ledger.jobs import defer_joiner, defer_leaver
 from ledger.queue import Job, JobState, Lane, RunningJob, Worker, defer, depth, prune, state
+from tests.integration.ledger_cases import wait_until_somebody_waits
 from workforce.errors import Fenced, HubError, Misconfigured, OutcomeUnknown, Refused, RetryLater
 
 pytestmark = pytest.mark.integration
@@ -48,7 +53,13 @@ class Watched:
 
 
 @contextmanager
-def a_worker(database: Database, act: Callable[[RunningJob], None] = lambda job: None, **options: float) -> Iterator[Watched]:
+def a_worker(
+    database: Database,
+    act: Callable[[RunningJob], None] = lambda job: None,
+    *,
+    on_failed: Callable[[RunningJob, Exception], None] | None = None,
+    **options: float,
+) -> Iterator[Watched]:
     watched, stop = Watched(), threading.Event()
 
     def handle(job: RunningJob) -> None:
@@ -59,7 +70,7 @@ def a_worker(database: Database, act: Callable[[RunningJob], None] = lambda job:
     worker = Worker(
         database,
         dict.fromkeys(names, handle),
-        on_failed=lambda job, error: watched.failed.put((job.name, error)),
+        on_failed=on_failed or (lambda job, error: watched.failed.put((job.name, error))),
         lease_seconds=options.pop("lease_seconds", 30),
         **options,  # type: ignore[arg-type]  # slots are int
     )
@@ -123,13 +134,61 @@ def test_a_waiting_job_does_not_start_before_what_was_added_to_it_is_committed(d
         assert state(tx, first) is JobState.SUCCEEDED
 
 
-def wait_until_somebody_waits(dsn: str) -> None:
-    waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    with psycopg.connect(dsn, autocommit=True) as owner:
-        for _ in range(20_000):
-            if owner.execute(waiting).fetchone():
-                return
-    raise AssertionError("nobody waits")
+def put_back_until_tomorrow(database: Database, job_id: int) -> None:
+    """As after a vendor's wish; the key is given up."""
+    with database.system() as tx:
+        tx.execute(
+            "UPDATE procrastinate_jobs SET scheduled_at = now() + interval '1 day', queueing_lock = NULL WHERE id = %(id)s",
+            id=job_id,
+        )
+
+
+def test_a_leaver_that_is_asked_for_again_does_not_wait_for_its_not_before_time(database: Database) -> None:
+    engagement_id = uuid7()
+
+    def ask() -> int:
+        with database.transaction("acme") as tx:
+            defer_leaver(tx, engagement_id)
+        with database.system() as tx:
+            return int(tx.the("SELECT max(id) AS id FROM procrastinate_jobs")["id"])
+
+    put_back_until_tomorrow(database, first := ask())
+    with a_worker(database) as worker:
+        assert ask() == first
+        assert worker.next() == ("leaver", 1)
+    assert ask() != first
+
+
+def test_a_joiner_is_pulled_forward_unless_it_is_deferred_for_later_itself(database: Database) -> None:
+    engagement_id, later = uuid7(), datetime.now(UTC) + timedelta(hours=1)
+
+    def due_after(not_before: datetime | None) -> list[bool]:
+        with database.transaction("acme") as tx:
+            defer_joiner(tx, engagement_id, not_before=not_before)
+        with database.system() as tx:
+            rows = tx.all("SELECT scheduled_at IS NULL AS due FROM procrastinate_jobs ORDER BY id")
+        return [row["due"] for row in rows]
+
+    assert [due_after(later), due_after(later), due_after(None), due_after(later)] == [[False], [False], [True], [True]]
+
+
+def test_a_job_that_is_pulled_forward_is_the_same_work_or_another_is_added(database: Database) -> None:
+    first = deferred(database, a_job())
+    with database.transaction("acme") as tx:
+        assert defer(tx, "acme", a_job(args={"engagement_id": "e-2"}), pull_forward=True) != first
+        assert defer(tx, "acme", a_job(), pull_forward=True) == first
+
+
+def test_a_revocation_that_is_asked_for_while_it_runs_does_not_wait_out_the_pause_after_it(database: Database) -> None:
+    def act(job: RunningJob) -> None:
+        if job.attempt == 1:
+            deferred(database, a_job("leaver", lane=Lane.REVOKE, key="k"))
+            raise RetryLater("busy", after_seconds=3600)
+
+    with a_worker(database, act) as worker:
+        deferred(database, a_job("leaver", lane=Lane.REVOKE, key="k"))
+        assert [worker.next(), worker.next()] == [("leaver", 1), ("leaver", 2)]
+    assert states(database) == {"succeeded": 1, "cancelled": 1}
 
 
 def test_jobs_run_and_are_done(database: Database) -> None:
@@ -139,7 +198,7 @@ def test_jobs_run_and_are_done(database: Database) -> None:
         assert {worker.next(), worker.next()} == {("joiner", 1), ("leaver", 1)}
     assert states(database) == {"succeeded": 2}
     assert prune(database, older_than_hours=1) == 0
-    assert prune(database, older_than_hours=-1) == 2
+    assert prune(database, older_than_hours=-1, batch=1) == 2
 
 
 def test_a_revocation_overtakes_a_full_lane_and_the_lock_of_its_engagement(database: Database) -> None:
@@ -156,6 +215,17 @@ def test_a_revocation_overtakes_a_full_lane_and_the_lock_of_its_engagement(datab
 
 def wait(release: threading.Event) -> None:
     assert release.wait(WAIT_SECONDS)
+
+
+def test_a_full_lane_of_joiners_does_not_keep_the_polls_waiting(database: Database) -> None:
+    release = threading.Event()
+    for number in range(3):
+        deferred(database, a_job(lock=f"e-{number}"))
+    with a_worker(database, lambda job: None if job.name == "poll" else wait(release), sync_slots=2) as worker:
+        assert [worker.next()[0] for _ in range(2)] == ["joiner"] * 2
+        deferred(database, a_job("poll", lane=Lane.BULK))
+        assert worker.next() == ("poll", 1)
+        release.set()
 
 
 def test_sync_goes_before_bulk_and_one_lock_runs_one_job_at_a_time_in_order(database: Database) -> None:
@@ -240,6 +310,52 @@ def test_others_give_up_after_so_many_attempts_and_a_revocation_never_does(datab
         seen = [worker.next() for _ in range(6)]
     assert [attempt for name, attempt in seen if name == "leaver"] == [1, 2, 3, 4]
     assert states(database) == {"succeeded": 1, "failed": 1}
+
+
+@pytest.mark.parametrize(
+    "error", [Refused("no"), Fenced("stale"), Misconfigured("no key"), ZeroDivisionError(), SystemExit(1)], ids=repr
+)
+def test_a_revocation_goes_back_whatever_stops_it(database: Database, error: BaseException) -> None:
+    def act(job: RunningJob) -> None:
+        if job.attempt == 1:
+            raise error
+
+    with a_worker(database, act) as worker:
+        deferred(database, a_job("leaver", lane=Lane.REVOKE))
+        assert [worker.next(), worker.next()] == [("leaver", 1), ("leaver", 2)]
+    assert states(database) == {"succeeded": 1}
+
+
+def test_a_revocation_goes_back_even_when_its_failure_cannot_be_told(database: Database) -> None:
+    def act(job: RunningJob) -> None:
+        if job.attempt == 1:
+            raise Refused("no")
+
+    def tell(job: RunningJob, error: Exception) -> None:
+        with database.transaction(job.tenant) as tx:
+            tx.execute("SELECT %(text)s::text", text="\0")
+
+    with a_worker(database, act, on_failed=tell) as worker:
+        deferred(database, a_job("leaver", lane=Lane.REVOKE))
+        assert [worker.next(), worker.next()] == [("leaver", 1), ("leaver", 2)]
+    assert states(database) == {"succeeded": 1}
+
+
+def test_a_defect_in_a_lane_is_told_and_the_lane_starts_again(dsn: str, database: Database) -> None:
+    with psycopg.connect(dsn, autocommit=True) as owner, capture_logs() as told:
+        owner.execute("ALTER FUNCTION procrastinate_register_worker_v1() RENAME TO kept")
+        owner.execute(
+            "CREATE FUNCTION procrastinate_register_worker_v1() RETURNS TABLE(unheard_of int) LANGUAGE sql AS 'SELECT 1'"
+        )
+        with a_worker(database) as worker:
+            deadline = time.monotonic() + WAIT_SECONDS
+            while not any(line["event"] == "worker.part_failed" for line in told):
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            owner.execute("DROP FUNCTION procrastinate_register_worker_v1()")
+            owner.execute("ALTER FUNCTION kept() RENAME TO procrastinate_register_worker_v1")
+            deferred(database, a_job())
+            assert worker.next() == ("joiner", 1)
 
 
 def test_the_end_of_an_attempt_that_was_taken_over_counts_for_nothing(database: Database) -> None:

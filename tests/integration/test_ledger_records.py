@@ -15,7 +15,8 @@ from ledger.failures import About
 from ledger.ids import uuid7
 from ledger.keys import TaxIdVault
 from ledger.timers import TimerKind
-from tests.integration.ledger_cases import NOON, a_work_order, an_engagement, stored_engagement
+from tests.integration.ledger_cases import NOON, a_work_order, an_engagement, stored_engagement, wait_until_somebody_waits
+from workforce.engagement import Engagement
 from workforce.errors import AlreadyTaken, Fenced, Misconfigured, NotFound, Refused
 from workforce.events import HUB, SourceEvent
 from workforce.ports import SourceRecord
@@ -70,6 +71,23 @@ def test_the_stored_end_stays_when_nothing_that_decides_it_changes_and_once_the_
         engagements.begin_ending(tx, known.id, "test")
         extended, _ = engagements.upsert_work_order(tx, "fieldglass", a_work_order(ends_on="2028-01-31"), "2026-11-22")
         assert extended.end_at == NOON
+
+
+def test_an_extension_that_waited_for_the_ending_no_longer_moves_the_end(dsn: str, database: Database) -> None:
+    known = stored_engagement(database, active=True)
+
+    def extend() -> Engagement:
+        with database.transaction("acme") as tx:
+            return engagements.upsert_work_order(tx, "fieldglass", a_work_order(ends_on="2028-01-31"), "2026-11-21")[0]
+
+    with ThreadPoolExecutor(1) as pool:
+        with database.transaction("acme") as tx:
+            engagements.begin_ending(tx, known.id, "test")
+            extended = pool.submit(extend)
+            wait_until_somebody_waits(dsn)
+        assert extended.result().end_at == known.end_at
+    with database.transaction("acme") as tx:
+        assert [timer.fires_at for timer in timers.armed(tx, known.id)] == [known.end_at]
 
 
 def test_one_work_order_seen_by_many_at_once_is_one_engagement(database: Database) -> None:

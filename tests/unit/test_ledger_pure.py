@@ -70,8 +70,8 @@ def test_ids_are_version_seven_and_sort_by_time() -> None:
 
 
 @given(st.sampled_from(Lane), st.integers(1, 1000))
-def test_pauses_grow_to_five_minutes_for_revocations_and_fifteen_for_others(lane: Lane, attempt: int) -> None:
-    longest = 300 if lane is Lane.REVOKE else 900
+def test_pauses_grow_to_the_longest_of_their_lane(lane: Lane, attempt: int) -> None:
+    longest = {Lane.REVOKE: 300, Lane.SYNC: 900, Lane.BULK: 60}[lane]
     assert 0 < pause_seconds(lane, attempt) <= longest
     assert pause_seconds(lane, 30) >= longest / 2
 

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from workforce.engagement import Agreement, EngagementTerms, Rate, WorkerProfile, WorkOrder, canonical
 from workforce.errors import Refused
@@ -40,6 +41,13 @@ def refusal_of(values: dict[str, Any], model: Any = WorkOrder) -> Refused:
     with pytest.raises(Refused) as refusal:
         canonical(model, values, source="fieldglass work order WO-1")
     return refusal.value
+
+
+def test_a_faulty_record_is_not_quoted_in_a_traceback() -> None:
+    with pytest.raises(ValidationError) as fault:
+        WorkerProfile(**worker(personal_email="ada at example.org"))
+    assert "personal_email" in str(fault.value)
+    assert "ada at" not in str(fault.value)
 
 
 def test_a_valid_work_order_keeps_money_exact_and_dates_as_days() -> None:
