@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from cli.demo import free_port
-from cli.supervisor import answers
+from config.loopback import answers
 from config.services import environment_of
 from config.settings import Settings
 

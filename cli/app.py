@@ -1,4 +1,4 @@
-"""The commands. Each has ``--json``; each error says what to do next."""
+"""The commands. Those that answer have ``--json``; ``worker`` and ``receiver`` only run. Each error says what to do next."""
 
 from __future__ import annotations
 
@@ -232,6 +232,9 @@ def audit_verify(tenant: TenantOption = None, as_json: JsonFlag = False) -> None
 
 def _become(service: Service) -> None:
     """Replace this process by the service, so that signals and the exit code are the service's own."""
+    if service.folder is not None:
+        service.folder.mkdir(parents=True, exist_ok=True)
+        os.chdir(service.folder)
     os.execve(service.command[0], service.command, dict(service.environment))  # noqa: S606 - our own command line
 
 

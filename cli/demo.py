@@ -9,8 +9,6 @@ import secrets
 import socket
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
@@ -28,12 +27,14 @@ from cli.reading import verify_audit
 from cli.supervisor import Supervisor, until_signalled
 from cli.up import start_services
 from cli.world import EMAIL_DOMAIN, TENANT, World, client_company
+from config import loopback
 from config.hub import Hub, build_hub
 from config.keys import api_token, prefect_auth
 from config.settings import Settings
 from connectors.sandbox import Fault, FaultKind
 from ledger import audit, checkpoint, effect_history, engagements
 from ledger.audit import AuditEntry
+from ledger.sibling import asyncpg_url, passing_database, without_password
 from workforce.engagement import Engagement
 from workforce.errors import Misconfigured, RetryLater
 from workforce.states import EngagementState
@@ -214,19 +215,46 @@ def run_demo(*, as_json: bool, keep: bool) -> bool:
         return demo.story.verified
 
 
-@contextmanager
-def _running(folder: Path, console: Console) -> Iterator[Demo]:
-    """Everything started: database, vendors, directory, receiver, Prefect, worker, and the tenant's configuration applied."""
-    story = Story()
-    settings = Settings(
+def demo_settings(folder: Path) -> Settings:
+    """Settings below ``folder`` that share nothing with an installation that the environment or ``stint.toml`` configures.
+
+    Only the database server may be one's own.
+    """
+    return Settings(
         data_dir=folder / "data",
+        checkpoint_dir=None,
+        secrets_dir=None,
+        api_token=None,
+        prefect_api_url=None,
+        prefect_auth_string=None,
+        prefect_database_url=None,
+        receiver_host="127.0.0.1",
         receiver_port=free_port(),
         prefect_port=free_port(),
         poll_seconds=1.0,
         checkpoint_seconds=5.0,
         lease_seconds=10,
     )
+
+
+@contextmanager
+def in_a_database_of_its_own(settings: Settings) -> Iterator[Settings]:
+    """On a server of one's own: two new databases, the ledger's and Prefect's, dropped with the block. The embedded one is new anyway."""
+    if settings.database_url is None:
+        yield settings
+        return
+    server, name = settings.database_url.get_secret_value(), f"stint_demo_{secrets.token_hex(4)}"
+    with passing_database(server, name) as ledger, passing_database(server, f"{name}_prefect") as prefect:
+        own = {"database_url": SecretStr(ledger), "prefect_database_url": SecretStr(asyncpg_url(prefect))}
+        yield settings.model_copy(update=own)
+
+
+@contextmanager
+def _running(folder: Path, console: Console) -> Iterator[Demo]:
+    """Everything started: database, vendors, directory, receiver, Prefect, worker, and the tenant's configuration applied."""
+    story = Story()
     with ExitStack() as stack:
+        settings = stack.enter_context(in_a_database_of_its_own(demo_settings(folder)))
         status = stack.enter_context(console.status("starting PostgreSQL"))
         stack.enter_context(running_database(settings))
         supervisor = stack.enter_context(Supervisor(settings.logs_dir))
@@ -248,14 +276,8 @@ def _running(folder: Path, console: Console) -> Iterator[Demo]:
 
 def post(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, float]:
     """Post ``body``; the status, and the milliseconds until the answer was there."""
-    request = urllib.request.Request(url, data=body, headers=headers, method="POST")  # noqa: S310 - our own receiver
     began = time.perf_counter()
-    try:
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
-            status = int(answer.status)
-    except urllib.error.HTTPError as error:
-        status = error.code
-        error.close()
+    status = loopback.post(url, body, headers)
     return status, (time.perf_counter() - began) * 1000
 
 
@@ -324,10 +346,14 @@ def _figure_table(demo: Demo, ended: Engagement, figures: dict[str, Any]) -> Tab
 def _where_to_look(demo: Demo, console: Console) -> None:
     settings = demo.settings
     console.print("\n[bold]Still running; look around[/bold] (Ctrl-C ends everything)")
+    command = f"STINT_DATA_DIR={settings.data_dir} .venv/bin/stint engagements list"
+    if settings.database_url is not None:
+        database = without_password(settings.database_url.get_secret_value())
+        command = f"STINT_DATABASE_URL='{database}' {command}  (add the password, if there is one)"
     lines = {
         "Prefect dashboard": f"{settings.prefect_api.removesuffix('/api')}  (password: {prefect_auth(settings)})",
         "API": f"{settings.receiver_url}/docs  (Bearer {api_token(settings)})",
-        "command line": f"STINT_DATA_DIR={settings.data_dir} .venv/bin/stint engagements list",
+        "command line": command,
         "configuration": f"{demo.world.documents}  (mail domain {EMAIL_DOMAIN})",
     }
     for what, where in lines.items():

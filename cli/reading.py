@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+import yaml
+
 from config.hub import Hub
-from ledger import audit, effect_history, engagements, failures, tenants
+from config.tenant import TenantDocument
+from ledger import audit, documents, effect_history, engagements, failures, tenants
 from ledger.database import Tx
 from ledger.verify import verify_tenant
 from workforce.engagement import Engagement
@@ -38,7 +41,7 @@ def engagement_rows(hub: Hub, tenant: str) -> list[EngagementSummary]:
 def engagement_detail(hub: Hub, tenant: str, key: str) -> dict[str, Any]:
     """One engagement by its id or its work order's id, with its effects and its audit trail. Raises ``NotFound``."""
     with hub.database.transaction(tenant) as tx:
-        engagement = _find(hub, tx, tenant, key)
+        engagement = _find(tx, key)
         done = effect_history.list_for(tx, engagement.id)
         trail = audit.entries(tx, engagement_id=engagement.id)
     return {
@@ -57,16 +60,26 @@ def engagement_detail(hub: Hub, tenant: str, key: str) -> dict[str, Any]:
     }
 
 
-def _find(hub: Hub, tx: Tx, tenant: str, key: str) -> Engagement:
+def _find(tx: Tx, key: str) -> Engagement:
     try:
         return engagements.get(tx, UUID(key))
     except ValueError:
-        found = engagements.by_vms_id(tx, hub.tenant(tenant).document.systems.vms, key)
+        found = engagements.by_vms_id(tx, vms_of(tx), key)
     except NotFound:
         found = None
     if found is None:
         raise NotFound(f"no engagement {key!r}; see: stint engagements list", field="engagement")
     return found
+
+
+def vms_of(tx: Tx) -> str:
+    """The instance that is the tenant's VMS, read from its documents alone: no secret is needed. Raises ``Misconfigured``."""
+    version = documents.current(tx)
+    try:
+        return TenantDocument.model_validate(yaml.safe_load(version.files["tenant.yaml"])).systems.vms
+    except (KeyError, ValueError, yaml.YAMLError):
+        message = f"tenant.yaml of version {version.version} is missing or has faults; mend it and run: stint config apply DIR"
+        raise Misconfigured(message, cause="tenant_faulty", field="tenant.yaml") from None
 
 
 def failure_rows(hub: Hub, tenant: str) -> list[dict[str, Any]]:

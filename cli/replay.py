@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 from uuid import UUID
 
+from cli.reading import vms_of
 from config.hub import Hub
 from ledger import effect_history, engagements, failures, inbox, sources
 from ledger.database import Tx
@@ -17,7 +18,6 @@ from workforce.events import Actor, ActorType
 def replay(hub: Hub, tenant: str, failure_id: UUID) -> str:
     """Close the failure and queue its work again, in one transaction; what it was about. Raises ``NotFound``."""
     actor = Actor(ActorType.HUMAN, getpass.getuser(), auth="cli")
-    vms = hub.tenant(tenant).document.systems.vms
     with hub.database.transaction(tenant) as tx:
         failure = _find(tx, failure_id)
         failures.close(tx, failure_id, actor)
@@ -25,7 +25,7 @@ def replay(hub: Hub, tenant: str, failure_id: UUID) -> str:
             return _replay_event(tx, failure.event_id, actor)
         if failure.engagement_id is not None:
             return _replay_engagement(tx, failure.engagement_id, actor)
-        return _replay_feed(tx, vms, failure)
+        return _replay_feed(tx, failure)
 
 
 def _find(tx: Tx, failure_id: UUID) -> Failure:
@@ -54,8 +54,8 @@ def _replay_engagement(tx: Tx, engagement_id: UUID, actor: Actor) -> str:
     return f"engagement {engagement_id}"
 
 
-def _replay_feed(tx: Tx, vms: str, failure: Failure) -> str:
+def _replay_feed(tx: Tx, failure: Failure) -> str:
     """A record of the VMS that could not be used: the feed is read from its beginning; what is known changes nothing."""
-    sources.forget_cursor(tx, vms)
+    sources.forget_cursor(tx, vms_of(tx))
     defer_poll(tx)
     return failure.subject

@@ -157,4 +157,4 @@ def build_hub(settings: Settings, *, max_connections: int = 10) -> Hub:
 def process_hub() -> Hub:
     """The hub of this process, built on first use: what a Prefect task uses, which is given ids and nothing else."""
     settings = Settings()
-    return build_hub(settings, max_connections=settings.revoke_slots + settings.sync_slots * 4)
+    return build_hub(settings, max_connections=settings.revoke_slots + settings.sync_slots * 4 + 2)

@@ -1,4 +1,4 @@
-"""The processes of one installation: their command lines, environments and health addresses. Starts nothing itself."""
+"""The processes of one installation: their command lines, environments, folders and health addresses. Starts nothing itself."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from config.hub import prefect_database_url
 from config.keys import prefect_auth
@@ -14,30 +15,35 @@ from config.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One process. ``health_url`` answers 200 once it is ready; ``None`` where being alive is all there is to know."""
+    """One process. ``health_url`` answers 200 once it is ready; ``None`` where being alive is all there is to know.
+
+    It is run in ``folder``, so that it reads no ``stint.toml`` of the place where its parent happens to be.
+    """
 
     name: str
     command: tuple[str, ...]
     health_url: str | None
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    folder: Path | None = None
 
 
 def receiver(settings: Settings) -> Service:
     """The receiver and REST API."""
     command = (sys.executable, "-m", "console")
-    return Service("receiver", command, f"{settings.receiver_url}/readyz", environment_of(settings))
+    return Service("receiver", command, f"{settings.receiver_url}/readyz", environment_of(settings), settings.data_dir)
 
 
 def worker(settings: Settings) -> Service:
     """A worker."""
-    return Service("worker", (sys.executable, "-m", "flows"), None, {**environment_of(settings), **prefect_client(settings)})
+    environment = {**environment_of(settings), **prefect_client(settings)}
+    return Service("worker", (sys.executable, "-m", "flows"), None, environment, settings.data_dir)
 
 
 def prefect_server(settings: Settings) -> Service:
     """Prefect's server with its dashboard, on loopback, in its own database."""
     command = (sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(settings.prefect_port))
-    environment = {**os.environ, **prefect_client(settings), **_prefect_server_environment(settings)}
-    return Service("prefect", command, f"{settings.prefect_api}/health", environment)
+    environment = {**_inherited(), **prefect_client(settings), **_prefect_server_environment(settings)}
+    return Service("prefect", command, f"{settings.prefect_api}/health", environment, settings.data_dir)
 
 
 def prefect_client(settings: Settings) -> dict[str, str]:
@@ -55,6 +61,7 @@ def prefect_client(settings: Settings) -> dict[str, str]:
         "PREFECT_LOGGING_LEVEL": "WARNING",
         "PREFECT_CLI_PROMPT": "false",
         "DO_NOT_TRACK": "1",
+        "no_proxy": _no_proxy(),
     }
 
 
@@ -76,10 +83,22 @@ def _prefect_server_environment(settings: Settings) -> dict[str, str]:
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
-    """The environment of this process with every setting made explicit, so that a child reads what its parent decided."""
+    """The environment of this process with ``settings`` in place of its own, so that a child reads what its parent decided."""
     explicit = {
         f"STINT_{name.upper()}": str(value.get_secret_value() if hasattr(value, "get_secret_value") else value)
         for name in Settings.model_fields
         if (value := getattr(settings, name)) is not None
     }
-    return {**os.environ, **explicit}
+    return {**_inherited(), **explicit}
+
+
+def _inherited() -> dict[str, str]:
+    """Our environment without settings: one that the parent decided to leave unset would come back. Other secrets stay."""
+    names = {f"STINT_{name.upper()}" for name in Settings.model_fields}
+    return {name: value for name, value in os.environ.items() if name.upper() not in names}
+
+
+def _no_proxy() -> str:
+    """The hosts that no proxy is asked for: those of the environment, and loopback, where Prefect's server listens."""
+    given = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    return ",".join(filter(None, (given, "127.0.0.1", "localhost")))

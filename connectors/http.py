@@ -6,7 +6,9 @@ Reads are retried here for seconds and honour Retry-After. Writes are sent exact
 
 from __future__ import annotations
 
+import math
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -105,6 +107,8 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
 class HttpEdge:
     """One instance's connection to one vendor. Thread-safe; build it once.
 
+    A vendor that asks to be left alone means all our calls: until then each raises ``RetryLater`` without being sent.
+
     ``authorize`` gives the headers of the current credentials; ``renew`` is told when they were not accepted, after which the call
     is tried once more with fresh ones (a 401 proves that the first call did nothing).
     """
@@ -120,8 +124,10 @@ class HttpEdge:
         timeout_seconds: float = 10.0,
         ca_file: Path | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._dialect = dialect
+        self._quiet = _Quiet(dialect.name, monotonic)
         self._authorize = authorize
         self._renew = renew
         self._sleep = sleep
@@ -177,6 +183,7 @@ class HttpEdge:
         return self._judge(response, method)
 
     def _send(self, method: str, path: str, request: dict[str, Any]) -> httpx.Response:
+        self._quiet.respect()
         headers = {**self._authorize(), **request.get("headers", {})}
         try:
             return self._client.request(method, path, **{**request, "headers": headers})
@@ -210,7 +217,9 @@ class HttpEdge:
         reason = f"{where}: {self._dialect.reason(response)}"
         match verdict:
             case Verdict.THROTTLED:
-                return RetryLater(reason, cause="throttled", after_seconds=self._dialect.wait(response))
+                wait = self._dialect.wait(response)
+                self._quiet.keep(wait or 0.0)
+                return RetryLater(reason, cause="throttled", after_seconds=wait)
             case Verdict.UNAVAILABLE:
                 return OutcomeUnknown(reason, cause=f"http_{response.status_code}")
             case Verdict.UNAUTHENTICATED:
@@ -234,6 +243,27 @@ def json_object(response: httpx.Response, system: str) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise OutcomeUnknown(f"{system}: answered {response.status_code} with JSON that is no object", cause="unreadable_answer")
     return body
+
+
+class _Quiet:
+    """Until when a vendor wants no calls. A later wish only ever prolongs it."""
+
+    def __init__(self, system: str, monotonic: Callable[[], float]) -> None:
+        self._system, self._monotonic = system, monotonic
+        self._lock = threading.Lock()
+        self._not_before = -math.inf
+
+    def keep(self, seconds: float) -> None:
+        with self._lock:
+            self._not_before = max(self._not_before, self._monotonic() + seconds)
+
+    def respect(self) -> None:
+        """Raise ``RetryLater`` with the rest of the time."""
+        with self._lock:
+            rest = self._not_before - self._monotonic()
+        if rest > 0:
+            message = f"{self._system}: it asked for fewer calls; none is sent for another {math.ceil(rest)} s"
+            raise RetryLater(message, cause="throttled", after_seconds=rest)
 
 
 class _BoundedBody(httpx.SyncByteStream):

@@ -17,6 +17,8 @@ import pytest
 
 from cli.app import app
 from connectors.docusign.sandbox import DocuSignSandbox
+from ledger import failures
+from ledger.database import Database
 from ledger.embedded import EmbeddedPostgres
 from tests.tenant_documents import Content, as_files, tenant_content, write_files
 
@@ -219,6 +221,33 @@ def test_what_is_not_there_says_where_to_look(
     assert (answer.code, answer.json["ok"], answer.json["cause"]) == (1, False, "not_found")
     assert advice in answer.json["error"]
     assert "Traceback" not in answer.err
+
+
+def test_looking_up_and_trying_again_need_no_secret(installed: CommandLine, server: EmbeddedPostgres) -> None:
+    with feed_failure(server.dsn("stint")) as failure, without_secrets(installed):
+        shown = installed.stint("engagements", "show", "ACMEWO1", "--tenant", "acme", "--json")
+        replayed = installed.stint("failures", "replay", failure, "--tenant", "acme", "--json")
+    assert (shown.code, shown.json["cause"]) == (1, "not_found")
+    assert (replayed.code, replayed.json) == (0, {"ok": True, "replayed": "fieldglass:ACMEWO1"}), replayed.err
+
+
+@contextmanager
+def feed_failure(dsn: str) -> Iterator[str]:
+    """The id of a line about a record of the VMS that could not be used."""
+    database = Database(dsn)
+    database.open()
+    with database.transaction("acme") as tx:
+        failure = failures.park(tx, cause="unknown_role", message="no package", subject="fieldglass:ACMEWO1")
+    yield str(failure.id)
+    database.close()
+
+
+@contextmanager
+def without_secrets(shell: CommandLine) -> Iterator[None]:
+    """Run on a machine that has the database, but not the secrets of the company's systems."""
+    hidden = (shell.folder / "secrets").rename(shell.folder / "hidden")
+    yield
+    hidden.rename(shell.folder / "secrets")
 
 
 def test_a_company_that_is_not_there_names_those_that_are(installed: CommandLine, server: EmbeddedPostgres) -> None:

@@ -94,3 +94,24 @@ def test_command_lines_and_representations_carry_no_secrets(settings: Settings) 
     made = [services.receiver(settings), services.worker(settings), services.prefect_server(settings)]
     shown = " ".join(f"{service!r} {' '.join(service.command)}" for service in made)
     assert not [secret for secret in ("hunter2", "hunter3", prefect_auth(settings)) if secret in shown]
+
+
+def test_a_setting_that_the_parent_left_unset_does_not_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STINT_DATABASE_URL", "postgresql://stint:hunter2@db/stint")
+    monkeypatch.setenv("stint_secrets_dir", "/etc/stint/secrets")
+    monkeypatch.setenv("STINT_BAMBOOHR_KEY", "a secret that a tenant's document names")
+    settings = Settings(data_dir=tmp_path, database_url=None, secrets_dir=None, prefect_database_url="postgresql+asyncpg://db/p")
+    for service in (services.receiver(settings), services.worker(settings), services.prefect_server(settings)):
+        assert "STINT_DATABASE_URL" not in service.environment
+        assert "stint_secrets_dir" not in service.environment
+        assert service.environment["STINT_BAMBOOHR_KEY"] == "a secret that a tenant's document names"
+
+
+def test_every_process_runs_in_the_data_folder_where_no_other_settings_file_lies(settings: Settings) -> None:
+    made = [services.receiver(settings), services.worker(settings), services.prefect_server(settings)]
+    assert [service.folder for service in made] == [settings.data_dir] * 3
+
+
+def test_no_proxy_stands_between_the_worker_and_prefects_server(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "intranet.example")
+    assert services.worker(settings).environment["no_proxy"] == "intranet.example,127.0.0.1,localhost"

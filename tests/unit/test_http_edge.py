@@ -39,14 +39,34 @@ def vendor() -> Iterator[respx.MockRouter]:
         yield router
 
 
-@pytest.fixture
-def slept() -> list[float]:
-    return []
+class Time:
+    """A monotonic clock that only sleeping, or a test, moves."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.slept: list[float] = []
+
+    def now(self) -> float:
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.seconds += seconds
 
 
 @pytest.fixture
-def edge(slept: list[float]) -> Iterator[HttpEdge]:
-    edge = an_edge(sleep=slept.append)
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def slept(time: Time) -> list[float]:
+    return time.slept
+
+
+@pytest.fixture
+def edge(time: Time) -> Iterator[HttpEdge]:
+    edge = an_edge(sleep=time.sleep, monotonic=time.now)
     yield edge
     edge.close()
 
@@ -214,6 +234,77 @@ def test_a_read_that_would_wait_too_long_goes_back_to_the_queue(
     assert raised.value.after_seconds == READ_RETRY_SECONDS + 1
     assert route.call_count == 1
     assert slept == []
+
+
+# A vendor that asks to be left alone
+
+
+def throttled(vendor: respx.MockRouter, edge: HttpEdge, seconds: str) -> None:
+    vendor.get("/busy").respond(429, headers={"Retry-After": seconds})
+    with pytest.raises(RetryLater):
+        edge.write("GET", "/busy")
+
+
+@pytest.mark.parametrize("verb", ["read", "write"])
+def test_once_throttled_no_other_call_goes_out_before_its_time(
+    vendor: respx.MockRouter, edge: HttpEdge, time: Time, slept: list[float], verb: str
+) -> None:
+    route = vendor.post("/things").respond(200)
+    throttled(vendor, edge, "60")
+    time.seconds += 20
+    with pytest.raises(RetryLater) as raised:
+        getattr(edge, verb)("POST", "/things")
+    assert (raised.value.cause, raised.value.after_seconds) == ("throttled", 40.0)
+    assert route.call_count == 0
+    assert slept == []
+    time.seconds += 40
+    assert getattr(edge, verb)("POST", "/things").status_code == 200
+
+
+def test_a_read_waits_out_the_rest_of_a_short_quiet(
+    vendor: respx.MockRouter, edge: HttpEdge, time: Time, slept: list[float]
+) -> None:
+    vendor.get("/things").respond(200)
+    throttled(vendor, edge, "5")
+    time.seconds += 2
+    assert edge.read("GET", "/things").status_code == 200
+    assert slept == [3.0]
+
+
+def test_a_shorter_wish_does_not_shorten_a_longer_one(vendor: respx.MockRouter, edge: HttpEdge, time: Time) -> None:
+    # Both calls are on their way when the longer wish arrives, so the shorter one comes after it.
+    def answer_late(_: httpx.Request) -> httpx.Response:
+        throttled(vendor, edge, "60")
+        return httpx.Response(429, headers={"Retry-After": "1"})
+
+    vendor.get("/slow").mock(side_effect=answer_late)
+    with pytest.raises(RetryLater):
+        edge.write("GET", "/slow")
+    with pytest.raises(RetryLater) as raised:
+        edge.write("GET", "/slow")
+    assert raised.value.after_seconds == 60.0
+
+
+def test_a_throttling_without_a_time_stops_no_other_call(vendor: respx.MockRouter, edge: HttpEdge) -> None:
+    vendor.get("/busy").respond(429)
+    vendor.post("/things").respond(200)
+    with pytest.raises(RetryLater):
+        edge.write("GET", "/busy")
+    assert edge.write("POST", "/things").status_code == 200
+
+
+def test_a_read_that_is_held_back_asks_for_no_credentials(vendor: respx.MockRouter, time: Time) -> None:
+    asked: list[int] = []
+
+    def authorize() -> dict[str, str]:
+        asked.append(1)
+        return {}
+
+    edge = an_edge(authorize=authorize, monotonic=time.now)
+    throttled(vendor, edge, "60")
+    with pytest.raises(RetryLater):
+        edge.read("GET", "/busy")
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize("status", [400, 403, 404])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.supervisor import Supervisor
+from cli.supervisor import EARLY_ENDS, EARLY_SECONDS, LONGEST_PAUSE_SECONDS, Supervisor
 from config.services import Service
 from workforce.errors import Misconfigured
 
@@ -142,3 +142,112 @@ def test_everything_ends_with_the_block_also_after_an_error(tmp_path: Path) -> N
     with pytest.raises(Misconfigured, match="no"):
         fall_over()
     assert started[0].poll() == -15
+
+
+# Processes that end by themselves
+
+
+class Time:
+    """A monotonic clock that only the test moves."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def now(self) -> float:
+        return self.seconds
+
+
+class Mended:
+    """A supervisor in the test's own time, and the lines that it told."""
+
+    def __init__(self, supervisor: Supervisor, time: Time) -> None:
+        self.supervisor, self.time = supervisor, time
+        self.told: list[str] = []
+
+    def mend(self) -> None:
+        self.supervisor.mend(self.told.append)
+
+    def live(self, name: str, seconds: float) -> None:
+        """Let ``name`` run for so long, seen alive, and end."""
+        self.time.seconds += seconds
+        self.mend()
+        process = self.supervisor.processes[name]
+        process.kill()
+        process.wait(PATIENCE_SECONDS)
+        self.mend()
+
+    def pause(self) -> float:
+        """The pause told last, over which this passes; the process runs again."""
+        seconds = float(self.told[-1].partition(" in ")[2].partition(" s;")[0])
+        self.time.seconds += seconds
+        self.mend()
+        return seconds
+
+
+@pytest.fixture
+def mended(tmp_path: Path) -> Iterator[Mended]:
+    time = Time()
+    with Supervisor(tmp_path / "logs", grace_seconds=PATIENCE_SECONDS, monotonic=time.now) as supervisor:
+        yield Mended(supervisor, time)
+
+
+def test_one_that_ends_by_itself_is_started_again_and_the_others_are_left_alone(mended: Mended) -> None:
+    other = start(mended.supervisor, "receiver", SLEEP)
+    first = start(mended.supervisor, "prefect", SLEEP)
+    mended.live("prefect", 600)
+    mended.mend()
+    assert mended.supervisor.processes["prefect"] is first  # its pause is not over
+    assert mended.pause() == 1
+    second = mended.supervisor.processes["prefect"]
+    assert (second.poll(), second is first) == (None, False)
+    assert (mended.supervisor.processes["receiver"], other.poll()) == (other, None)
+    assert mended.told == [
+        f"prefect ended with code -9; it is started again in 1 s; see {mended.supervisor.logs / 'prefect.log'}"
+    ]
+
+
+def test_the_pause_grows_with_each_end_up_to_a_minute(mended: Mended) -> None:
+    start(mended.supervisor, "worker", SLEEP)
+    pauses = []
+    for _ in range(8):
+        mended.live("worker", EARLY_SECONDS)
+        pauses.append(mended.pause())
+    assert pauses == [1, 2, 4, 8, 16, 32, 60, 60]
+
+
+def test_after_a_long_life_the_pause_is_short_again(mended: Mended) -> None:
+    start(mended.supervisor, "worker", SLEEP)
+    pauses = []
+    for seconds in (EARLY_SECONDS, EARLY_SECONDS, LONGEST_PAUSE_SECONDS):
+        mended.live("worker", seconds)
+        pauses.append(mended.pause())
+    assert pauses == [1, 2, 1]
+
+
+def test_one_that_never_gets_ready_is_given_up_with_the_end_of_its_log(mended: Mended) -> None:
+    mended.supervisor.start(service("worker", "import time; print('no database', flush=True); time.sleep(600)"))
+    for _ in range(EARLY_ENDS - 1):
+        mended.live("worker", 0)
+        mended.pause()
+    until(lambda: "no database" in (mended.supervisor.logs / "worker.log").read_text())
+    with pytest.raises(Misconfigured, match="worker ended with code -9") as raised:
+        mended.live("worker", 0)
+    assert "no database" in str(raised.value)
+    assert len(mended.told) == EARLY_ENDS - 1
+
+
+def test_one_that_was_ready_once_is_not_given_up(mended: Mended) -> None:
+    start(mended.supervisor, "worker", SLEEP)
+    mended.live("worker", EARLY_SECONDS)
+    mended.pause()
+    for _ in range(EARLY_ENDS + 1):
+        mended.live("worker", 0)
+        mended.pause()
+    assert mended.supervisor.processes["worker"].poll() is None
+
+
+def test_a_service_runs_in_its_own_folder_which_is_made(supervisor: Supervisor, tmp_path: Path) -> None:
+    command = (sys.executable, "-c", "import os; print(os.getcwd())")
+    supervisor.start(Service("worker", command, None, folder=tmp_path / "data"))
+    supervisor.processes["worker"].wait(PATIENCE_SECONDS)
+    assert (supervisor.logs / "worker.log").read_text().strip() == str(tmp_path / "data")
