@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 LEDGER_DATABASE = "stint"
 PREFECT_DATABASE = "prefect"
 FAULTY_SECONDS = 10.0
+_FIRST_USE = threading.Lock()
 
 log = structlog.get_logger(__name__)
 
@@ -153,8 +154,13 @@ def build_hub(settings: Settings, *, max_connections: int = 10) -> Hub:
     return Hub(settings, database, MappingRegistry.shipped(), SecretStore(settings.secrets))
 
 
-@cache
 def process_hub() -> Hub:
     """The hub of this process, built on first use: what a Prefect task uses, which is given ids and nothing else."""
+    with _FIRST_USE:  # many requests may come first at once, and each hub has a pool of connections
+        return _process_hub()
+
+
+@cache
+def _process_hub() -> Hub:
     settings = Settings()
     return build_hub(settings, max_connections=settings.revoke_slots + settings.sync_slots * 4 + 2)

@@ -48,13 +48,13 @@ def prefect_server(settings: Settings) -> Service:
 
 def prefect_client(settings: Settings) -> dict[str, str]:
     """The environment of a process that talks to Prefect."""
-    home = settings.data_dir / "prefect"
+    home = settings.prefect_home
     return {
         "PREFECT_API_URL": settings.prefect_api,
         "PREFECT_API_AUTH_STRING": prefect_auth(settings),
         "PREFECT_HOME": str(home),
         "PREFECT_PROFILES_PATH": str(home / "profiles.toml"),
-        "PREFECT_LOCAL_STORAGE_PATH": str(home / "storage"),
+        "PREFECT_LOCAL_STORAGE_PATH": str(settings.prefect_results),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",

@@ -105,6 +105,16 @@ class Settings(BaseSettings):
         return self.secrets_dir or self.data_dir / "secrets"
 
     @property
+    def prefect_home(self) -> Path:
+        """Where Prefect's client and server keep their files."""
+        return self.data_dir / "prefect"
+
+    @property
+    def prefect_results(self) -> Path:
+        """Where the results of finished steps lie until their run is done with them."""
+        return self.prefect_home / "storage"
+
+    @property
     def prefect_api(self) -> str:
         """The URL of Prefect's API."""
         return self.prefect_api_url or f"http://127.0.0.1:{self.prefect_port}/api"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -92,14 +93,16 @@ class Instance:
     settings: ConnectorSettings
     credentials: CredentialStore | None = field(default=None, repr=False)
     _built: dict[str, Any] = field(default_factory=dict, repr=False)
+    _first_use: threading.RLock = field(default_factory=threading.RLock, repr=False)  # re-entrant: a capability builds the client
 
     @property
     def client(self) -> Checkable:
         """The wire client."""
-        if "client" not in self._built:
-            self._built["client"] = self._new_client()
-        client: Checkable = self._built["client"]
-        return client
+        with self._first_use:
+            if "client" not in self._built:
+                self._built["client"] = self._new_client()
+            client: Checkable = self._built["client"]
+            return client
 
     def close(self) -> None:
         """Close the wire client, if it was ever built."""
@@ -146,13 +149,14 @@ class Instance:
         return self._capability(name, lambda build: build(self.client))
 
     def _capability(self, name: str, make: Callable[[Callable[..., Any]], Any]) -> Any:
-        if name not in self._built:
-            build = getattr(self.connector.can, name)
-            if build is None:
-                raise Misconfigured(
-                    f"connector instance {self.name!r} ({self.connector.key}) has no {name} capability",
-                    cause="missing_capability",
-                    field=self.name,
-                )
-            self._built[name] = make(build)
-        return self._built[name]
+        build = getattr(self.connector.can, name)
+        if build is None:
+            raise Misconfigured(
+                f"connector instance {self.name!r} ({self.connector.key}) has no {name} capability",
+                cause="missing_capability",
+                field=self.name,
+            )
+        with self._first_use:
+            if name not in self._built:
+                self._built[name] = make(build)
+            return self._built[name]

@@ -27,7 +27,7 @@ from workforce.errors import Fenced, HubError, OutcomeUnknown, RetryLater
 
 log = structlog.get_logger(__name__)
 
-PREFECT_RETRY_SECONDS = 2.0
+PREFECT_RETRY_SECONDS = 5.0
 PARKED_REVOCATION_SECONDS = 60.0
 
 

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -25,6 +26,7 @@ from config import loopback
 from workforce.errors import RetryLater
 
 HEALTH_CACHE_SECONDS = 1.0
+RESULT_SECONDS = 7 * 86400.0
 PREFECTS_FAULTS = frozenset({"prefect_failed", "prefect_refused"})
 """The causes of a ``RetryLater`` that is about Prefect and says nothing about our work."""
 _PREFECTS_OWN = frozenset({"prefect", "httpx", "httpcore", "anyio"})
@@ -96,3 +98,13 @@ def prefect_as_retry_later() -> Iterator[None]:
         if type(error).__module__.partition(".")[0] in _PREFECTS_OWN:
             raise RetryLater(f"Prefect could not go on ({type(error).__name__})", cause="prefect_failed") from error
         raise
+
+
+def drop_old_results(folder: Path, *, older_than_seconds: float = RESULT_SECONDS) -> int:
+    """Delete results that no run can need any more (a run is resumed within its job's life); how many."""
+    dropped = 0
+    for path in folder.glob("*") if folder.is_dir() else ():
+        if path.is_file() and time.time() - path.stat().st_mtime > older_than_seconds:
+            path.unlink(missing_ok=True)
+            dropped += 1
+    return dropped

@@ -11,12 +11,13 @@ import structlog
 
 from config.hub import Hub
 from flows.handlers import Handlers
-from flows.prefect_runs import PrefectRuns
+from flows.prefect_runs import PrefectRuns, drop_old_results
 from ledger import audit, checkpoint, engagements, tenants, timers
 from ledger.database import Tx
 from ledger.jobs import defer_leaver, defer_poll
 from ledger.queue import Worker, prune
 from ledger.timers import Timer, TimerKind
+from workforce.errors import Refused
 from workforce.events import HUB, Actor, ActorType, AuditEvent, Outcome
 
 log = structlog.get_logger(__name__)
@@ -65,11 +66,15 @@ class WorkerProcess:
         """Write each tenant's signed tree head outside the database."""
         signer = self.hub.signer()
         for tenant in self._tenants():
-            checkpoint.write(self.hub.database, tenant, signer, self.hub.settings.checkpoints)
+            try:
+                checkpoint.write(self.hub.database, tenant, signer, self.hub.settings.checkpoints)
+            except Refused as error:  # that tenant's trail or file is not as it should be; the others' checkpoints go on
+                log.exception("checkpoint.refused", tenant=tenant, cause=error.cause)
 
     def prune(self) -> None:
-        """Delete jobs that finished long ago; the audit trail keeps what they did."""
+        """Delete jobs and steps' results that ended long ago; the audit trail keeps what they did."""
         prune(self.hub.database)
+        drop_old_results(self.hub.settings.prefect_results)
 
     def _queue_worker(self) -> Worker:
         settings = self.hub.settings
