@@ -13,7 +13,7 @@ from config.secrets import SecretStore
 from config.settings import Settings
 from config.tenant import Fault, TenantConfig, read_tenant
 from connectors.contract import Instance
-from ledger import documents, tenants
+from ledger import documents
 from mappings.registry import MappingRegistry
 from workforce.errors import HubError, Misconfigured
 from workforce.ports import CheckResult
@@ -49,9 +49,7 @@ def check_installation(settings: Settings, *, connect: bool) -> list[Fault]:
     """Every fault of the shipped mappings and of every tenant in the ledger."""
     faults = _mapping_faults()
     with open_hub(settings) as hub:
-        with hub.database.system() as tx:
-            names = [tenant.tenant for tenant in tenants.list_all(tx)]
-        for name in names:
+        for name in hub.tenant_names():
             faults += _tenant_faults(hub, name, connect=connect)
     return faults
 

@@ -9,7 +9,7 @@ import yaml
 
 from config.hub import Hub
 from config.tenant import TenantDocument
-from ledger import audit, documents, effect_history, engagements, failures, tenants
+from ledger import audit, documents, effect_history, engagements, failures
 from ledger.database import Tx
 from ledger.verify import verify_tenant
 from workforce.engagement import Engagement
@@ -21,8 +21,7 @@ LIST_LIMIT = 200
 
 def the_tenant(hub: Hub, tenant: str | None) -> str:
     """The tenant meant: the given one, or the only one. Raises ``Misconfigured`` naming those there are."""
-    with hub.database.system() as tx:
-        names = [tenant.tenant for tenant in tenants.list_all(tx)]
+    names = hub.tenant_names()
     if tenant in names:
         return tenant
     if tenant is None and len(names) == 1:

@@ -99,10 +99,13 @@ class Hub:
         """Import every connector and read every tenant's configuration, so that no first request pays for it."""
         for key in catalogue.known_keys():
             catalogue.load(key)
-        with self.database.system() as tx:
-            names = [tenant.tenant for tenant in tenants.list_all(tx)]
-        for name in names:
+        for name in self.tenant_names():
             self.tenant(name)
+
+    def tenant_names(self) -> list[str]:
+        """The tenants there are, by name."""
+        with self.database.system() as tx:
+            return [tenant.tenant for tenant in tenants.list_all(tx)]
 
     def effect_log(self, tenant: str, *, runner: str, correlation_id: str | None, actor: Actor = HUB) -> LedgerEffects:
         """The ledger's record of outside writes, for one runner (a job of one worker)."""
@@ -142,8 +145,9 @@ def prefect_database_url(settings: Settings) -> str:
     """The SQLAlchemy URL of Prefect's database: the one that is set, or one beside the ledger's, made on first use."""
     if settings.prefect_database_url is not None:
         return settings.prefect_database_url.get_secret_value()
-    url = asyncpg_url(sibling_dsn(ledger_dsn(settings), PREFECT_DATABASE))
-    ensure_database(ledger_dsn(settings), PREFECT_DATABASE)
+    ledger = ledger_dsn(settings)
+    url = asyncpg_url(sibling_dsn(ledger, PREFECT_DATABASE))
+    ensure_database(ledger, PREFECT_DATABASE)
     return url
 
 

@@ -67,9 +67,10 @@ def prefect_client(settings: Settings) -> dict[str, str]:
 
 def _prefect_server_environment(settings: Settings) -> dict[str, str]:
     """Measured settings: batches make it twice as fast, and services that Stint does not use stay off."""
+    database_url = prefect_database_url(settings)
     return {
-        "PREFECT_API_DATABASE_CONNECTION_URL": prefect_database_url(settings),
-        "PREFECT_SERVER_DATABASE_CONNECTION_URL": prefect_database_url(settings),
+        "PREFECT_API_DATABASE_CONNECTION_URL": database_url,
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": database_url,
         "PREFECT_SERVER_API_AUTH_STRING": prefect_auth(settings),
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",

@@ -123,7 +123,7 @@ class Case:
     def document(self) -> dict[str, object]:
         """The engagement as the source of outgoing mappings."""
         engagement = self.engagement
-        login = self.login()
+        login = self.login
         terms = engagement.terms.model_dump(mode="json", exclude={"cutoff", "close_of_business", "terminates_at"})
         return {
             "worker": {"marker": engagement.worker.marker, **engagement.worker.profile.model_dump(mode="json")},
@@ -132,7 +132,12 @@ class Case:
             "account": {"login": login, "email": f"{login}@{self.config.document.email_domain}"},
         }
 
+    @cached_property
     def login(self) -> str:
+        """The worker's login, asked for once a step."""
+        return self.reserve_login()
+
+    def reserve_login(self) -> str:
         """The worker's login, reserved for ever on first use."""
         worker, profile = self.engagement.worker, self.engagement.worker.profile
         with self.hub.database.transaction(self.ref.tenant) as tx:
@@ -153,7 +158,7 @@ class Case:
         """The account as it should be in the step's directory, and the lineage of its attributes."""
         connector = self.config.instance(self.system).connector.key
         values, lineage, _ = self.mapped(connector)
-        login = str(values.get("userPrincipalName") or self.login())
+        login = str(values.get("userPrincipalName") or self.login)
         desired = DesiredAccount(
             marker=self.engagement.worker.marker,
             login=login,

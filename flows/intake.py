@@ -11,7 +11,7 @@ from ledger.database import Tx
 from ledger.timers import TimerKind
 from ledger.work_orders import Change, upsert_work_order
 from workforce.engagement import Agreement, Engagement, WorkOrder, canonical
-from workforce.ports import SourceRecord
+from workforce.ports import RecordSource, SourceRecord
 from workforce.states import EngagementState
 
 RECORD = "record"
@@ -25,6 +25,10 @@ class Intake:
     hub: Hub
     tenant: str
     system: str
+
+    def source(self) -> RecordSource:
+        """The VMS as a source of records."""
+        return self.hub.tenant(self.tenant).instance(self.system).source()
 
     def work_order(self, record: SourceRecord) -> WorkOrder:
         """The record in canonical form. Raises ``Refused`` naming the field; nothing has been written then."""

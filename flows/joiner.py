@@ -50,8 +50,8 @@ def read_agreement(case: Case) -> None:
 def read_work_order(case: Case) -> None:
     """Read the work order again in the VMS, map it, and advance the engagement if the source is newer."""
     system = case.config.document.systems.vms
-    record = case.config.instance(system).source().read(case.engagement.terms.vms_id)
     intake = Intake(case.hub, case.ref.tenant, system)
+    record = intake.source().read(case.engagement.terms.vms_id)
     work_order = intake.work_order(record)
     with case.hub.database.transaction(case.ref.tenant) as tx:
         _, change = intake.store(tx, record, work_order)
@@ -62,7 +62,7 @@ def read_work_order(case: Case) -> None:
 def decide_access(case: Case) -> None:
     """Find the access package of the role, reserve the login, and pin the mapping versions for the life of the engagement."""
     package = case.package
-    case.login()
+    case.reserve_login()
     today = case.hub.clock.now().date()
     systems = case.config.document.systems
     keys = {case.config.instance(name).connector.key for name in (systems.hris, systems.payroll, *systems.directories)}

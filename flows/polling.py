@@ -20,7 +20,7 @@ def poll_vms(hub: Hub, tenant: str) -> int:
     A record that cannot be used is parked on its own; the others go on. The cursor moves with each page that is stored.
     """
     intake = Intake(hub, tenant, hub.tenant(tenant).document.systems.vms)
-    source = hub.tenant(tenant).instance(intake.system).source()
+    source = intake.source()
     with hub.database.transaction(tenant) as tx:
         cursor = sources.cursor(tx, intake.system)
     seen = 0

@@ -35,7 +35,7 @@ def project(hub: Hub, tenant: str, event_id: UUID) -> None:
         raise RetryLater(f"envelope {event.subject_id} is said to be completed but still reads {agreement.status!r}", cause="lag")
     signed_at = agreement.executed_at()
     intake = Intake(hub, tenant, systems.vms)
-    record = _work_order(hub, tenant, agreement.vms_id)
+    record = _readable(intake, agreement.vms_id)
     work_order = intake.work_order(record)
     with hub.database.transaction(tenant) as tx:
         sources.remember(tx, systems.esign, envelope)
@@ -46,10 +46,10 @@ def project(hub: Hub, tenant: str, event_id: UUID) -> None:
         _note(tx, event, engagement.id)
 
 
-def _work_order(hub: Hub, tenant: str, vms_id: str) -> SourceRecord:
+def _readable(intake: Intake, vms_id: str) -> SourceRecord:
     """The work order; one that cannot be seen yet is waited for, because the agreement may be signed before it shows."""
     try:
-        return hub.tenant(tenant).instance(hub.tenant(tenant).document.systems.vms).source().read(vms_id)
+        return intake.source().read(vms_id)
     except NotFound as error:
         raise RetryLater(f"work order {vms_id} cannot be read yet: {error}", cause="work_order_not_found") from None
 

@@ -192,12 +192,15 @@ def _cache_key(context: TaskRunContext, parameters: dict[str, Any]) -> str | Non
 def _retry_condition(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:
     del task
     error = state.data
-    delay = RETRY_DELAYS_SECONDS[min(max(task_run.run_count - 1, 0), len(RETRY_DELAYS_SECONDS) - 1)]
-    return isinstance(error, BaseException) and worth_retrying(error, delay)
+    return isinstance(error, BaseException) and worth_retrying(error, _delay_after(task_run.run_count))
 
 
 def _plain_wait(state: RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
     asked = error.after_seconds if isinstance(error, RetryLater) else None
-    delay = RETRY_DELAYS_SECONDS[min(state.attempt_number - 1, len(RETRY_DELAYS_SECONDS) - 1)]
-    return max(asked or 0.0, delay)
+    return max(asked or 0.0, _delay_after(state.attempt_number))
+
+
+def _delay_after(attempt: int) -> float:
+    """The pause after the attempt of that number, counted from 1."""
+    return RETRY_DELAYS_SECONDS[min(max(attempt - 1, 0), len(RETRY_DELAYS_SECONDS) - 1)]

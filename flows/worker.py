@@ -12,7 +12,7 @@ import structlog
 from config.hub import Hub
 from flows.handlers import Handlers
 from flows.prefect_runs import PrefectRuns, drop_old_results
-from ledger import audit, checkpoint, engagements, tenants, timers
+from ledger import audit, checkpoint, engagements, timers
 from ledger.database import Tx
 from ledger.jobs import defer_leaver, defer_poll
 from ledger.queue import Worker, prune
@@ -58,14 +58,14 @@ class WorkerProcess:
 
     def poll(self) -> None:
         """Have every tenant's VMS polled; one waiting poll for each is enough."""
-        for tenant in self._tenants():
+        for tenant in self.hub.tenant_names():
             with self.hub.database.transaction(tenant) as tx:
                 defer_poll(tx)
 
     def write_checkpoints(self) -> None:
         """Write each tenant's signed tree head outside the database."""
         signer = self.hub.signer()
-        for tenant in self._tenants():
+        for tenant in self.hub.tenant_names():
             try:
                 checkpoint.write(self.hub.database, tenant, signer, self.hub.settings.checkpoints)
             except Refused as error:  # that tenant's trail or file is not as it should be; the others' checkpoints go on
@@ -87,10 +87,6 @@ class WorkerProcess:
             sync_slots=settings.sync_slots,
             lease_seconds=settings.lease_seconds,
         )
-
-    def _tenants(self) -> list[str]:
-        with self.hub.database.system() as tx:
-            return [tenant.tenant for tenant in tenants.list_all(tx)]
 
     def _every(self, seconds: float, action: Callable[[], object]) -> None:
         """Run ``action`` every ``seconds`` until the stop; a fault is logged once, and once more when it is over.
