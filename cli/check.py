@@ -8,11 +8,11 @@ from functools import partial
 from pathlib import Path
 
 from cli.installation import open_hub
-from config.hub import Hub
+from config.hub import Hub, network_of
 from config.secrets import SecretStore
 from config.settings import Settings
 from config.tenant import Fault, TenantConfig, read_tenant
-from connectors.contract import Instance
+from connectors.contract import Instance, Surroundings
 from ledger import documents
 from mappings.registry import MappingRegistry
 from workforce.errors import HubError, Misconfigured
@@ -40,7 +40,9 @@ def check_folder(folder: Path, settings: Settings, *, connect: bool) -> list[Fau
     faults = _mapping_faults()
     if not folder.is_dir():
         return [*faults, Fault(str(folder), "", f"is no folder; searched: {folder.absolute()}")]
-    config, found = read_tenant(read_folder(folder), SecretStore(settings.secrets))
+    config, found = read_tenant(
+        read_folder(folder), SecretStore(settings.secrets), lambda _name: Surroundings(network=network_of(settings))
+    )
     faults += [Fault(str(folder / fault.file), fault.key, fault.message) for fault in found]
     return faults + _connection_faults(str(folder), config if connect else None)
 
@@ -57,7 +59,7 @@ def check_installation(settings: Settings, *, connect: bool) -> list[Fault]:
 def _tenant_faults(hub: Hub, tenant: str, *, connect: bool) -> list[Fault]:
     with hub.database.transaction(tenant) as tx:
         files = documents.current(tx).files
-    config, found = read_tenant(files, hub.secrets, partial(hub.credentials, tenant))
+    config, found = read_tenant(files, hub.secrets, partial(hub.surroundings, tenant))
     faults = [Fault(f"{tenant}/{fault.file}", fault.key, fault.message) for fault in found]
     return faults + _connection_faults(tenant, config if connect else None)
 

@@ -231,6 +231,7 @@ def demo_settings(folder: Path) -> Settings:
         receiver_host="127.0.0.1",
         receiver_port=free_port(),
         prefect_port=free_port(),
+        internal_hosts="localhost",
         poll_seconds=1.0,
         checkpoint_seconds=5.0,
         lease_seconds=10,

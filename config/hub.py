@@ -15,6 +15,8 @@ from config.secrets import SecretStore
 from config.settings import Settings
 from config.tenant import TenantConfig, usable_tenant
 from connectors import catalogue
+from connectors.contract import Surroundings
+from connectors.network import Network
 from ledger import documents, tenants
 from ledger.checkpoint import Signer
 from ledger.credentials import LedgerCredentials
@@ -87,7 +89,7 @@ class Hub:
     def _read(self, tenant: str) -> TenantConfig:
         with self.database.transaction(tenant) as tx:
             current: Documents = documents.current(tx)
-        config = usable_tenant(current.files, self.secrets, partial(self.credentials, tenant))
+        config = usable_tenant(current.files, self.secrets, partial(self.surroundings, tenant))
         if not isinstance(config, TenantConfig):
             listed = "; ".join(str(fault) for fault in config[:5])
             raise Misconfigured(f"tenant {tenant}: {listed}. Mend it and run: stint config apply DIR", cause="tenant_faulty")
@@ -126,12 +128,21 @@ class Hub:
         """Where a connector instance keeps a credential that changes with each use, sealed with the installation's own key."""
         return LedgerCredentials(self.database, tenant, instance, load_or_create_key(self.settings.keys_dir / "credentials.key"))
 
+    def surroundings(self, tenant: str, instance: str) -> Surroundings:
+        """What the client of a connector instance is given besides its settings."""
+        return Surroundings(network=network_of(self.settings), credentials=self.credentials(tenant, instance))
+
     def close(self) -> None:
         """Close the connections to the systems and to the ledger."""
         for _, _, config in self._tenants.values():
             for instance in config.instances.values():
                 instance.close()
         self.database.close()
+
+
+def network_of(settings: Settings) -> Network:
+    """How far connectors may reach."""
+    return Network(internal=tuple(settings.internal_hosts.split()))
 
 
 def ledger_dsn(settings: Settings) -> str:

@@ -44,6 +44,10 @@ class Settings(BaseSettings):
     api_token: Annotated[SecretStr, Field(min_length=16)] | None = Field(
         default=None, description="bearer token of the REST API (default: made in DATA_DIR/keys)"
     )
+    internal_hosts: str = Field(
+        default="",
+        description="host names, addresses and networks, separated by spaces, that connectors may reach although they lie inside",
+    )
     prefect_port: Port = 4200
     prefect_api_url: str | None = Field(default=None, description="a Prefect server of your own; none is started then")
     prefect_auth_string: SecretStr | None = Field(default=None, description="user:password of the Prefect API")

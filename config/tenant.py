@@ -25,14 +25,13 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from compliance.calendar import BusinessCalendar
 from config.secrets import REFERENCE_NEEDED, SecretStore, plain_secrets
 from connectors import catalogue
-from connectors.contract import Connector, Instance
+from connectors.contract import ALONE, Connector, Instance, Surroundings
 from provisioning.packages import AccessCatalogue, AccessPackage
 from workforce.errors import HubError, Misconfigured
-from workforce.ports import CredentialStore
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
-Credentials = Callable[[str], CredentialStore]
-"""The store of the instance of that name."""
+SurroundingsOf = Callable[[str], Surroundings]
+"""The surroundings of the instance of that name."""
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -124,7 +123,7 @@ class _Reading:
 
     files: Mapping[str, str]
     secrets: SecretStore
-    credentials: Credentials | None
+    around: SurroundingsOf
     faults: list[Fault] = field(default_factory=list)
 
     def fault(self, file: str, key: str, message: str) -> None:
@@ -167,26 +166,27 @@ def _key(*parts: str | int) -> str:
 
 
 def read_tenant(
-    files: Mapping[str, str], secrets: SecretStore, credentials: Credentials | None = None
+    files: Mapping[str, str], secrets: SecretStore, around: SurroundingsOf = lambda _name: ALONE
 ) -> tuple[TenantConfig | None, list[Fault]]:
     """The configuration in ``files`` (path → text), and every fault in it. No configuration while there are faults.
 
-    Without ``credentials``, no instance keeps a changing credential beyond this process: good for looking, not for working.
+    Without ``around``, no instance reaches an internal host or keeps a changing credential beyond this process: good for looking, not
+    for working.
     """
-    config = usable_tenant(files, secrets, credentials)
+    config = usable_tenant(files, secrets, around)
     if isinstance(config, TenantConfig):
         return (None if config.faults else config), list(config.faults)
     return None, config
 
 
 def usable_tenant(
-    files: Mapping[str, str], secrets: SecretStore, credentials: Credentials | None = None
+    files: Mapping[str, str], secrets: SecretStore, around: SurroundingsOf = lambda _name: ALONE
 ) -> TenantConfig | list[Fault]:
     """As much of the configuration as can be used: one system's missing secret must not stop a revocation in the others.
 
     The faults alone where ``tenant.yaml`` itself cannot be used.
     """
-    reading = _Reading(files, secrets, credentials)
+    reading = _Reading(files, secrets, around)
     document = _tenant_document(reading)
     instances = {}
     packages = []
@@ -235,8 +235,7 @@ def _instance(reading: _Reading, file: str) -> Instance | None:
     if settings is None or known:
         return None
     name = PurePosixPath(file).stem
-    credentials = reading.credentials if connector.client_with_credentials else None
-    return Instance(name, connector, settings, credentials(name) if credentials else None)
+    return Instance(name, connector, settings, reading.around(name))
 
 
 def _systems_alone(text: str) -> Systems | None:

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import Any, Generic, TypeVar
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from connectors.network import Network, Reach
 from workforce.errors import Misconfigured
 from workforce.ports import (
     Checkable,
     CredentialStore,
     Directory,
+    MissedEvents,
     Notifier,
     RecordEnding,
     RecordSink,
     RecordSource,
+    Screening,
     Signing,
     Webhooks,
 )
@@ -47,6 +51,54 @@ S = TypeVar("S", bound=ConnectorSettings)
 C = TypeVar("C", bound=Checkable)
 
 
+class ReachSettings(Protocol):
+    """What every settings form of a system on the network has."""
+
+    @property
+    def timeout_seconds(self) -> float:
+        """How long one answer may take."""
+        ...
+
+    @property
+    def ca_file(self) -> Path | None:
+        """PEM file that replaces the system's trust store."""
+        ...
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a client is given besides its settings: how far it may reach, and where a credential is kept that changes with each use.
+
+    Only connectors that declare ``keeps_credential`` look at ``credentials``.
+    """
+
+    network: Network = field(default_factory=Network)
+    credentials: CredentialStore | None = field(default=None, repr=False)
+
+    def reach(self, settings: ReachSettings) -> Reach:
+        """The reach of a client with ``settings``."""
+        return Reach(settings.timeout_seconds, settings.ca_file, self.network)
+
+
+ALONE = Surroundings()
+"""A client on its own: only public addresses, and nothing kept."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a connector's behaviour was held against, since nobody here can call the vendor.
+
+    ``description`` names the vendor's machine-readable description and its version; ``peer`` a real server that the tests run against.
+    With neither, the connector rests on facts alone; its ``quality.yaml`` names those from memory.
+    """
+
+    description: str | None = None
+    peer: str | None = None
+
+    def __str__(self) -> str:
+        return "; ".join(filter(None, (self.description, self.peer))) or "facts only"
+
+
 @dataclass(frozen=True)
 class Capabilities(Generic[S, C]):
     """What a connector can do. Each is a callable that builds the capability, usually the capability's class itself.
@@ -55,43 +107,50 @@ class Capabilities(Generic[S, C]):
     """
 
     webhooks: Callable[[S], Webhooks] | None = None
+    backfill: Callable[[C], MissedEvents] | None = None
     source: Callable[[C], RecordSource] | None = None
     sink: Callable[[C], RecordSink] | None = None
     ending: Callable[[C], RecordEnding] | None = None
     signing: Callable[[C], Signing] | None = None
+    screening: Callable[[C], Screening] | None = None
     directory: Callable[[C], Directory] | None = None
     notifier: Callable[[C], Notifier] | None = None
+
+    def names(self) -> list[str]:
+        """Those that the connector has."""
+        return [each.name for each in fields(self) if getattr(self, each.name) is not None]
 
 
 @dataclass(frozen=True)
 class Connector(Generic[S, C]):
     """A connector: the declaration in its package's ``__init__``. ``client`` builds the wire client; it connects lazily.
 
-    ``client_with_credentials`` builds it where there is a store for a credential that the vendor replaces with each use; only
-    connectors that have such a credential declare it.
+    ``limits`` tells in a sentence what the vendor allows and what is not done here. ``also`` are further kinds that it serves.
     """
 
     key: str
     title: str
     kind: Kind
     settings: type[S]
-    client: Callable[[S], C]
+    client: Callable[[S, Surroundings], C]
     can: Capabilities[S, C]
-    client_with_credentials: Callable[[S, CredentialStore], C] | None = None
+    evidence: Evidence
+    limits: str
+    also: tuple[Kind, ...] = ()
+    keeps_credential: bool = False
 
 
 @dataclass
 class Instance:
     """One configured connector of one tenant. Capabilities are built once, on first use, around one client.
 
-    ``credentials`` is for connectors that declare ``client_with_credentials``; others do not look at it.
     Raises ``Misconfigured`` when asked for a capability that the connector does not have.
     """
 
     name: str
     connector: Connector[Any, Any]
     settings: ConnectorSettings
-    credentials: CredentialStore | None = field(default=None, repr=False)
+    around: Surroundings = ALONE
     _built: dict[str, Any] = field(default_factory=dict, repr=False)
     _first_use: threading.RLock = field(default_factory=threading.RLock, repr=False)  # re-entrant: a capability builds the client
 
@@ -100,7 +159,7 @@ class Instance:
         """The wire client."""
         with self._first_use:
             if "client" not in self._built:
-                self._built["client"] = self._new_client()
+                self._built["client"] = self.connector.client(self.settings, self.around)
             client: Checkable = self._built["client"]
             return client
 
@@ -112,6 +171,10 @@ class Instance:
     def webhooks(self) -> Webhooks:
         """Verify and read inbound events."""
         return self._capability("webhooks", lambda build: build(self.settings))  # type: ignore[no-any-return]
+
+    def backfill(self) -> MissedEvents:
+        """Ask for events that no webhook brought."""
+        return self._of_client("backfill")  # type: ignore[no-any-return]
 
     def source(self) -> RecordSource:
         """Read records and their changes."""
@@ -126,8 +189,12 @@ class Instance:
         return self._of_client("ending" if self.connector.can.ending else "sink")  # type: ignore[no-any-return]
 
     def signing(self) -> Signing:
-        """Read envelopes."""
+        """Send, read and withdraw agreements."""
         return self._of_client("signing")  # type: ignore[no-any-return]
+
+    def screening(self) -> Screening:
+        """Order background checks."""
+        return self._of_client("screening")  # type: ignore[no-any-return]
 
     def directory(self) -> Directory:
         """Manage accounts."""
@@ -136,14 +203,6 @@ class Instance:
     def notifier(self) -> Notifier:
         """Reach people."""
         return self._of_client("notifier")  # type: ignore[no-any-return]
-
-    def _new_client(self) -> Checkable:
-        client: Checkable
-        if self.credentials is None or self.connector.client_with_credentials is None:
-            client = self.connector.client(self.settings)
-        else:
-            client = self.connector.client_with_credentials(self.settings, self.credentials)
-        return client
 
     def _of_client(self, name: str) -> Any:
         return self._capability(name, lambda build: build(self.client))

@@ -1,7 +1,9 @@
 """The HTTP edge shared by connectors: one pooled client per instance, a deadline on every call, errors in our taxonomy.
 
 Reads are retried here for seconds and honour Retry-After. Writes are sent exactly once: a write that may have happened raises
-``OutcomeUnknown`` and is looked up by the caller. Messages never carry bodies, query strings or headers.
+``OutcomeUnknown`` and is looked up by the caller. Messages never carry bodies, query strings or headers. What a vendor cannot serve is
+left to its breaker (``connectors.breaker``), what it allows to its budgets (``connectors.budget``), how far we may reach to
+``connectors.network``; redirects are never followed.
 """
 
 from __future__ import annotations
@@ -19,11 +21,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpcore
 import httpx
 import structlog
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, stop_after_delay, stop_any
 from tenacity.stop import stop_base
 
+from connectors.breaker import Breaker
+from connectors.budget import Budget, Budgets
+from connectors.network import Network, Reach
 from workforce.errors import HubError, Misconfigured, NotFound, OutcomeUnknown, Refused, RetryLater
 
 log = structlog.get_logger(__name__)
@@ -67,13 +73,15 @@ def verdict_by_status(response: httpx.Response) -> Verdict:
 class Dialect:
     """How one vendor answers: its verdicts, the short error text of a refusal (never the body as a whole), and how long to wait.
 
-    ``wait`` gives the seconds that a throttled answer asks for; vendors that say it outside Retry-After have their own.
+    ``wait`` gives the seconds that a throttled answer asks for; vendors that say it outside Retry-After have their own. ``budgets`` are
+    the published limits, which are kept without being told.
     """
 
     name: str
     verdict: Callable[[httpx.Response], Verdict] = verdict_by_status
     reason: Callable[[httpx.Response], str] = lambda response: response.reason_phrase
     wait: Callable[[httpx.Response], float | None] = lambda response: retry_after_seconds(response.headers.get("retry-after"))
+    budgets: tuple[Budget, ...] = ()
 
 
 def retry_after_seconds(value: str | None, *, now: datetime | None = None) -> float | None:
@@ -104,6 +112,23 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
         raise Misconfigured(f"ca_file: cannot read certificates from {ca_file}: {error}", field="ca_file") from None
 
 
+class GuardedTransport(httpx.HTTPTransport):
+    """httpx's own transport, on connections that ``network`` permits.
+
+    httpx takes no network backend, httpcore's pool does; so the pool is made here, with all that httpx would give it.
+    """
+
+    def __init__(self, network: Network, context: ssl.SSLContext) -> None:
+        super().__init__(verify=context, trust_env=False)
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=context,
+            max_connections=32,
+            max_keepalive_connections=16,
+            keepalive_expiry=30,
+            network_backend=network.backend(),
+        )
+
+
 class HttpEdge:
     """One instance's connection to one vendor. Thread-safe; build it once.
 
@@ -121,26 +146,30 @@ class HttpEdge:
         authorize: Callable[[], Mapping[str, str]] = dict,
         renew: Callable[[], None] | None = None,
         headers: Mapping[str, str] | None = None,
-        timeout_seconds: float = 10.0,
-        ca_file: Path | None = None,
+        reach: Reach | None = None,
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        reach = reach or Reach()
         self._dialect = dialect
         self._quiet = _Quiet(dialect.name, monotonic)
+        self._breaker = Breaker(dialect.name, monotonic)
+        self._budgets = Budgets(dialect.name, dialect.budgets, sleep=sleep, monotonic=monotonic)
         self._authorize = authorize
         self._renew = renew
         self._sleep = sleep
         self._client = httpx.Client(
             base_url=base_url,
             headers={"Accept": "application/json", "User-Agent": "stint-hub", **(headers or {})},
-            timeout=httpx.Timeout(timeout_seconds),
-            verify=tls_context(ca_file),
+            timeout=httpx.Timeout(reach.timeout_seconds),
+            transport=GuardedTransport(reach.network, tls_context(reach.ca_file)),
             follow_redirects=False,
             trust_env=False,
-            limits=httpx.Limits(max_connections=32, max_keepalive_connections=16, keepalive_expiry=30),
-            event_hooks={"response": [partial(_bound_body, seconds=timeout_seconds)]},
+            event_hooks={"response": [partial(_bound_body, seconds=reach.timeout_seconds)]},
         )
+
+        base = self._client.base_url
+        self._origin = (base.scheme, base.host, base.port)
 
     def close(self) -> None:
         """Close the pooled connections."""
@@ -184,24 +213,40 @@ class HttpEdge:
 
     def _send(self, method: str, path: str, request: dict[str, Any]) -> httpx.Response:
         self._quiet.respect()
+        self._breaker.admit()
         headers = {**self._authorize(), **request.get("headers", {})}
         try:
-            return self._client.request(method, path, **{**request, "headers": headers})
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            raise RetryLater(f"{self._dialect.name}: cannot connect: {_kind(error)}", cause="cannot_connect") from None
+            wire = self._client.build_request(method, path, **{**request, "headers": headers})
+            self._require_own_origin(wire.url)
+            self._budgets.spend(wire)
+            response = self._client.send(wire)
         except (httpx.LocalProtocolError, UnicodeEncodeError):
             raise Misconfigured(
                 f"{self._dialect.name}: a header is not sendable; look for line breaks and odd characters in the credentials",
                 cause="invalid_header",
             ) from None
-        except httpx.UnsupportedProtocol:
+        except (httpx.UnsupportedProtocol, httpx.InvalidURL):
             raise Refused(f"{self._dialect.name}: not a usable address", cause="invalid_url") from None
         except httpx.HTTPError as error:
-            raise OutcomeUnknown(
-                f"{self._dialect.name}: {method} was sent, no answer: {_kind(error)}", cause=_kind(error)
-            ) from None
-        except httpx.InvalidURL:
-            raise Refused(f"{self._dialect.name}: not a usable address", cause="invalid_url") from None
+            raise self._unanswered(method, error) from None
+        if self._dialect.verdict(response) is Verdict.UNAVAILABLE:
+            self._breaker.failed(f"http_{response.status_code}")
+        else:
+            self._breaker.served()
+        return response
+
+    def _require_own_origin(self, url: httpx.URL) -> None:
+        """A next page or a location that a vendor names is followed only at the same place: our credentials go with the call."""
+        if (url.scheme, url.host, url.port) != self._origin:
+            message = f"{self._dialect.name}: sent us to another host; check the instance's address"
+            raise Refused(message, cause="foreign_address")
+
+    def _unanswered(self, method: str, error: httpx.HTTPError) -> HubError:
+        kind = _kind(error)
+        self._breaker.failed(kind)
+        if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
+            return RetryLater(f"{self._dialect.name}: cannot connect: {kind}", cause="cannot_connect")
+        return OutcomeUnknown(f"{self._dialect.name}: {method} was sent, no answer: {kind}", cause=kind)
 
     def _judge(self, response: httpx.Response, method: str) -> httpx.Response:
         verdict = self._dialect.verdict(response)

@@ -11,7 +11,7 @@ import re
 import socket
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,19 +21,33 @@ from typing import Protocol
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from connectors.contract import Surroundings
+from connectors.network import Network
 from connectors.tls import TlsFiles
 
 
 class FaultKind(StrEnum):
-    """What goes wrong. ``BEFORE`` kinds do nothing at the vendor; ``AFTER`` kinds do the work and then lose the answer."""
+    """What goes wrong. ``BEFORE`` kinds do nothing at the vendor; ``AFTER`` kinds do the work and then lose or spoil the answer."""
 
     UNAVAILABLE_BEFORE = "503 before the effect"
     BUSY_BEFORE = "503 with Retry-After: 1"
     THROTTLED_BEFORE = "429 with Retry-After: 0"
+    THROTTLED_BARE_BEFORE = "429 without Retry-After"
+    EXPIRED_BEFORE = "401, the token has expired"
+    FORBIDDEN_BEFORE = "403"
     TIMEOUT_BEFORE = "no answer, nothing done"
     TIMEOUT_AFTER = "no answer, but it was done"
     ERROR_AFTER = "500, but it was done"
     HTML_AFTER = "200 with HTML, but it was done"
+    RESET_AFTER = "connection reset in mid-body, but it was done"
+    TRUNCATED_AFTER = "JSON cut off, but it was done"
+    MALFORMED_AFTER = "200 with what is no JSON, but it was done"
+    DRIP_AFTER = "a body that drips for ever, but it was done"
+
+    @property
+    def is_after(self) -> bool:
+        """Whether the work was done."""
+        return self.name.endswith("_AFTER")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +105,10 @@ class EffectLedger:
         return sum(1 for e in self.entries if e.operation == operation and subject in (None, e.subject))
 
 
+ON_LOOPBACK = Surroundings(network=Network(internal=("localhost", "127.0.0.1")))
+"""For clients of sandboxes: what is served here lies on this machine."""
+
+
 class Sandbox(Protocol):
     """A vendor's stand-in."""
 
@@ -99,13 +117,44 @@ class Sandbox(Protocol):
     faults: Faults
 
 
-class FaultyApp:
-    """Wraps a sandbox's routes with its faults and its latency."""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer as a vendor words it: its own way of saying "too many" or "not allowed"."""
 
-    def __init__(self, inner: ASGIApp, faults: Faults, *, latency_seconds: float = 0.0, hold_seconds: float = 30.0) -> None:
+    status: int
+    body: bytes = b""
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+_PLAIN_ANSWERS: Mapping[FaultKind, Answer] = {
+    FaultKind.UNAVAILABLE_BEFORE: Answer(503, b"Service Unavailable"),
+    FaultKind.BUSY_BEFORE: Answer(503, b"Service Unavailable", ((b"retry-after", b"1"),)),
+    FaultKind.THROTTLED_BEFORE: Answer(429, b"Too Many Requests", ((b"retry-after", b"0"),)),
+    FaultKind.THROTTLED_BARE_BEFORE: Answer(429, b"Too Many Requests"),
+    FaultKind.EXPIRED_BEFORE: Answer(401, b"Unauthorized"),
+    FaultKind.FORBIDDEN_BEFORE: Answer(403, b"Forbidden"),
+    FaultKind.ERROR_AFTER: Answer(500, b"Internal Server Error"),
+    FaultKind.HTML_AFTER: Answer(200, b"<html><body>Welcome</body></html>", ((b"content-type", b"text/html"),)),
+    FaultKind.MALFORMED_AFTER: Answer(200, b'{"id": nothing', ((b"content-type", b"application/json"),)),
+}
+
+
+class FaultyApp:
+    """Wraps a sandbox's routes with its faults and its latency. ``answers`` are the vendor's own words for some faults."""
+
+    def __init__(
+        self,
+        inner: ASGIApp,
+        faults: Faults,
+        *,
+        latency_seconds: float = 0.0,
+        hold_seconds: float = 30.0,
+        answers: Mapping[FaultKind, Answer] | None = None,
+    ) -> None:
         self._inner, self._faults = inner, faults
         self.latency_seconds = latency_seconds
         self._hold_seconds = hold_seconds
+        self._answers = {**_PLAIN_ANSWERS, **(answers or {})}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, with the fault that waits for it."""
@@ -118,42 +167,81 @@ class FaultyApp:
         if kind is None:
             await self._inner(scope, receive, send)
             return
-        if kind in {FaultKind.TIMEOUT_AFTER, FaultKind.ERROR_AFTER, FaultKind.HTML_AFTER}:
-            await self._inner(scope, receive, _swallow)
-        await self._answer(kind, receive, send)
+        answer = Collected()
+        if kind.is_after:
+            await self._inner(scope, receive, answer)
+        await self._answer(kind, answer, receive, send)
 
-    async def _answer(self, kind: FaultKind, receive: Receive, send: Send) -> None:
+    async def _answer(self, kind: FaultKind, done: Collected, receive: Receive, send: Send) -> None:
         match kind:
             case FaultKind.TIMEOUT_BEFORE | FaultKind.TIMEOUT_AFTER:
                 await self._say_nothing(receive)
-            case FaultKind.UNAVAILABLE_BEFORE:
-                await _plain(send, 503, b"Service Unavailable")
-            case FaultKind.BUSY_BEFORE:
-                await _plain(send, 503, b"Service Unavailable", [(b"retry-after", b"1")])
-            case FaultKind.THROTTLED_BEFORE:
-                await _plain(send, 429, b"Too Many Requests", [(b"retry-after", b"0")])
-            case FaultKind.ERROR_AFTER:
-                await _plain(send, 500, b"Internal Server Error")
-            case FaultKind.HTML_AFTER:
-                await _plain(send, 200, b"<html><body>Welcome</body></html>", [(b"content-type", b"text/html")])
+            case FaultKind.RESET_AFTER:
+                await _begin(send, done.status, [(b"content-length", b"1000000")])
+                await send({"type": "http.response.body", "body": done.body[:1], "more_body": True})
+            case FaultKind.TRUNCATED_AFTER:
+                half = done.body[: len(done.body) // 2]
+                await _plain(send, Answer(done.status, half, tuple(done.content_type)))
+            case FaultKind.DRIP_AFTER:
+                await self._drip(done, receive, send)
+            case _:
+                await _plain(send, self._answers[kind])
+
+    async def _drip(self, done: Collected, receive: Receive, send: Send) -> None:
+        """A space every so often, which JSON allows, until the client gives up."""
+        await _begin(send, done.status, [(b"content-length", b"1000000"), *done.content_type])
+        gone = asyncio.ensure_future(_disconnected(receive))
+        try:
+            async with asyncio.timeout(self._hold_seconds):
+                while not gone.done():
+                    await send({"type": "http.response.body", "body": b" ", "more_body": True})
+                    await asyncio.wait([gone], timeout=0.05)
+        except TimeoutError:
+            return
+        finally:
+            gone.cancel()
 
     async def _say_nothing(self, receive: Receive) -> None:
         """Hold the connection until the client gives up (or for ``hold_seconds``), then leave without an answer."""
         try:
             async with asyncio.timeout(self._hold_seconds):
-                while (await receive())["type"] != "http.disconnect":
-                    pass
+                await _disconnected(receive)
         except TimeoutError:
             return
 
 
-async def _swallow(message: Message) -> None:
-    del message
+@dataclass(slots=True)
+class Collected:
+    """An answer that was made and not sent."""
+
+    status: int = 0
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    body: bytes = b""
+
+    @property
+    def content_type(self) -> list[tuple[bytes, bytes]]:
+        """Its content-type header, if it has one."""
+        return [(name, value) for name, value in self.headers if name.lower() == b"content-type"]
+
+    async def __call__(self, message: Message) -> None:
+        """Take one message of an ASGI answer."""
+        if message["type"] == "http.response.start":
+            self.status, self.headers = message["status"], list(message.get("headers", []))
+        self.body += message.get("body", b"")
 
 
-async def _plain(send: Send, status: int, body: bytes, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
-    await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"%d" % len(body)), *headers]})
-    await send({"type": "http.response.body", "body": body})
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _begin(send: Send, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": list(headers)})
+
+
+async def _plain(send: Send, answer: Answer) -> None:
+    await _begin(send, answer.status, [(b"content-length", b"%d" % len(answer.body)), *answer.headers])
+    await send({"type": "http.response.body", "body": answer.body})
 
 
 class _Server(uvicorn.Server):

@@ -14,9 +14,9 @@ from enum import StrEnum
 from typing import Generic, TypeVar
 from uuid import NAMESPACE_OID, uuid5
 
-from workforce.access import AccountState, DesiredAccount
+from workforce.access import AccountPage, AccountState, DesiredAccount
 from workforce.effects import REVOKING, Effect, EffectRecord
-from workforce.errors import AlreadyTaken, Fenced, HubError, NotFound, OutcomeUnknown, Refused, RetryLater
+from workforce.errors import AlreadyTaken, Fenced, HubError, NotFound, OutcomeUnknown, Refused, RetryLater, outcome_of_each
 from workforce.ports import Clock, StoredRecord
 from workforce.states import EFFECT_TRANSITIONS, EffectState, require_transition
 
@@ -194,6 +194,20 @@ class InMemoryDirectory(_Target[AccountState]):
     def move_to_disabled(self, account_id: str) -> None:
         """Note the move; there are no places here."""
         self._change("move_to_disabled", account_id, lambda account: account)
+
+    def accounts(self, cursor: str | None) -> AccountPage:
+        """Everything in one page, each time."""
+        del cursor
+        return AccountPage(self._all_shown(), cursor="")
+
+    def block_all(self, account_ids: Sequence[str]) -> Mapping[str, HubError | None]:
+        """Disable and sign out, one after the other."""
+
+        def block(account_id: str) -> None:
+            self.disable(account_id)
+            self.revoke_sessions(account_id)
+
+        return outcome_of_each(account_ids, block)
 
     def sign_in_works(self, account_id: str) -> bool | None:
         """What a trial sign-in finds now."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -36,6 +36,19 @@ class AccountState:
     sessions_valid_from: datetime | None = None
     protected: bool = field(default=False)
     """A break-glass, admin-role or non-contractor account: never touched, refuse and raise an alarm."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountPage:
+    """Some accounts of a directory, the ids of those that are gone, and the cursor to continue from.
+
+    While ``complete`` is false the cursor leads to the next page; afterwards to what changes from then on.
+    """
+
+    accounts: Sequence[AccountState]
+    cursor: str
+    complete: bool = True
+    gone: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ Messages are for people: they name the field and the next step and never carry p
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 
 class HubError(Exception):
     """Base of the taxonomy. Raise one of its four children, never this.
@@ -86,3 +88,16 @@ class Misconfigured(HubError):
 
     def __init__(self, message: str, *, cause: str = "misconfigured", field: str | None = None) -> None:
         super().__init__(message, cause=cause, field=field)
+
+
+def outcome_of_each(ids: Iterable[str], act: Callable[[str], object]) -> dict[str, HubError | None]:
+    """Do ``act`` for each id, and tell each one's error or ``None``: one that fails keeps no other from being done."""
+    return {one: _error_of(act, one) for one in ids}
+
+
+def _error_of(act: Callable[[str], object], one: str) -> HubError | None:
+    try:
+        act(one)
+    except HubError as error:
+        return error
+    return None

@@ -13,9 +13,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from workforce.access import AccountState, DesiredAccount
+from workforce.access import AccountPage, AccountState, DesiredAccount
 from workforce.effects import Effect, EffectRecord
+from workforce.errors import HubError
 from workforce.events import SourceEvent
+from workforce.screening import ScreeningOrder, ScreeningState
+from workforce.signing import SigningRequest
 
 
 class Clock(Protocol):
@@ -44,6 +47,15 @@ class ChangePage:
     """Records that changed since a cursor, and the cursor to continue from. ``complete`` is false while pages remain."""
 
     records: Sequence[SourceRecord]
+    cursor: str
+    complete: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """Hints that a system gives when it is asked, and the cursor to continue from. ``complete`` is false while pages remain."""
+
+    events: Sequence[SourceEvent]
     cursor: str
     complete: bool = True
 
@@ -91,6 +103,18 @@ class Webhooks(Protocol):
         ...
 
 
+class MissedEvents(Protocol):
+    """The net under lost webhooks, for systems that push events and are no ``RecordSource``."""
+
+    def missed(self, cursor: str | None) -> EventPage:
+        """Hints about everything that happened since ``cursor`` (``None``: as far back as the system tells).
+
+        A hint that a webhook brought as well has the same ``external_id`` where the system tells it; otherwise the record is read once
+        more, which is harmless.
+        """
+        ...
+
+
 class RecordSource(Protocol):
     """A system that owns records (a VMS, an ATS)."""
 
@@ -132,10 +156,42 @@ class RecordSink(RecordEnding, Protocol):
 
 
 class Signing(Protocol):
-    """An e-signature system."""
+    """An e-signature system. What is sent carries our marker, so that a lost reply is looked up and never repeated."""
+
+    def find(self, marker: str) -> Sequence[str]:
+        """The ids of every envelope that carries ``marker``, in whatever state."""
+        ...
+
+    def send(self, request: SigningRequest) -> str:
+        """Send an agreement made from a template for signature; the envelope's id. Raises ``OutcomeUnknown``."""
+        ...
+
+    def documents(self, envelope_id: str) -> bytes:
+        """The signed documents as one PDF. Raises ``NotFound``; ``RetryLater`` while the system still makes it."""
+        ...
+
+    def void(self, envelope_id: str, reason: str) -> None:
+        """Withdraw the agreement; people are told ``reason``. Idempotent. Raises ``Refused`` (cause ``completed``) once it is signed."""
+        ...
 
     def status(self, envelope_id: str) -> SourceRecord:
         """The envelope as it is now: status, completion, custom fields and recipients. Raises ``NotFound``."""
+        ...
+
+
+class Screening(Protocol):
+    """A system for background checks. It never decides about a person: nothing here rejects anybody."""
+
+    def find(self, marker: str) -> Sequence[str]:
+        """The ids of every order that carries ``marker``."""
+        ...
+
+    def order(self, order: ScreeningOrder) -> str:
+        """Order a check; the order's id. Raises ``OutcomeUnknown``."""
+        ...
+
+    def status(self, order_id: str) -> ScreeningState:
+        """The order as it is now. Raises ``NotFound``."""
         ...
 
 
@@ -191,6 +247,20 @@ class Directory(Protocol):
 
     def move_to_disabled(self, account_id: str) -> None:
         """Move to the place for disabled accounts; nothing where the directory has none. Idempotent."""
+        ...
+
+    def accounts(self, cursor: str | None) -> AccountPage:
+        """Accounts of ours and of others, a page at a time; with the cursor of a finished reading, at least those that changed since.
+
+        ``None`` starts at the beginning. A directory that cannot tell changes gives everything again. Partial results are an error.
+        """
+        ...
+
+    def block_all(self, account_ids: Sequence[str]) -> Mapping[str, HubError | None]:
+        """``disable`` and ``revoke_sessions`` for each, as quickly as the directory can; each one's error or ``None``.
+
+        One account's failure never keeps another from being blocked. Idempotent.
+        """
         ...
 
     def sign_in_works(self, account_id: str) -> bool | None:
@@ -263,5 +333,8 @@ class Notifier(Protocol):
     """A channel to people."""
 
     def send(self, *, to: Iterable[str], subject: str, text: str, dedup_key: str) -> None:
-        """Send once per ``dedup_key``."""
+        """Send once per ``dedup_key``, as far as the channel allows. ``to`` are addresses in the channel's own terms.
+
+        Raises ``OutcomeUnknown`` when it may have been sent.
+        """
         ...

@@ -6,7 +6,7 @@ from connectors.bamboohr.client import BambooHrClient
 from connectors.bamboohr.settings import BambooHrSettings
 from connectors.bamboohr.sink import BambooHrSink
 from connectors.bamboohr.webhooks import BambooHrWebhooks
-from connectors.contract import Capabilities, Connector, Kind
+from connectors.contract import Capabilities, Connector, Evidence, Kind
 
 CONNECTOR = Connector(
     key="bamboohr",
@@ -15,4 +15,6 @@ CONNECTOR = Connector(
     settings=BambooHrSettings,
     client=BambooHrClient,
     can=Capabilities(webhooks=BambooHrWebhooks, sink=BambooHrSink),
+    evidence=Evidence(description="BambooHR public API, 2026-06"),
+    limits="no published number; 429 and 503 with Retry-After are heeded",
 )

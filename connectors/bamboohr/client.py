@@ -13,6 +13,7 @@ import structlog
 
 from connectors.bamboohr.records import Employee, EmployeePage, ListedEmployee, MetaField, MetaTable, StatusRow, parse
 from connectors.bamboohr.settings import BambooHrSettings
+from connectors.contract import ALONE, Surroundings
 from connectors.http import Dialect, HttpEdge, Verdict, verdict_by_status
 from workforce.errors import AlreadyTaken, HubError, OutcomeUnknown, Refused, RetryLater
 from workforce.ports import CheckResult
@@ -53,7 +54,7 @@ def _reason(response: httpx.Response) -> str:
 class BambooHrClient:
     """One company at BambooHR. Thread-safe. Every method raises only the errors of ``workforce.errors``."""
 
-    def __init__(self, settings: BambooHrSettings) -> None:
+    def __init__(self, settings: BambooHrSettings, around: Surroundings = ALONE) -> None:
         self.settings = settings
         basic = httpx.BasicAuth(settings.api_key.get_secret_value(), "x")
         header = next(basic.auth_flow(httpx.Request("GET", settings.base_url))).headers["Authorization"]
@@ -61,8 +62,7 @@ class BambooHrClient:
             settings.base_url,
             Dialect("bamboohr", verdict=_verdict, reason=_reason),
             authorize=lambda: {"Authorization": header},
-            timeout_seconds=settings.timeout_seconds,
-            ca_file=settings.ca_file,
+            reach=around.reach(settings),
         )
 
     def check(self) -> CheckResult:

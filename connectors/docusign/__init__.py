@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connectors.contract import Capabilities, Connector, Kind
+from connectors.contract import Capabilities, Connector, Evidence, Kind
 from connectors.docusign.client import DocuSignClient
 from connectors.docusign.settings import DocuSignSettings
 from connectors.docusign.signing import DocuSignSigning
@@ -15,4 +15,6 @@ CONNECTOR = Connector(
     settings=DocuSignSettings,
     client=DocuSignClient,
     can=Capabilities(webhooks=DocuSignConnect, signing=DocuSignSigning),
+    evidence=Evidence(description="eSignature REST v2.1, 2022-02, and Connect JSON"),
+    limits="3,000 calls in an hour, 500 in 30 s; one read of an envelope in 15 minutes",
 )

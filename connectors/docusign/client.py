@@ -10,6 +10,7 @@ from urllib.parse import quote, urlsplit
 import structlog
 from pydantic import ValidationError
 
+from connectors.contract import ALONE, Surroundings
 from connectors.docusign.limits import DIALECT
 from connectors.docusign.records import Envelope, UserInfo
 from connectors.docusign.settings import DocuSignSettings
@@ -29,9 +30,11 @@ def _utc_now() -> datetime:
 class DocuSignClient:
     """One account's client. Thread-safe; connects on first use. Methods raise the four errors of ``workforce.errors``."""
 
-    def __init__(self, settings: DocuSignSettings, *, now: Callable[[], datetime] = _utc_now) -> None:
-        self.settings = settings
-        self._grant = JwtGrant(settings, now)
+    def __init__(
+        self, settings: DocuSignSettings, around: Surroundings = ALONE, *, now: Callable[[], datetime] = _utc_now
+    ) -> None:
+        self.settings, self._around = settings, around
+        self._grant = JwtGrant(settings, around, now)
         self._auth = self._edge(str(settings.auth_server))
         self._api: HttpEdge | None = None
         self._lock = threading.Lock()
@@ -106,6 +109,5 @@ class DocuSignClient:
             DIALECT,
             authorize=self._grant.authorize,
             renew=self._grant.renew,
-            timeout_seconds=self.settings.timeout_seconds,
-            ca_file=self.settings.ca_file,
+            reach=self._around.reach(self.settings),
         )

@@ -12,6 +12,7 @@ import jwt
 import structlog
 from pydantic import ValidationError
 
+from connectors.contract import Surroundings
 from connectors.docusign.records import AccessGrant
 from connectors.docusign.settings import DocuSignSettings
 from connectors.http import Dialect, HttpEdge, Verdict, json_object, verdict_by_status
@@ -35,13 +36,12 @@ def audience(settings: DocuSignSettings) -> str:
 class JwtGrant:
     """The access token of one integration; ``authorize`` and ``renew`` are those of its ``TokenCache``."""
 
-    def __init__(self, settings: DocuSignSettings, now: Callable[[], datetime]) -> None:
+    def __init__(self, settings: DocuSignSettings, around: Surroundings, now: Callable[[], datetime]) -> None:
         self._settings, self._now = settings, now
         self._edge = HttpEdge(
             str(settings.auth_server),
             Dialect(SYSTEM, verdict=_verdict),
-            timeout_seconds=settings.timeout_seconds,
-            ca_file=settings.ca_file,
+            reach=around.reach(settings),
         )
         tokens = TokenCache(self._fetch, clock=lambda: now().timestamp())
         self.authorize, self.renew = tokens.authorize, tokens.renew

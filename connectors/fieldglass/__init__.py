@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connectors.contract import Capabilities, Connector, Kind
+from connectors.contract import Capabilities, Connector, Evidence, Kind
 from connectors.fieldglass.client import FieldglassClient
 from connectors.fieldglass.ending import FieldglassEnding
 from connectors.fieldglass.settings import FieldglassSettings
@@ -15,4 +15,6 @@ CONNECTOR = Connector(
     settings=FieldglassSettings,
     client=FieldglassClient,
     can=Capabilities(source=FieldglassSource, ending=FieldglassEnding),
+    evidence=Evidence(),
+    limits="the customer's own connectors and their layout",
 )

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from pydantic import ValidationError
 
+from connectors.contract import ALONE, Surroundings
 from connectors.fieldglass.records import Row, UploadReceipt, read_rows
 from connectors.fieldglass.settings import FieldglassSettings
 from connectors.fieldglass.tokens import ClientCredentials
@@ -25,17 +26,18 @@ def _utc_now() -> datetime:
 class FieldglassClient:
     """One company's client. Thread-safe; connects on first use. Methods raise the four errors of ``workforce.errors``."""
 
-    def __init__(self, settings: FieldglassSettings, *, now: Callable[[], datetime] = _utc_now) -> None:
+    def __init__(
+        self, settings: FieldglassSettings, around: Surroundings = ALONE, *, now: Callable[[], datetime] = _utc_now
+    ) -> None:
         self.settings = settings
-        self._tokens = ClientCredentials(settings, now)
+        self._tokens = ClientCredentials(settings, around, now)
         self._edge = HttpEdge(
             str(settings.base_url),
             Dialect(SYSTEM),
             authorize=self._tokens.authorize,
             renew=self._tokens.renew,
             headers={"X-ApplicationKey": settings.application_key.get_secret_value()},
-            timeout_seconds=settings.timeout_seconds,
-            ca_file=settings.ca_file,
+            reach=around.reach(settings),
         )
 
     def changed(self, since: datetime | None, limit: int) -> list[Row]:

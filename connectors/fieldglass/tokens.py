@@ -10,6 +10,7 @@ import httpx
 import structlog
 from pydantic import ValidationError
 
+from connectors.contract import Surroundings
 from connectors.fieldglass.records import AccessGrant
 from connectors.fieldglass.settings import FieldglassSettings
 from connectors.http import Dialect, HttpEdge, Verdict, json_object, verdict_by_status
@@ -25,14 +26,13 @@ TOKEN_PATH = "/api/oauth2/v2.0/token"  # noqa: S105 - a path
 class ClientCredentials:
     """The access token of one integration user; ``authorize`` and ``renew`` are those of its ``TokenCache``."""
 
-    def __init__(self, settings: FieldglassSettings, now: Callable[[], datetime]) -> None:
+    def __init__(self, settings: FieldglassSettings, around: Surroundings, now: Callable[[], datetime]) -> None:
         self._settings = settings
         self._edge = HttpEdge(
             str(settings.base_url),
             Dialect(SYSTEM, verdict=_verdict),
             headers={"X-ApplicationKey": settings.application_key.get_secret_value()},
-            timeout_seconds=settings.timeout_seconds,
-            ca_file=settings.ca_file,
+            reach=around.reach(settings),
         )
         tokens = TokenCache(self._fetch, clock=lambda: now().timestamp())
         self.authorize, self.renew = tokens.authorize, tokens.renew

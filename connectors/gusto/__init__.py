@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connectors.contract import Capabilities, Connector, Kind
+from connectors.contract import Capabilities, Connector, Evidence, Kind
 from connectors.gusto.client import GustoClient
 from connectors.gusto.settings import GustoSettings
 from connectors.gusto.sink import GustoSink
@@ -14,6 +14,8 @@ CONNECTOR = Connector(
     kind=Kind.PAYROLL,
     settings=GustoSettings,
     client=GustoClient,
-    client_with_credentials=GustoClient,
+    keeps_credential=True,
     can=Capabilities(webhooks=GustoWebhooks, sink=GustoSink),
+    evidence=Evidence(description="Gusto App Integrations 2025-06-15"),
+    limits="200 requests in 60 s for each authorisation",
 )

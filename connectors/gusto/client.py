@@ -12,6 +12,7 @@ import httpx
 import structlog
 from pydantic import ValidationError
 
+from connectors.contract import ALONE, Surroundings
 from connectors.gusto.records import Contractor, Faults, TokenInfo, parse
 from connectors.gusto.settings import GustoSettings
 from connectors.gusto.tokens import InProcessCredentials, RenewedAccess, grant_verdict
@@ -42,14 +43,14 @@ def _verdict(response: httpx.Response) -> Verdict:
 class GustoClient:
     """One company at Gusto. Thread-safe. Every method raises only the errors of ``workforce.errors``.
 
-    ``credentials`` keeps the rotating refresh token; without it, this process does, and only as long as it runs.
+    ``around.credentials`` keeps the rotating refresh token; without it, this process does, and only as long as it runs.
     """
 
-    def __init__(self, settings: GustoSettings, credentials: CredentialStore | None = None) -> None:
-        self.settings = settings
+    def __init__(self, settings: GustoSettings, around: Surroundings = ALONE) -> None:
+        self.settings, credentials = settings, around.credentials
         self._check_is_free = settings.access_token is not None or credentials is not None
         version = {"X-Gusto-API-Version": settings.api_version}
-        wire: dict[str, Any] = {"timeout_seconds": settings.timeout_seconds, "ca_file": settings.ca_file, "headers": version}
+        wire: dict[str, Any] = {"reach": around.reach(settings), "headers": version}
         dialect = Dialect("gusto", verdict=_verdict, reason=lambda response: _faults(response)[0])
         if settings.access_token is not None:
             bearer = {"Authorization": f"Bearer {settings.access_token.get_secret_value()}"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connectors.contract import Capabilities, Connector, Kind
+from connectors.contract import Capabilities, Connector, Evidence, Kind
 from connectors.ldap.client import LdapClient
 from connectors.ldap.directory import LdapDirectory
 from connectors.ldap.settings import LdapSettings
@@ -14,4 +14,6 @@ CONNECTOR = Connector(
     settings=LdapSettings,
     client=LdapClient,
     can=Capabilities(directory=LdapDirectory),
+    evidence=Evidence(peer="OpenLDAP 2.5 (slapd)"),
+    limits="none of its own; every search is paged",
 )

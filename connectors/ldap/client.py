@@ -12,6 +12,7 @@ from ldap.controls.libldap import SimplePagedResultsControl
 from ldap.controls.readentry import PostReadControl
 from ldap.filter import escape_filter_chars
 
+from connectors.contract import ALONE, Surroundings
 from connectors.ldap.connection import Connection, ConnectionPool, bound, close
 from connectors.ldap.records import Entry, Filter, encoded
 from connectors.ldap.results import translated
@@ -37,7 +38,8 @@ def random_password() -> str:
 class LdapClient:
     """One directory, used from any thread. Connects on first use."""
 
-    def __init__(self, settings: LdapSettings) -> None:
+    def __init__(self, settings: LdapSettings, around: Surroundings = ALONE) -> None:
+        del around  # a directory lies inside by nature, and libldap resolves names itself
         self.settings = settings
         self._pool = ConnectionPool(settings)
 

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import httpx
 
+from connectors.contract import ALONE, Surroundings
 from connectors.http import Dialect, HttpEdge, Verdict, json_object, verdict_by_status
 from connectors.msgraph.records import DirectoryObjectPage, GraphRecord, MainError, ODataError, UserPage, parsed
 from connectors.msgraph.settings import MsGraphSettings
@@ -25,16 +26,15 @@ P = TypeVar("P", UserPage, DirectoryObjectPage)
 class MsGraphClient:
     """One tenant of Entra ID. Thread-safe; connects on first use."""
 
-    def __init__(self, settings: MsGraphSettings) -> None:
+    def __init__(self, settings: MsGraphSettings, around: Surroundings = ALONE) -> None:
         self.settings = settings
-        self._tokens = AppTokens(settings)
+        self._tokens = AppTokens(settings, around)
         self._edge = HttpEdge(
             f"{settings.graph_url}{API}",
             Dialect("msgraph", verdict=_verdict, reason=_reason),
             authorize=self._tokens.headers,
             renew=self._tokens.forget,
-            timeout_seconds=settings.timeout_seconds,
-            ca_file=settings.ca_file,
+            reach=around.reach(settings),
         )
 
     def check(self) -> CheckResult:

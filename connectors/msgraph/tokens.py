@@ -10,8 +10,10 @@ from urllib.parse import urlsplit
 import httpx
 import msal
 
-from connectors.http import retry_after_seconds, tls_context
+from connectors.contract import Surroundings
+from connectors.http import GuardedTransport, retry_after_seconds, tls_context
 from connectors.msgraph.settings import PUBLIC_AUTHORITY, MsGraphSettings
+from connectors.network import Reach
 from workforce.errors import Misconfigured, RetryLater
 
 _PUBLIC_HOSTS = frozenset({urlsplit(PUBLIC_AUTHORITY).hostname, "login.microsoftonline.us", "login.partner.microsoftonline.cn"})
@@ -24,9 +26,9 @@ class AppTokens:
     msal costs about 0.1 s to import and asks for the authority's metadata when it is built, so it is built on first use.
     """
 
-    def __init__(self, settings: MsGraphSettings) -> None:
+    def __init__(self, settings: MsGraphSettings, around: Surroundings) -> None:
         self._settings = settings
-        self._http = _TokenHttp(settings)
+        self._http = _TokenHttp(around.reach(settings))
         self._lock = threading.Lock()
         self._app: Any = None
         self._current = ""
@@ -81,10 +83,9 @@ class _TokenHttp:
     msal's own, ``requests``, lets REQUESTS_CA_BUNDLE overrule a given CA, and msal logs unreadable answers in full.
     """
 
-    def __init__(self, settings: MsGraphSettings) -> None:
-        self._client = httpx.Client(
-            verify=tls_context(settings.ca_file), timeout=settings.timeout_seconds, trust_env=False, follow_redirects=False
-        )
+    def __init__(self, reach: Reach) -> None:
+        transport = GuardedTransport(reach.network, tls_context(reach.ca_file))
+        self._client = httpx.Client(transport=transport, timeout=reach.timeout_seconds, trust_env=False, follow_redirects=False)
 
     def get(self, url: str, params: Any = None, headers: Any = None, **_: Any) -> httpx.Response:
         return self._send("GET", url, params=params or None, headers=headers)

@@ -12,7 +12,7 @@ import pytest
 from connectors.bamboohr import CONNECTOR
 from connectors.bamboohr.sandbox import BambooHrSandbox
 from connectors.contract import Instance
-from connectors.sandbox import serve
+from connectors.sandbox import ON_LOOPBACK, serve
 from connectors.tls import make_loopback_tls
 from tests.contract.specs import RecordingApp, VendorSpec
 from workforce.errors import AlreadyTaken, NotFound, Refused
@@ -35,7 +35,7 @@ def recorded(tmp_path: Path) -> Iterator[tuple[BambooHrSandbox, RecordingApp, In
     app, tls = RecordingApp(sandbox.app), make_loopback_tls(tmp_path)
     with serve(app, tls) as url:
         settings = CONNECTOR.settings.model_validate(sandbox.settings(url, tls.ca))
-        instance = Instance("bamboohr", CONNECTOR, settings)
+        instance = Instance("bamboohr", CONNECTOR, settings, ON_LOOPBACK)
         with closing(instance.client):
             yield sandbox, app, instance
 

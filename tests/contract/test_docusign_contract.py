@@ -18,7 +18,7 @@ from connectors.docusign.sandbox import ConnectDelivery, DocuSignSandbox, delive
 from connectors.docusign.settings import DocuSignSettings
 from connectors.docusign.signing import DocuSignSigning
 from connectors.http import tls_context
-from connectors.sandbox import Fault, FaultKind, serve
+from connectors.sandbox import ON_LOOPBACK, Fault, FaultKind, serve
 from connectors.tls import TlsFiles, make_loopback_tls
 from tests.contract.specs import RecordingApp, VendorSpec, opened
 from workforce.errors import Misconfigured, NotFound, OutcomeUnknown, Refused, RetryLater
@@ -57,7 +57,7 @@ def form(sandbox: DocuSignSandbox, base_url: str, tls: TlsFiles) -> dict[str, An
 
 @pytest.fixture
 def client(form: dict[str, Any]) -> Iterator[DocuSignClient]:
-    client = opened(DocuSignClient(DocuSignSettings.model_validate(form)))
+    client = opened(DocuSignClient(DocuSignSettings.model_validate(form), ON_LOOPBACK))
     yield client
     client.close()
 
@@ -158,7 +158,7 @@ def test_a_signed_envelope_shows_its_work_order_and_when_it_was_completed(
 
 
 def test_the_accounts_own_name_for_the_work_order_is_translated(sandbox: DocuSignSandbox, form: dict[str, Any]) -> None:
-    client = opened(DocuSignClient(DocuSignSettings.model_validate({**form, "work_order_field": "PO number"})))
+    client = opened(DocuSignClient(DocuSignSettings.model_validate({**form, "work_order_field": "PO number"}), ON_LOOPBACK))
     envelope_id = sandbox.create_envelope("WO-9", "Ada Lovelace", "ada@mail.example", work_order_field="PO number")
     assert work_order(DocuSignSigning(client).status(envelope_id).values) == "WO-9"
     client.close()
@@ -184,7 +184,7 @@ def test_a_token_is_replaced_five_minutes_before_it_expires(
     sandbox: DocuSignSandbox, form: dict[str, Any], envelope_id: str
 ) -> None:
     ahead = timedelta(0)
-    client = opened(DocuSignClient(DocuSignSettings.model_validate(form), now=lambda: datetime.now(UTC) + ahead))
+    client = opened(DocuSignClient(DocuSignSettings.model_validate(form), ON_LOOPBACK, now=lambda: datetime.now(UTC) + ahead))
     client.envelope(envelope_id)
     ahead = timedelta(seconds=3200)
     client.envelope(envelope_id)
@@ -213,7 +213,7 @@ def test_a_wrong_identity_gets_no_token(form: dict[str, Any], field: str) -> Non
 
 def test_a_key_that_is_not_registered_gets_no_token(form: dict[str, Any]) -> None:
     other = DocuSignSandbox().settings("https://localhost", Path("ca.pem"))["private_key"]
-    client = opened(DocuSignClient(DocuSignSettings.model_validate({**form, "private_key": other})))
+    client = opened(DocuSignClient(DocuSignSettings.model_validate({**form, "private_key": other}), ON_LOOPBACK))
     assert "invalid_grant" in client.check().detail
     client.close()
 
@@ -271,7 +271,9 @@ def test_a_token_that_cannot_be_had_leaves_a_write_undone_and_not_unknown(
 def test_a_void_without_a_clear_answer_is_unknown_and_sent_once(
     sandbox: DocuSignSandbox, recording: RecordingApp, form: dict[str, Any], envelope_id: str, kind: FaultKind
 ) -> None:
-    client = opened(DocuSignClient(DocuSignSettings.model_validate({**form, "timeout_seconds": 0.5 if kind in TROUBLE else 5})))
+    client = opened(
+        DocuSignClient(DocuSignSettings.model_validate({**form, "timeout_seconds": 0.5 if kind in TROUBLE else 5}), ON_LOOPBACK)
+    )
     sandbox.faults.plan(Fault(kind, "PUT", "/envelopes/"))
     with pytest.raises(OutcomeUnknown):
         DocuSignSigning(client).void(envelope_id, "withdrawn")

@@ -20,7 +20,7 @@ from connectors.fieldglass.ending import FieldglassEnding
 from connectors.fieldglass.sandbox import FieldglassSandbox
 from connectors.fieldglass.settings import FieldglassSettings
 from connectors.fieldglass.source import FieldglassSource
-from connectors.sandbox import Fault, FaultKind, serve
+from connectors.sandbox import ON_LOOPBACK, Fault, FaultKind, serve
 from connectors.tls import TlsFiles, make_loopback_tls
 from tests.contract.specs import SPECS, RecordingApp, opened
 from workforce.errors import Misconfigured, NotFound, OutcomeUnknown, Refused, RetryLater
@@ -54,7 +54,7 @@ def form(sandbox: FieldglassSandbox, recording: RecordingApp, tls: TlsFiles) -> 
 
 @pytest.fixture
 def client(form: dict[str, Any]) -> Iterator[FieldglassClient]:
-    client = opened(FieldglassClient(FieldglassSettings.model_validate(form)))
+    client = opened(FieldglassClient(FieldglassSettings.model_validate(form), ON_LOOPBACK))
     yield client
     client.close()
 
@@ -118,7 +118,7 @@ def test_every_call_carries_the_headers_of_the_vendors_descriptions(
 
 
 def test_changes_are_read_to_the_end_and_then_only_what_changed(sandbox: FieldglassSandbox, form: dict[str, Any]) -> None:
-    client = opened(FieldglassClient(FieldglassSettings.model_validate({**form, "page_size": 3})))
+    client = opened(FieldglassClient(FieldglassSettings.model_validate({**form, "page_size": 3}), ON_LOOPBACK))
     source = FieldglassSource(client)
     added = [sandbox.add_work_order(Role=f"Role {number}") for number in range(8)]
     cursor, read = None, []
@@ -180,7 +180,9 @@ def test_a_closing_without_a_clear_answer_is_unknown_sent_once_and_found_by_read
     sandbox: FieldglassSandbox, recording: RecordingApp, form: dict[str, Any], kind: FaultKind
 ) -> None:
     client = opened(
-        FieldglassClient(FieldglassSettings.model_validate({**form, "timeout_seconds": 0.5 if kind in TROUBLE else 5}))
+        FieldglassClient(
+            FieldglassSettings.model_validate({**form, "timeout_seconds": 0.5 if kind in TROUBLE else 5}), ON_LOOPBACK
+        )
     )
     ending, work_order = FieldglassEnding(client), sandbox.add_work_order()
     sandbox.faults.plan(Fault(kind, "POST", "Close Upload"))
@@ -226,7 +228,7 @@ def test_many_threads_get_and_renew_one_token(sandbox: FieldglassSandbox, client
 
 @pytest.mark.parametrize(("field", "value"), [("client_secret", "wrong"), ("client_id", "wrong"), ("application_key", "wrong")])
 def test_wrong_credentials_are_a_fault_of_the_settings(form: dict[str, Any], field: str, value: str) -> None:
-    client = opened(FieldglassClient(FieldglassSettings.model_validate({**form, field: value})))
+    client = opened(FieldglassClient(FieldglassSettings.model_validate({**form, field: value}), ON_LOOPBACK))
     with pytest.raises(Misconfigured):
         FieldglassSource(client).changes(None)
     assert not client.check().ok
@@ -234,7 +236,7 @@ def test_wrong_credentials_are_a_fault_of_the_settings(form: dict[str, Any], fie
 
 
 def test_a_rows_field_that_is_not_there_is_named(form: dict[str, Any]) -> None:
-    client = opened(FieldglassClient(FieldglassSettings.model_validate({**form, "rows_field": "Records"})))
+    client = opened(FieldglassClient(FieldglassSettings.model_validate({**form, "rows_field": "Records"}), ON_LOOPBACK))
     with pytest.raises(Misconfigured) as raised:
         FieldglassSource(client).changes(None)
     assert raised.value.field == "rows_field"
@@ -242,7 +244,9 @@ def test_a_rows_field_that_is_not_there_is_named(form: dict[str, Any]) -> None:
 
 
 def test_a_connector_that_the_company_does_not_have_is_not_found(form: dict[str, Any]) -> None:
-    client = opened(FieldglassClient(FieldglassSettings.model_validate({**form, "download_connector": "../../oauth2"})))
+    client = opened(
+        FieldglassClient(FieldglassSettings.model_validate({**form, "download_connector": "../../oauth2"}), ON_LOOPBACK)
+    )
     with pytest.raises(NotFound):
         FieldglassSource(client).changes(None)
     client.close()

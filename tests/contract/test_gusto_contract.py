@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from connectors.contract import Instance
 from connectors.gusto import CONNECTOR
 from connectors.gusto.sandbox import GustoSandbox
 from connectors.gusto.tokens import InProcessCredentials
-from connectors.sandbox import serve
+from connectors.sandbox import ON_LOOPBACK, serve
 from connectors.tls import make_loopback_tls
 from tests.contract.specs import Exchange, RecordingApp, VendorSpec
 from workforce.errors import NotFound, Refused
@@ -39,7 +40,7 @@ def recorded(tmp_path: Path) -> Iterator[tuple[GustoSandbox, RecordingApp, Insta
     app, tls = RecordingApp(sandbox.app), make_loopback_tls(tmp_path)
     with serve(app, tls) as url:
         settings = CONNECTOR.settings.model_validate(sandbox.refreshing_settings(url, tls.ca))
-        instance = Instance("gusto", CONNECTOR, settings, InProcessCredentials())
+        instance = Instance("gusto", CONNECTOR, settings, replace(ON_LOOPBACK, credentials=InProcessCredentials()))
         with closing(instance.client):
             yield sandbox, app, instance
 

@@ -11,7 +11,7 @@ from connectors.msgraph import CONNECTOR
 from connectors.msgraph.client import MsGraphClient
 from connectors.msgraph.directory import MsGraphDirectory
 from connectors.msgraph.sandbox import MsGraphSandbox
-from connectors.sandbox import serve
+from connectors.sandbox import ON_LOOPBACK, serve
 from connectors.tls import make_loopback_tls
 from tests.contract.specs import RecordingApp, VendorSpec
 from workforce.access import DesiredAccount
@@ -32,7 +32,7 @@ def test_every_exchange_is_as_the_vendor_describes_it(tmp_path: Path) -> None:
     sandbox, tls = MsGraphSandbox(page_size=2), make_loopback_tls(tmp_path)
     recording = RecordingApp(sandbox.app)
     with serve(recording, tls) as base_url:
-        client = CONNECTOR.client(CONNECTOR.settings(**sandbox.settings(base_url, tls.ca)))
+        client = CONNECTOR.client(CONNECTOR.settings(**sandbox.settings(base_url, tls.ca)), ON_LOOPBACK)
         _use_everything(client, sandbox)
         client.close()
     described = [exchange for exchange in recording.exchanges if exchange.path.startswith("/v1.0/")]

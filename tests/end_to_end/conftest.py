@@ -95,6 +95,7 @@ def stint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stint]:
     folder = tmp_path_factory.mktemp("stint")
     settings = Settings(
         data_dir=folder / "data",
+        internal_hosts="localhost",
         receiver_port=free_port(),
         prefect_port=free_port(),
         poll_seconds=0.5,

@@ -13,7 +13,7 @@ from connectors.ldap import CONNECTOR as LDAP
 from connectors.ldap.sandbox import SUFFIX, SlapdSandbox
 from connectors.msgraph import CONNECTOR as MSGRAPH
 from connectors.msgraph.sandbox import MsGraphSandbox
-from connectors.sandbox import serve
+from connectors.sandbox import ON_LOOPBACK, serve
 from connectors.tls import make_loopback_tls
 from workforce.access import DesiredAccount
 from workforce.errors import AlreadyTaken, NotFound, Refused
@@ -61,7 +61,7 @@ def msgraph_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     tls = make_loopback_tls(Path(tmp_path_factory.mktemp("graph-tls")))
     sandbox = MsGraphSandbox()
     with serve(sandbox.app, tls) as base_url:
-        client = MSGRAPH.client(MSGRAPH.settings(**sandbox.settings(base_url, tls.ca)))
+        client = MSGRAPH.client(MSGRAPH.settings(**sandbox.settings(base_url, tls.ca)), ON_LOOPBACK)
         yield Place(
             directory=MSGRAPH.can.directory(client),
             login=lambda name: f"{name}@client.example",

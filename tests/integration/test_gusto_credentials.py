@@ -6,7 +6,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psycopg
@@ -23,7 +23,7 @@ from connectors.docusign.sandbox import DocuSignSandbox
 from connectors.gusto import CONNECTOR
 from connectors.gusto.client import GustoClient
 from connectors.gusto.sandbox import GustoSandbox
-from connectors.sandbox import serve
+from connectors.sandbox import ON_LOOPBACK, serve
 from connectors.tls import TlsFiles, make_loopback_tls
 from ledger import audit, documents, tenants
 from ledger.credentials import LedgerCredentials
@@ -62,7 +62,7 @@ class Company:
         self.ends.callback(database.close)
         form = {**self.sandbox.refreshing_settings(self.url, self.ca_file), "refresh_token": SecretStr(self.seed)}
         store = LedgerCredentials(database, "acme", "gusto", KEY)
-        started = Instance("gusto", CONNECTOR, CONNECTOR.settings.model_validate(form), store)
+        started = Instance("gusto", CONNECTOR, CONNECTOR.settings.model_validate(form), replace(ON_LOOPBACK, credentials=store))
         self.ends.enter_context(closing(started))
         return started
 

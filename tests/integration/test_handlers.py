@@ -79,7 +79,7 @@ class Company:
     def hub(self) -> Hub:
         with self.database.transaction("acme") as tx:
             documents.apply(tx, as_files(self.content), HUB)
-        settings = Settings(data_dir=self.folder)
+        settings = Settings(data_dir=self.folder, internal_hosts="localhost")
         self.hubs.append(Hub(settings, self.database, MappingRegistry.shipped(), SecretStore(settings.secrets)))
         return self.hubs[-1]
 

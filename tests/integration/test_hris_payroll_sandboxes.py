@@ -17,7 +17,7 @@ from connectors.bamboohr.sandbox import BambooHrSandbox
 from connectors.contract import Instance
 from connectors.gusto import CONNECTOR as GUSTO
 from connectors.gusto.sandbox import GustoSandbox
-from connectors.sandbox import Fault, FaultKind, serve
+from connectors.sandbox import ON_LOOPBACK, Fault, FaultKind, serve
 from connectors.tls import TlsFiles, make_loopback_tls
 from workforce.errors import AlreadyTaken, Misconfigured, NotFound, OutcomeUnknown, Refused, RetryLater
 from workforce.ports import RecordSink
@@ -69,7 +69,7 @@ def bamboohr(tls: TlsFiles, **changed: Any) -> Iterator[Vendor]:
     sandbox = BambooHrSandbox()
     with serve(sandbox.app, tls) as url:
         form = {**sandbox.settings(url, tls.ca), "timeout_seconds": 0.5, **changed}
-        instance = Instance("bamboohr", BAMBOOHR, BAMBOOHR.settings.model_validate(form))
+        instance = Instance("bamboohr", BAMBOOHR, BAMBOOHR.settings.model_validate(form), ON_LOOPBACK)
         with closing(instance.client):
             yield Vendor(instance, sandbox, EMPLOYEE, "create_employee", r"/employees$")
 
@@ -79,7 +79,7 @@ def gusto(tls: TlsFiles, **changed: Any) -> Iterator[Vendor]:
     sandbox = GustoSandbox()
     with serve(sandbox.app, tls) as url:
         form = {**sandbox.settings(url, tls.ca), "timeout_seconds": 0.5, **changed}
-        instance = Instance("gusto", GUSTO, GUSTO.settings.model_validate(form))
+        instance = Instance("gusto", GUSTO, GUSTO.settings.model_validate(form), ON_LOOPBACK)
         with closing(instance.client):
             yield Vendor(instance, sandbox, CONTRACTOR, "create_contractor", r"/contractors$")
 
@@ -204,7 +204,7 @@ def test_a_vendor_that_is_down_did_nothing(tls: TlsFiles) -> None:
     for start in (bamboohr, gusto):
         with start(tls) as vendor:
             pass
-        again = Instance(vendor.instance.name, vendor.instance.connector, vendor.instance.settings)
+        again = Instance(vendor.instance.name, vendor.instance.connector, vendor.instance.settings, ON_LOOPBACK)
         with pytest.raises(RetryLater) as caught:
             again.sink().create(MARKER, vendor.values)
         assert caught.value.cause == "cannot_connect"
@@ -314,7 +314,7 @@ def test_many_calls_that_find_the_token_expired_renew_it_once(tls: TlsFiles) -> 
     sandbox = GustoSandbox()
     with serve(sandbox.app, tls) as url, ExitStack() as stack:
         settings = GUSTO.settings.model_validate(sandbox.refreshing_settings(url, tls.ca))
-        instance = Instance("gusto", GUSTO, settings)
+        instance = Instance("gusto", GUSTO, settings, ON_LOOPBACK)
         stack.enter_context(closing(instance.client))
         sink = instance.sink()
         record = sink.create(MARKER, CONTRACTOR)

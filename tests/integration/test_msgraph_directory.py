@@ -13,7 +13,7 @@ import pytest
 from connectors.msgraph import CONNECTOR
 from connectors.msgraph.directory import MsGraphDirectory
 from connectors.msgraph.sandbox import MsGraphSandbox
-from connectors.sandbox import Fault, FaultKind, serve
+from connectors.sandbox import ON_LOOPBACK, Fault, FaultKind, serve
 from connectors.tls import TlsFiles, make_loopback_tls
 from workforce.access import DesiredAccount
 from workforce.errors import Misconfigured, NotFound, OutcomeUnknown, Refused, RetryLater
@@ -41,7 +41,7 @@ def connect(sandbox: MsGraphSandbox, tls: TlsFiles) -> Iterator[Connect]:
         base_url = stack.enter_context(serve(sandbox.app, tls))
 
         def build(**other: object) -> MsGraphDirectory:
-            client = CONNECTOR.client(CONNECTOR.settings(**{**sandbox.settings(base_url, tls.ca), **other}))
+            client = CONNECTOR.client(CONNECTOR.settings(**{**sandbox.settings(base_url, tls.ca), **other}), ON_LOOPBACK)
             stack.callback(client.close)
             return MsGraphDirectory(client)
 

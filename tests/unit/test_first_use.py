@@ -8,7 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from connectors.contract import Capabilities, Connector, ConnectorSettings, Instance, Kind
+from connectors.contract import Capabilities, Connector, ConnectorSettings, Evidence, Instance, Kind, Surroundings
 from flows.prefect_runs import drop_old_results
 from workforce.ports import CheckResult
 
@@ -17,7 +17,7 @@ class CountingClient:
     built = 0
     together = threading.Barrier(8)
 
-    def __init__(self, settings: ConnectorSettings) -> None:
+    def __init__(self, settings: ConnectorSettings, around: Surroundings) -> None:
         type(self).built += 1
 
     def check(self) -> CheckResult:
@@ -28,7 +28,9 @@ class CountingClient:
 
 
 def test_threads_that_come_first_together_share_one_client() -> None:
-    connector = Connector("counting", "Counting", Kind.HRIS, ConnectorSettings, CountingClient, Capabilities())
+    connector = Connector(
+        "counting", "Counting", Kind.HRIS, ConnectorSettings, CountingClient, Capabilities(), Evidence(), "none"
+    )
     instance = Instance("hris", connector, ConnectorSettings())
 
     def use(_: int) -> object:

@@ -11,6 +11,7 @@ import httpx
 import pytest
 import respx
 
+from connectors.contract import Surroundings
 from connectors.gusto.client import GustoClient
 from connectors.gusto.sandbox import COMPANY_UUID
 from connectors.gusto.settings import GustoSettings
@@ -52,7 +53,7 @@ class Shelf:
 
 
 def refreshing(shelf: Shelf | None = None, *, seed: str = "first") -> GustoClient:
-    return GustoClient(GustoSettings.model_validate({**FORM, **REFRESH, "refresh_token": seed}), shelf)
+    return GustoClient(GustoSettings.model_validate({**FORM, **REFRESH, "refresh_token": seed}), Surroundings(credentials=shelf))
 
 
 def grants(*numbers: int, expires_in: float = 7200) -> list[httpx.Response]:

@@ -15,6 +15,8 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectors.breaker import FAILURES_TO_OPEN
+from connectors.budget import Budget
 from connectors.http import (
     MAX_RETRY_AFTER_SECONDS,
     READ_ATTEMPTS,
@@ -27,7 +29,9 @@ from connectors.http import (
     tls_context,
     verdict_by_status,
 )
+from connectors.network import Reach
 from workforce.errors import HubError, Misconfigured, NotFound, OutcomeUnknown, Refused, RetryLater
+from workforce.urgency import revoking
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 CANARY = "canary-7f3a"
@@ -337,7 +341,7 @@ def test_a_body_that_drips_for_ever_is_cut_off(vendor: respx.MockRouter) -> None
 
     vendor.post("/things").respond(200, stream=drip())
     with pytest.raises(OutcomeUnknown) as raised:
-        an_edge(timeout_seconds=0.05).write("POST", "/things")
+        an_edge(reach=Reach(timeout_seconds=0.05)).write("POST", "/things")
     assert raised.value.cause == "ReadTimeout"
 
 
@@ -398,11 +402,57 @@ def test_a_credential_that_fits_in_no_header_is_a_fault_of_the_settings(vendor: 
     assert value not in str(raised.value)
 
 
-@pytest.mark.parametrize("address", ["ftp://vendor.example/things", "https://vendor.example:port/"])
-def test_an_address_that_cannot_be_called_is_refused(edge: HttpEdge, address: str) -> None:
+def test_an_address_that_cannot_be_called_is_refused(edge: HttpEdge) -> None:
     with pytest.raises(Refused) as raised:
-        edge.write("POST", address)
+        edge.write("POST", "https://vendor.example:port/")
     assert raised.value.cause == "invalid_url"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "ftp://vendor.example/things",
+        "http://vendor.example/",
+        "https://vendor.example:8443/",
+        "https://vendor.example.evil.example/",
+    ],
+)
+def test_our_credentials_never_go_to_another_origin(vendor: respx.MockRouter, edge: HttpEdge, address: str) -> None:
+    with pytest.raises(Refused) as raised:
+        edge.read("GET", address)
+    assert raised.value.cause == "foreign_address"
+    assert not vendor.calls
+
+
+# A vendor that does not serve
+
+
+def test_a_vendor_that_does_not_serve_is_left_alone_but_a_revocation_is_tried(vendor: respx.MockRouter) -> None:
+    route = vendor.post("/things").respond(500)
+    edge = an_edge()
+    for _ in range(FAILURES_TO_OPEN):
+        with pytest.raises(OutcomeUnknown):
+            edge.write("POST", "/things")
+    with pytest.raises(RetryLater) as raised:
+        edge.write("POST", "/things")
+    assert raised.value.cause == "circuit_open"
+    assert route.call_count == FAILURES_TO_OPEN
+    with revoking(), pytest.raises(OutcomeUnknown):
+        edge.write("POST", "/things")
+    assert route.call_count == FAILURES_TO_OPEN + 1
+
+
+def test_calls_beyond_the_published_limit_are_not_sent(vendor: respx.MockRouter) -> None:
+    route = vendor.post("/things").respond(200)
+    edge = an_edge(dialect=Dialect("Vendor", budgets=(Budget(10, 60.0),)))
+    for _ in range(8):
+        edge.write("POST", "/things")
+    with pytest.raises(RetryLater) as raised:
+        edge.write("POST", "/things")
+    assert raised.value.cause == "budget_spent"
+    with revoking():
+        edge.write("POST", "/things")
+    assert route.call_count == 9
 
 
 # Nothing sensitive
