@@ -1,0 +1,121 @@
+"""The wire to Checkr: key, pages, idempotent posts. Source: the interface of the vendor's API v1 description, 2025-07."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from connectors.budget import Budget
+from connectors.checkr.records import Account, Candidate, Invitation, Listed, Report, parse
+from connectors.checkr.refusals import refusal, served_at, verdict, wait_seconds
+from connectors.checkr.settings import CheckrSettings
+from connectors.contract import ALONE, Surroundings
+from connectors.http import Dialect, HttpEdge, json_object
+from workforce.errors import HubError, OutcomeUnknown, RetryLater
+from workforce.ports import CheckResult
+
+PER_PAGE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class CandidatePage:
+    """Some candidates, and whether a further page follows."""
+
+    candidates: list[Candidate]
+    has_next: bool
+
+
+class CheckrClient:
+    """One account. Thread-safe. Every method raises only the errors of ``workforce.errors``."""
+
+    def __init__(self, settings: CheckrSettings, around: Surroundings = ALONE) -> None:
+        self.settings = settings
+        basic = base64.b64encode(f"{settings.api_key.get_secret_value()}:".encode()).decode()
+        dialect = Dialect("checkr", verdict=verdict, wait=wait_seconds, budgets=(Budget(1200, 60),))
+        self._edge = HttpEdge(
+            settings.base_url, dialect, headers={"Authorization": f"Basic {basic}"}, reach=around.reach(settings)
+        )
+
+    def check(self) -> CheckResult:
+        """Ask whose key it is, and whether Checkr has credentialed the account."""
+        try:
+            account = parse(Account, self._get("/account"))
+        except HubError as error:
+            return CheckResult(ok=False, detail=str(error))
+        if account.authorized is False:
+            return CheckResult(ok=False, detail="checkr: the account is not authorized yet; finish its credentialing in Checkr")
+        return CheckResult(ok=True, detail=f"checkr: {self.settings.base_url} answers for the account")
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self._edge.close()
+
+    def candidates(self, query: Mapping[str, str], page: int) -> CandidatePage:
+        """One page of the candidates that ``query`` filters; pages count from 1."""
+        listed = self._listed("/candidates", query, page)
+        return CandidatePage([parse(Candidate, one) for one in listed.data], bool(listed.next_href and listed.data))
+
+    def candidates_with(self, custom_id: str) -> list[Candidate]:
+        """Every candidate whose ``custom_id`` is just that."""
+        return [one for one in self._all(Candidate, "/candidates", {"custom_id": custom_id}) if one.custom_id == custom_id]
+
+    def candidate(self, candidate_id: str) -> tuple[Candidate, datetime]:
+        """One candidate, and when it was read. Raises ``NotFound``."""
+        response = self._edge.read("GET", f"/v1/candidates/{quote(candidate_id, safe='')}")
+        return parse(Candidate, _payload(response)), served_at(response)
+
+    def invitations(self, candidate_id: str) -> list[Invitation]:
+        """Every invitation of a candidate that the list shows."""
+        return list(self._all(Invitation, "/invitations", {"candidate_id": candidate_id}))
+
+    def invitation(self, invitation_id: str) -> Invitation:
+        """One invitation, also a canceled one. Raises ``NotFound``."""
+        path = f"/invitations/{quote(invitation_id, safe='')}"
+        return parse(Invitation, self._get(path, params={"include_deleted": "true"}))
+
+    def report(self, report_id: str) -> Report:
+        """One report. Raises ``NotFound``."""
+        return parse(Report, self._get(f"/reports/{quote(report_id, safe='')}"))
+
+    def post(self, path: str, fields: Mapping[str, object], *, key: str) -> str:
+        """Create something; its id. A repetition with the same ``key`` within 24 h gives the first one's answer.
+
+        Raises ``Refused`` naming Checkr's rule, ``OutcomeUnknown``.
+        """
+        response = self._edge.write("POST", f"/v1{path}", json=dict(fields), headers={"Idempotency-Key": key})
+        if not response.is_success:
+            raise refusal(response, fields)
+        made = json_object(response, "checkr").get("id")
+        if not isinstance(made, str) or not made:
+            raise OutcomeUnknown("checkr: POST succeeded without telling an id", cause="unreadable_answer")
+        return made
+
+    def _all(self, shape: type[Any], path: str, query: Mapping[str, str]) -> Iterator[Any]:
+        page = 1
+        while True:
+            listed = self._listed(path, query, page)
+            yield from (parse(shape, one) for one in listed.data)
+            if listed.next_href is None or not listed.data:
+                return
+            page += 1
+
+    def _listed(self, path: str, query: Mapping[str, str], page: int) -> Listed:
+        """A page by its number: ``next_href`` says only that there is one more, so nothing can lead elsewhere."""
+        return parse(Listed, self._get(path, params={**query, "page": str(page), "per_page": str(PER_PAGE)}))
+
+    def _get(self, path: str, **request: Any) -> object:
+        return _payload(self._edge.read("GET", f"/v1{path}", **request))
+
+
+def _payload(response: httpx.Response) -> object:
+    try:
+        payload: object = response.json()
+    except (ValueError, RecursionError):
+        raise RetryLater("checkr: GET answered without readable JSON", cause="unreadable_answer") from None
+    return payload

@@ -1,0 +1,123 @@
+"""The wire to Greenhouse Harvest v3: tokens, lists, pages. Source: the vendor's Harvest v3 OpenAPI description, 2026-08.
+
+Every list is flat and paged by the header ``Link`` with ``rel="next"`` alone, whose ``cursor`` has to be the only parameter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Generic, TypeVar
+
+import httpx
+
+from connectors.contract import ALONE, Surroundings
+from connectors.greenhouse.records import RESOURCES, Application, Offer, Row, rows
+from connectors.greenhouse.settings import GreenhouseSettings
+from connectors.greenhouse.tokens import Access
+from connectors.http import Dialect, HttpEdge
+from workforce.errors import HubError, RetryLater
+from workforce.ports import CheckResult
+
+MAX_IDS = 50
+
+R = TypeVar("R", bound=Row)
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[R]):
+    """Rows, the vendor's cursor of the next page, and when the vendor served it (by its own clock where it says so)."""
+
+    rows: list[R]
+    next: str | None
+    served_at: datetime
+
+
+class GreenhouseClient:
+    """One organisation. Thread-safe. Every method raises only the errors of ``workforce.errors``."""
+
+    def __init__(self, settings: GreenhouseSettings, around: Surroundings = ALONE) -> None:
+        self.settings = settings
+        self._access = Access(settings, around)
+        self._edge = HttpEdge(
+            settings.base_url,
+            Dialect("greenhouse", reason=_reason),
+            authorize=self._access.headers,
+            renew=self._access.rejected,
+            reach=around.reach(settings),
+        )
+
+    def check(self) -> CheckResult:
+        """Read one row of each list that a hire is put together from: that proves the credentials and every scope."""
+        try:
+            seen = {shape: self.page(shape, {"per_page": "1"}).rows for shape in RESOURCES}
+        except HubError as error:
+            return CheckResult(ok=False, detail=str(error))
+        detail = f"greenhouse: {self.settings.base_url} answers"
+        if self.settings.sub is not None and not seen[Offer]:
+            detail += "; no offer can be seen: unless there is none yet, the user in sub lacks the permission to manage offers"
+        return CheckResult(ok=True, detail=detail)
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self._edge.close()
+        self._access.close()
+
+    def page(self, shape: type[R], query: Mapping[str, str]) -> Page[R]:
+        """One page of the list of ``shape``; ``query`` is either filters or nothing but ``cursor``."""
+        response = self._edge.read("GET", f"/v3/{RESOURCES[shape]}", params=dict(query))
+        try:
+            payload = response.json()
+        except (ValueError, RecursionError):
+            raise RetryLater("greenhouse: GET answered without readable JSON", cause="unreadable_answer") from None
+        return Page(rows(shape, payload), _next_cursor(response), _served_at(response))
+
+    def by_ids(self, shape: type[R], ids: Iterable[int], *, key: str = "ids", **filters: str) -> list[R]:
+        """Every row of ``shape`` whose ``key`` is among ``ids``; no request where there are none."""
+        wanted, per_page = [str(one) for one in sorted(set(ids))], str(self.settings.page_size)
+        return [
+            row
+            for start in range(0, len(wanted), MAX_IDS)
+            for row in self._to_the_end(shape, {**filters, key: ",".join(wanted[start : start + MAX_IDS]), "per_page": per_page})
+        ]
+
+    def application(self, application_id: int) -> Application | None:
+        """One application, or ``None``: v3 has no path of a single object."""
+        found = self.by_ids(Application, [application_id])
+        return next((one for one in found if one.id == application_id), None)
+
+    def _to_the_end(self, shape: type[R], query: Mapping[str, str]) -> Iterator[R]:
+        page = self.page(shape, query)
+        yield from page.rows
+        while page.next is not None:
+            page = self.page(shape, {"cursor": page.next})
+            yield from page.rows
+
+
+def _reason(response: httpx.Response) -> str:
+    """The path tells which scope is missing (``harvest:<list>:list``); bodies may quote people and are left out."""
+    return f"{response.reason_phrase} for {response.request.url.path}"
+
+
+def _next_cursor(response: httpx.Response) -> str | None:
+    """The cursor of ``rel="next"``. It is asked for at our own address, wherever the link points."""
+    link = response.links.get("next")
+    if link is None:
+        return None
+    try:
+        cursor = httpx.URL(link["url"]).params.get("cursor")
+    except httpx.InvalidURL:
+        cursor = None
+    if not cursor:
+        raise RetryLater("greenhouse: the link to the next page holds no cursor", cause="unreadable_answer")
+    return str(cursor)
+
+
+def _served_at(response: httpx.Response) -> datetime:
+    try:
+        told = parsedate_to_datetime(response.headers["date"])
+    except (KeyError, ValueError, TypeError):
+        return datetime.now(UTC)
+    return told if told.tzinfo else told.replace(tzinfo=UTC)
