@@ -14,7 +14,6 @@ import structlog
 from config.secrets import SecretStore
 from config.settings import Settings
 from config.tenant import TenantConfig, usable_tenant
-from connectors import catalogue
 from connectors.contract import Surroundings
 from connectors.network import Network
 from ledger import documents, tenants
@@ -98,9 +97,7 @@ class Hub:
         return config
 
     def warm(self) -> None:
-        """Import every connector and read every tenant's configuration, so that no first request pays for it."""
-        for key in catalogue.known_keys():
-            catalogue.load(key)
+        """Read every tenant's configuration, which imports the connectors that it uses, so that no first request pays for it."""
         for name in self.tenant_names():
             self.tenant(name)
 

@@ -6,23 +6,20 @@ away. An authentic body that cannot be used is stored and parked, and acknowledg
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import structlog
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import Counter
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from config.hub import Hub
 from console.tenancy import is_known
-from ledger import audit, inbox
-from ledger.database import Tx
-from ledger.jobs import defer_projection
+from ledger import deliveries, inbox
 from workforce.errors import BadSignature, Misconfigured, RetryLater, UnusableContent
-from workforce.events import Actor, ActorType, SourceEvent
-from workforce.ports import Webhooks
+from workforce.ports import RepliesInWords, Webhooks
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +36,7 @@ def receiver_routes(hub: Callable[[], Hub], *, max_body_bytes: int) -> APIRouter
     router = APIRouter()
 
     @router.post("/v1/hooks/{tenant}/{system}", summary="Receive a vendor's webhook", tags=["webhooks"])
-    async def receive(tenant: str, system: str, request: Request) -> JSONResponse:
+    async def receive(tenant: str, system: str, request: Request) -> Response:
         """Store an authentic delivery and acknowledge it after the commit."""
         try:
             body = await _body(request, max_body_bytes)
@@ -64,7 +61,7 @@ async def _body(request: Request, cap: int) -> bytes:
     return bytes(body)
 
 
-def _take(hub: Callable[[], Hub], tenant: str, system: str, headers: Mapping[str, str], body: bytes) -> JSONResponse:
+def _take(hub: Callable[[], Hub], tenant: str, system: str, headers: Mapping[str, str], body: bytes) -> Response:
     try:
         return _verified(hub(), tenant, system, headers, body)
     except BadSignature as error:
@@ -73,20 +70,20 @@ def _take(hub: Callable[[], Hub], tenant: str, system: str, headers: Mapping[str
         return _answer(503, error.cause, "this cannot be stored now; send it again later", retry_after=True)
 
 
-def _verified(hub: Hub, tenant: str, system: str, headers: Mapping[str, str], body: bytes) -> JSONResponse:
+def _verified(hub: Hub, tenant: str, system: str, headers: Mapping[str, str], body: bytes) -> Response:
     webhooks = _webhooks(hub, tenant, system)
     if webhooks is None:
         return _answer(404, "unknown", "there is no such tenant, or it has no such system that sends webhooks")
     webhooks.verify({name.lower(): value for name, value in headers.items()}, body)
     try:
-        events = _storable(webhooks.events(body))
+        events = webhooks.events(body)
+        with hub.database.transaction(tenant) as tx:
+            fresh = [deliveries.take(tx, system, event, body, auth="hmac") for event in events]
     except UnusableContent as error:
         with hub.database.transaction(tenant) as tx:
             inbox.receive_unusable(tx, source=system, body=body, cause=error.cause, message=str(error), field=error.field)
-        return _answer(202, "parked", "stored, but it cannot be used; see: stint failures list")
-    with hub.database.transaction(tenant) as tx:
-        fresh = [_store(tx, system, event, body) for event in events]
-    return _answer(200, "accepted" if any(fresh) else "duplicate", "stored")
+        return _receipt(webhooks, 202, "parked", "stored, but it cannot be used; see: stint failures list")
+    return _receipt(webhooks, 200, "accepted" if any(fresh) else "duplicate", "stored")
 
 
 def _webhooks(hub: Hub, tenant: str, system: str) -> Webhooks | None:
@@ -100,32 +97,10 @@ def _webhooks(hub: Hub, tenant: str, system: str) -> Webhooks | None:
         raise RetryLater(str(error), cause=error.cause) from None
 
 
-def _storable(events: Sequence[SourceEvent]) -> Sequence[SourceEvent]:
-    """JSON may hold NUL in a text; PostgreSQL has no text that does."""
-    if any("\0" in f"{event.external_id}{event.kind}{event.subject_id}" for event in events):
-        raise UnusableContent("an id in the body holds a NUL character", cause="nul_character")
-    return events
-
-
-def _store(tx: Tx, system: str, event: SourceEvent, body: bytes) -> bool:
-    """Inbox row with its audit row, and the job; whether the event is new."""
-    received = inbox.receive(tx, source=system, event=event, body=body)
-    if received.duplicate:
-        return False
-    defer_projection(tx, source=system, subject_id=event.subject_id, event_id=received.event_id)
-    actor = Actor(ActorType.SERVICE, system, auth="hmac")
-    target = ("event", str(received.event_id))
-    audit.note(
-        tx,
-        "event.received",
-        target=target,
-        actor=actor,
-        system=system,
-        kind=event.kind,
-        subject_id=event.subject_id,
-        external_id=event.external_id,
-    )
-    return True
+def _receipt(webhooks: Webhooks, status: int, outcome: str, message: str) -> Response:
+    """The delivery is stored: say so, in the sender's own words where it insists on them."""
+    answer = _answer(status, outcome, message)
+    return PlainTextResponse(webhooks.reply) if isinstance(webhooks, RepliesInWords) else answer
 
 
 def _answer(status: int, outcome: str, message: str, *, retry_after: bool = False) -> JSONResponse:

@@ -15,7 +15,7 @@ from config.hub import Hub
 from flows import processes
 from flows.case import CaseRef
 from flows.leaver import block, leave, systems_to_leave
-from flows.polling import poll_vms
+from flows.polling import poll_events, poll_vms
 from flows.prefect_runs import PREFECTS_FAULTS, PrefectRuns, run_here
 from flows.projection import project
 from flows.steps import Conductor, PlainConductor
@@ -45,6 +45,7 @@ class Handlers:
             JobName.JOINER: self.joiner,
             JobName.LEAVER: self.leaver,
             JobName.POLL: self.poll,
+            JobName.BACKFILL: self.backfill,
         }
 
     def project(self, job: RunningJob) -> None:
@@ -55,6 +56,13 @@ class Handlers:
         """A VMS is asked for changes."""
         seen = poll_vms(self.hub, job.tenant)
         log.debug("vms.polled", tenant=job.tenant, records=seen)
+        self._mended(job)
+
+    def backfill(self, job: RunningJob) -> None:
+        """A system is asked for events that no webhook brought."""
+        fresh = poll_events(self.hub, job.tenant, job.args["instance"])
+        if fresh:
+            log.info("events.backfilled", tenant=job.tenant, instance=job.args["instance"], events=fresh)
         self._mended(job)
 
     def joiner(self, job: RunningJob) -> None:
@@ -185,8 +193,8 @@ class Handlers:
 
 def _subject(job: RunningJob) -> str:
     """What the failure list calls the job."""
-    engagement_id = job.args.get("engagement_id")
-    return f"{job.name}:{engagement_id}" if engagement_id else job.name
+    about = job.args.get("engagement_id") or job.args.get("instance")
+    return f"{job.name}:{about}" if about else job.name
 
 
 def _run(job: RunningJob) -> str:

@@ -59,14 +59,14 @@ def leave(run: Conductor, *, records: Sequence[str], directories: Sequence[str])
     run.step(close_engagement)
 
 
-@step("Block sign-in")
+@step("Block sign-in", revokes=True)
 def block_sign_in(case: Case) -> None:
     """Disable every account that carries the worker's marker, and sign it out."""
     for account_id in _accounts(case):
         case.accounts().block(account_id, signed_out_since=case.engagement.tombstoned_at)
 
 
-@step("Prove that sign-in is blocked")
+@step("Prove that sign-in is blocked", revokes=True)
 def prove_sign_in_blocked(case: Case) -> None:
     """Ask the directory, and try to sign in where that is possible: it has to be refused."""
     for account_id in _accounts(case):
@@ -75,7 +75,7 @@ def prove_sign_in_blocked(case: Case) -> None:
         case.audit("access.blocked", account_id=account_id, sign_in=proof.sign_in)
 
 
-@step("Remove the groups")
+@step("Remove the groups", revokes=True)
 def remove_groups(case: Case) -> None:
     """Record the groups, so that a rescinded ending can restore exactly these; then remove those of the access package."""
     marker, entitled = case.engagement.worker.marker, case.granted_groups()
@@ -85,7 +85,7 @@ def remove_groups(case: Case) -> None:
         case.accounts().remove_groups(account_id, marker=marker, entitled=entitled)
 
 
-@step("Prove that the access is gone")
+@step("Prove that the access is gone", revokes=True)
 def prove_access_gone(case: Case) -> None:
     """Ask the directory: no membership of the engagement may be left."""
     for account_id in _accounts(case):
@@ -93,7 +93,7 @@ def prove_access_gone(case: Case) -> None:
         case.audit("access.revoked", account_id=account_id)
 
 
-@step("Retire the account")
+@step("Retire the account", revokes=True)
 def retire_account(case: Case) -> None:
     """Move the account to the place for disabled ones. Nothing is deleted."""
     for account_id in _accounts(case):

@@ -1,4 +1,4 @@
-"""Polling a VMS for changed work orders: the net under lost webhooks, and how changed end dates arrive."""
+"""Polling: a VMS for changed work orders, which is how changed end dates arrive, and systems for events that no webhook brought."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import structlog
 
 from config.hub import Hub
 from flows.intake import Intake, concerns_access
-from ledger import engagements, failures, sources
+from ledger import deliveries, engagements, failures, sources
 from ledger.jobs import defer_joiner
 from workforce.errors import Misconfigured, Refused, RetryLater
 from workforce.ports import SourceRecord
@@ -34,6 +34,22 @@ def poll_vms(hub: Hub, tenant: str) -> int:
             sources.set_cursor(tx, intake.system, cursor)
         if page.complete:
             return seen
+
+
+def poll_events(hub: Hub, tenant: str, instance: str) -> int:
+    """Ask a system for what happened since the last time and store what is new, as if a webhook had brought it; how much there was."""
+    source = hub.tenant(tenant).instance(instance).backfill()
+    with hub.database.transaction(tenant) as tx:
+        cursor = sources.cursor(tx, instance)
+    fresh = 0
+    while True:
+        page = source.missed(cursor)
+        cursor = page.cursor
+        with hub.database.transaction(tenant) as tx:
+            fresh += sum(deliveries.take(tx, instance, event, b"", auth="poll") for event in page.events)
+            sources.set_cursor(tx, instance, cursor)
+        if page.complete:
+            return fresh
 
 
 def _take(intake: Intake, record: SourceRecord) -> None:

@@ -25,6 +25,7 @@ from config.hub import Hub, process_hub
 from flows.case import Case, CaseRef
 from flows.prefect_runs import prefect_as_retry_later
 from workforce.errors import Fenced, HubError, Misconfigured, OutcomeUnknown, Refused, RetryLater
+from workforce.urgency import revoking
 
 log = structlog.get_logger(__name__)
 
@@ -40,9 +41,17 @@ class Step:
     run: Callable[[Case], None]
 
 
-def step(title: str) -> Callable[[Callable[[Case], None]], Step]:
-    """Declare a function of a case as the step called ``title``."""
-    return lambda run: Step(title, run)
+def step(title: str, *, revokes: bool = False) -> Callable[[Callable[[Case], None]], Step]:
+    """Declare a function of a case as the step called ``title``. One that ``revokes`` may use what is kept back for revocations."""
+    return lambda run: Step(title, _urgently(run) if revokes else run)
+
+
+def _urgently(run: Callable[[Case], None]) -> Callable[[Case], None]:
+    def urgent(case: Case) -> None:
+        with revoking():
+            run(case)
+
+    return urgent
 
 
 def worth_retrying(error: BaseException, delay_seconds: float) -> bool:

@@ -14,10 +14,10 @@ from flows.handlers import Handlers
 from flows.prefect_runs import PrefectRuns, drop_old_results
 from ledger import audit, checkpoint, engagements, timers
 from ledger.database import Tx
-from ledger.jobs import defer_leaver, defer_poll
+from ledger.jobs import defer_backfill, defer_leaver, defer_poll
 from ledger.queue import Worker, prune
 from ledger.timers import Timer, TimerKind
-from workforce.errors import Refused
+from workforce.errors import Misconfigured, Refused
 from workforce.events import HUB, Actor, ActorType, AuditEvent, Outcome
 
 log = structlog.get_logger(__name__)
@@ -57,10 +57,21 @@ class WorkerProcess:
         timers.fire_due(self.hub.database, {TimerKind.END: self._end_reached, TimerKind.ALERT: self._alert_due})
 
     def poll(self) -> None:
-        """Have every tenant's VMS polled; one waiting poll for each is enough."""
+        """Have every tenant's VMS polled, and every system that pushes events asked for lost ones; one waiting poll for each is enough."""
         for tenant in self.hub.tenant_names():
+            pushing = self._pushing(tenant)
             with self.hub.database.transaction(tenant) as tx:
                 defer_poll(tx)
+                for instance in pushing:
+                    defer_backfill(tx, instance)
+
+    def _pushing(self, tenant: str) -> list[str]:
+        """The tenant's instances that can be asked for lost events; none while its configuration cannot be read at all."""
+        try:
+            instances = self.hub.tenant(tenant).instances
+        except Misconfigured:
+            return []
+        return [name for name, instance in instances.items() if instance.connector.can.backfill]
 
     def write_checkpoints(self) -> None:
         """Write each tenant's signed tree head outside the database."""

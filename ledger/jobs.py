@@ -20,6 +20,7 @@ class JobName(StrEnum):
     JOINER = "joiner"
     LEAVER = "leaver"
     POLL = "poll"
+    BACKFILL = "backfill"
 
 
 def defer_projection(tx: Tx, *, source: str, subject_id: str, event_id: UUID) -> None:
@@ -47,3 +48,9 @@ def defer_leaver(tx: Tx, engagement_id: UUID) -> None:
 def defer_poll(tx: Tx) -> None:
     """Have the tenant's VMS asked for changes; one waiting poll is enough."""
     defer(tx, tx.tenant, Job(JobName.POLL, {}, Lane.BULK, "poll", key="poll"))
+
+
+def defer_backfill(tx: Tx, instance: str) -> None:
+    """Have a connector instance asked for events that no webhook brought; one waiting request is enough."""
+    key = f"backfill:{instance}"
+    defer(tx, tx.tenant, Job(JobName.BACKFILL, {"instance": instance}, Lane.BULK, key, key=key))

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from workforce.access import AccountPage, AccountState, DesiredAccount
 from workforce.effects import Effect, EffectRecord
@@ -101,6 +101,14 @@ class Webhooks(Protocol):
     def events(self, body: bytes) -> Sequence[SourceEvent]:
         """The hints in a verified body. Raises ``UnusableContent`` when it cannot be understood."""
         ...
+
+
+@runtime_checkable
+class RepliesInWords(Protocol):
+    """A ``Webhooks`` whose sender takes nothing but a certain text for a receipt."""
+
+    reply: bytes
+    """What a stored delivery is answered with, as plain text."""
 
 
 class MissedEvents(Protocol):
