@@ -263,7 +263,8 @@ class _Server(uvicorn.Server):
 @contextmanager
 def serve(app: ASGIApp, tls: TlsFiles | None = None, *, port: int = 0) -> Iterator[str]:
     """Serve ``app`` on loopback in a thread; yields its base URL and ends with the block. Port 0 picks a free one."""
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # asyncio switches Nagle's algorithm off only where the protocol is named; with it, each answer over TLS took 40 ms (measured).
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", port))
     config = uvicorn.Config(

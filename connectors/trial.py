@@ -148,6 +148,16 @@ class Trial(ABC, Generic[X]):
     untried: Mapping[str, str] = {}
     description: Description | None = None
     fault_kinds: frozenset[FaultKind] = frozenset(FaultKind)
+    signature_covers_body: bool = True
+    """False where a vendor's signature, or secret, proves the sender and not the content, which is then a hint at most."""
+    max_lines: int = 450
+    """Of the connector without its stand-ins: about four hundred. More needs a reason beside it."""
+    stand_ins: frozenset[str] = frozenset({"sandbox", "trial"})
+    """The modules that stand in for the vendor or belong to the trial."""
+
+    def is_stand_in(self, module: str) -> bool:
+        """Whether a module of the connector's folder is no part of the connector itself."""
+        return module in self.stand_ins
 
     @abstractmethod
     def open(self, folder: Path) -> AbstractContextManager[Opened[X]]:

@@ -10,6 +10,8 @@ from typing import Any
 import hypothesis
 import pytest
 
+pytest.register_assert_rewrite("connectors.testing", "connectors.description")
+
 hypothesis.settings.register_profile("stint", deadline=None)
 hypothesis.settings.register_profile("thorough", deadline=None, max_examples=2_000)
 hypothesis.settings.load_profile("stint")

@@ -1,0 +1,374 @@
+"""Every operation of every port, made ready from a connector's trial: how to run it, what a right result is, how a lost one is found.
+
+The conformance suite sends each through the fault matrix; the benchmark times each. Nothing here knows a connector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pydantic import BaseModel, SecretStr
+
+from connectors.contract import Connector, Instance
+from connectors.trial import Opened, Trial
+from workforce.access import DesiredAccount
+from workforce.errors import HubError
+from workforce.markers import new_marker
+from workforce.ports import Directory, RecordEnding, RecordSink, RecordSource, Screening, Signing, SourceRecord, StoredRecord
+
+END = datetime(2031, 3, 31, 22, 0, tzinfo=UTC)
+MAX_PAGES = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One operation made ready. ``run`` does it; ``is_right`` judges what it gave, and what can be read afterwards.
+
+    ``is_found`` looks a lost creation up, as recovery does; ``None`` where the operation is simply issued again.
+    """
+
+    run: Callable[[], Any]
+    is_right: Callable[[Any], bool] = lambda _result: True
+    is_found: Callable[[], bool] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where scenes are set: a connector's trial, its opened sandbox, and an instance. ``n`` tells samples apart."""
+
+    trial: Trial[Any]
+    opened: Opened[Any]
+    instance: Instance
+    n: int
+
+    @property
+    def sandbox(self) -> Any:
+        """The vendor."""
+        return self.opened.sandbox
+
+
+def operations_of(connector: Connector[Any, Any]) -> list[str]:
+    """The operations that a connector has, by ``<capability>.<method>``."""
+    return [name for name in SCENES if getattr(connector.can, name.partition(".")[0]) is not None]
+
+
+def scene(operation: str, stage: Stage) -> Scene:
+    """``operation`` made ready: what it needs is made first."""
+    return SCENES[operation](stage)
+
+
+def every_change(source: RecordSource, cursor: str | None = None) -> list[SourceRecord]:
+    """All pages of what changed since ``cursor``."""
+    found: list[SourceRecord] = []
+    for _ in range(MAX_PAGES):
+        page = source.changes(cursor)
+        found += page.records
+        cursor = page.cursor
+        if page.complete:
+            return found
+    raise AssertionError("source.changes never completes")
+
+
+def _changes(stage: Stage) -> Scene:
+    external_id = stage.trial.change_source(stage.sandbox, stage.n)
+    source = stage.instance.source()
+    return Scene(lambda: every_change(source), lambda found: external_id in {record.external_id for record in found})
+
+
+def _read_source(stage: Stage) -> Scene:
+    external_id = stage.trial.change_source(stage.sandbox, stage.n)
+    source = stage.instance.source()
+    return Scene(lambda: source.read(external_id), lambda record: record.external_id == external_id and bool(record.values))
+
+
+def _missed(stage: Stage) -> Scene:
+    subject_id = stage.trial.delivery(stage.sandbox, stage.n).subject_id
+    backfill = stage.instance.backfill()
+
+    def every_event() -> set[str]:
+        subjects, cursor = set[str](), None
+        for _ in range(MAX_PAGES):
+            page = backfill.missed(cursor)
+            subjects |= {event.subject_id for event in page.events}
+            cursor = page.cursor
+            if page.complete:
+                return subjects
+        raise AssertionError("backfill.missed never completes")
+
+    return Scene(every_event, lambda subjects: subject_id in subjects)
+
+
+def _create_record(stage: Stage) -> Scene:
+    sink, marker, values = stage.instance.sink(), new_marker(), stage.trial.record(stage.n)
+
+    def is_found() -> bool:
+        return [record.external_id for record in sink.find(marker, values) if record.marker == marker] != []
+
+    return Scene(lambda: sink.create(marker, values), lambda external_id: sink.read(external_id).active, is_found)
+
+
+def _find_record(stage: Stage) -> Scene:
+    sink, marker, values = stage.instance.sink(), new_marker(), stage.trial.record(stage.n)
+    external_id = sink.create(marker, values)
+    return Scene(
+        lambda: sink.find(marker, values), lambda found: external_id in {r.external_id for r in found if r.marker == marker}
+    )
+
+
+def _update_record(stage: Stage) -> Scene:
+    sink, change = stage.instance.sink(), stage.trial.record_change()
+    external_id = sink.create(new_marker(), stage.trial.record(stage.n))
+
+    def is_right(_: object) -> bool:
+        shown = sink.read(external_id).values
+        return all(str(shown.get(name)) == str(value) for name, value in change.items())
+
+    return Scene(lambda: sink.update(external_id, change), is_right)
+
+
+def _ended(system: RecordEnding, external_id: str) -> Scene:
+    now = datetime.now(UTC)
+
+    def end() -> None:
+        system.end(external_id, ended_at=now, ends_on=now.date().isoformat())
+
+    return Scene(end, lambda _: not _is_running(system.read(external_id), now))
+
+
+def _is_running(record: StoredRecord, now: datetime) -> bool:
+    return record.active and not (record.ends_on and record.ends_on[:10] <= now.date().isoformat())
+
+
+def _shown(system: RecordEnding, external_id: str) -> Scene:
+    return Scene(lambda: system.read(external_id), lambda record: record.external_id == external_id and record.active)
+
+
+def _end_record(stage: Stage) -> Scene:
+    return _ended(stage.instance.sink(), _a_record(stage))
+
+
+def _read_record(stage: Stage) -> Scene:
+    return _shown(stage.instance.sink(), _a_record(stage))
+
+
+def _a_record(stage: Stage) -> str:
+    sink: RecordSink = stage.instance.sink()
+    return sink.create(new_marker(), stage.trial.record(stage.n))
+
+
+def _end_planted(stage: Stage) -> Scene:
+    return _ended(stage.instance.ending(), stage.trial.plant_record(stage.sandbox, stage.n))
+
+
+def _read_planted(stage: Stage) -> Scene:
+    return _shown(stage.instance.ending(), stage.trial.plant_record(stage.sandbox, stage.n))
+
+
+def _agreement(stage: Stage) -> tuple[Signing, str, str]:
+    signing, marker = stage.instance.signing(), new_marker()
+    return signing, marker, signing.send(stage.trial.agreement(marker))
+
+
+def _send(stage: Stage) -> Scene:
+    signing, marker = stage.instance.signing(), new_marker()
+    request = stage.trial.agreement(marker)
+    return Scene(
+        lambda: signing.send(request), lambda envelope: envelope in signing.find(marker), lambda: len(signing.find(marker)) == 1
+    )
+
+
+def _find_agreement(stage: Stage) -> Scene:
+    signing, marker, envelope = _agreement(stage)
+    return Scene(lambda: signing.find(marker), lambda found: list(found) == [envelope])
+
+
+def _signing_status(stage: Stage) -> Scene:
+    signing, _, envelope = _agreement(stage)
+    return Scene(lambda: signing.status(envelope), lambda record: record.external_id == envelope and bool(record.version))
+
+
+def _documents(stage: Stage) -> Scene:
+    signing, _, envelope = _agreement(stage)
+    stage.trial.sign(stage.sandbox, envelope)
+    return Scene(lambda: signing.documents(envelope), lambda content: content.startswith(b"%PDF-"))
+
+
+def _void(stage: Stage) -> Scene:
+    signing, _, envelope = _agreement(stage)
+    before = signing.status(envelope).values
+    return Scene(
+        lambda: signing.void(envelope, "The engagement was cancelled"), lambda _: signing.status(envelope).values != before
+    )
+
+
+def _order(stage: Stage) -> Scene:
+    screening, marker = stage.instance.screening(), new_marker()
+    order = stage.trial.screening(marker)
+    return Scene(
+        lambda: screening.order(order),
+        lambda order_id: order_id in screening.find(marker),
+        lambda: len(screening.find(marker)) == 1,
+    )
+
+
+def _ordered(stage: Stage) -> tuple[Screening, str, str]:
+    screening, marker = stage.instance.screening(), new_marker()
+    return screening, marker, screening.order(stage.trial.screening(marker))
+
+
+def _find_order(stage: Stage) -> Scene:
+    screening, marker, order_id = _ordered(stage)
+    return Scene(lambda: screening.find(marker), lambda found: list(found) == [order_id])
+
+
+def _screening_status(stage: Stage) -> Scene:
+    screening, _, order_id = _ordered(stage)
+    return Scene(lambda: screening.status(order_id), lambda state: state.order_id == order_id)
+
+
+def _notify(stage: Stage) -> Scene:
+    notifier, to = stage.instance.notifier(), stage.trial.recipients()
+    key = new_marker()
+    return Scene(lambda: notifier.send(to=to, subject="A document expires", text="It expires on Friday.", dedup_key=key))
+
+
+def _account(stage: Stage) -> tuple[Directory, DesiredAccount, str]:
+    directory, wanted = stage.instance.directory(), stage.trial.account(new_marker())
+    return directory, wanted, directory.create(wanted)
+
+
+def _create_account(stage: Stage) -> Scene:
+    directory, wanted = stage.instance.directory(), stage.trial.account(new_marker())
+
+    def is_found() -> bool:
+        return len(directory.find(wanted.marker)) == 1
+
+    return Scene(lambda: directory.create(wanted), lambda account_id: directory.read(account_id).login == wanted.login, is_found)
+
+
+def _find_account(stage: Stage) -> Scene:
+    directory, wanted, account_id = _account(stage)
+    return Scene(lambda: directory.find(wanted.marker), lambda found: [a.account_id for a in found] == [account_id])
+
+
+def _find_login(stage: Stage) -> Scene:
+    directory, wanted, account_id = _account(stage)
+    return Scene(
+        lambda: directory.find_by_login(wanted.login), lambda found: found is not None and found.account_id == account_id
+    )
+
+
+def _read_account(stage: Stage) -> Scene:
+    directory, wanted, account_id = _account(stage)
+    return Scene(lambda: directory.read(account_id), lambda state: state.marker == wanted.marker and state.enabled)
+
+
+def _update_account(stage: Stage) -> Scene:
+    directory, wanted, account_id = _account(stage)
+    name = next(name for name, value in wanted.attributes.items() if isinstance(value, str))
+    return Scene(lambda: directory.update(account_id, {name: f"{wanted.attributes[name]}x"}))
+
+
+def _set_expiry(stage: Stage) -> Scene:
+    directory, wanted, account_id = _account(stage)
+    later = wanted.expires_at + timedelta(days=30)
+    return Scene(
+        lambda: directory.set_expiry(account_id, later), lambda _: directory.read(account_id).expires_at in {later, None}
+    )
+
+
+def _enable(stage: Stage) -> Scene:
+    directory, _, account_id = _account(stage)
+    directory.disable(account_id)
+    return Scene(lambda: directory.enable(account_id), lambda _: directory.read(account_id).enabled)
+
+
+def _disable(stage: Stage) -> Scene:
+    directory, _, account_id = _account(stage)
+    return Scene(lambda: directory.disable(account_id), lambda _: not directory.read(account_id).enabled)
+
+
+def _revoke_sessions(stage: Stage) -> Scene:
+    directory, _, account_id = _account(stage)
+    return Scene(lambda: directory.revoke_sessions(account_id))
+
+
+def _add_member(stage: Stage) -> Scene:
+    directory, wanted, account_id = _account(stage)
+    group = stage.trial.add_group(stage.sandbox, f"group of {wanted.marker}")
+    return Scene(lambda: directory.add_member(group, account_id), lambda _: directory.read(account_id).groups == {group})
+
+
+def _remove_member(stage: Stage) -> Scene:
+    directory, wanted, account_id = _account(stage)
+    group = stage.trial.add_group(stage.sandbox, f"group of {wanted.marker}")
+    directory.add_member(group, account_id)
+    return Scene(lambda: directory.remove_member(group, account_id), lambda _: not directory.read(account_id).groups)
+
+
+def _move(stage: Stage) -> Scene:
+    directory, _, account_id = _account(stage)
+    directory.disable(account_id)
+    return Scene(lambda: directory.move_to_disabled(account_id), lambda _: not directory.read(account_id).enabled)
+
+
+def _accounts(stage: Stage) -> Scene:
+    directory, _, account_id = _account(stage)
+
+    def every_account() -> set[str]:
+        found, cursor = set[str](), None
+        for _ in range(MAX_PAGES):
+            page = directory.accounts(cursor)
+            found |= {account.account_id for account in page.accounts}
+            cursor = page.cursor
+            if page.complete:
+                return found
+        raise AssertionError("directory.accounts never completes")
+
+    return Scene(every_account, lambda found: account_id in found)
+
+
+def _block_all(stage: Stage) -> Scene:
+    directory, _, account_id = _account(stage)
+
+    def block() -> Mapping[str, HubError | None]:
+        outcome = directory.block_all([account_id])
+        for error in outcome.values():
+            if error is not None:
+                raise error
+        return outcome
+
+    return Scene(block, lambda outcome: list(outcome) == [account_id] and not directory.read(account_id).enabled)
+
+
+SCENES: Mapping[str, Callable[[Stage], Scene]] = {
+    "source.changes": _changes, "source.read": _read_source, "backfill.missed": _missed,
+    "sink.find": _find_record, "sink.create": _create_record, "sink.update": _update_record, "sink.end": _end_record,
+    "sink.read": _read_record, "ending.end": _end_planted, "ending.read": _read_planted,
+    "signing.find": _find_agreement, "signing.send": _send, "signing.status": _signing_status, "signing.documents": _documents,
+    "signing.void": _void, "screening.find": _find_order, "screening.order": _order, "screening.status": _screening_status,
+    "notifier.send": _notify, "directory.find": _find_account, "directory.find_by_login": _find_login,
+    "directory.read": _read_account, "directory.create": _create_account, "directory.update": _update_account,
+    "directory.set_expiry": _set_expiry, "directory.enable": _enable, "directory.disable": _disable,
+    "directory.revoke_sessions": _revoke_sessions, "directory.add_member": _add_member,
+    "directory.remove_member": _remove_member, "directory.move_to_disabled": _move, "directory.accounts": _accounts,
+    "directory.block_all": _block_all,
+}  # fmt: skip
+
+
+def secrets_in(values: object) -> Iterator[str]:
+    """Every secret text in a validated settings form."""
+    if isinstance(values, SecretStr):
+        yield values.get_secret_value()
+    elif isinstance(values, Mapping):
+        for value in values.values():
+            yield from secrets_in(value)
+    elif isinstance(values, Sequence) and not isinstance(values, str | bytes):
+        for value in values:
+            yield from secrets_in(value)
+    elif isinstance(values, BaseModel):
+        for name in type(values).model_fields:
+            yield from secrets_in(getattr(values, name))
