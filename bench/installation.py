@@ -41,7 +41,7 @@ class Installation:
 
 def fresh_settings(folder: Path, **changes: object) -> Settings:
     """Settings of an installation below ``folder`` on free ports."""
-    ports = {"receiver_port": free_port(), "prefect_port": free_port()}
+    ports = {"receiver_port": free_port(), "prefect_port": free_port(), "internal_hosts": "localhost"}
     return Settings.model_validate({"data_dir": folder / "data", **ports, **changes})
 
 

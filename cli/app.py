@@ -34,10 +34,12 @@ app = typer.Typer(
     add_completion=False,
 )
 config_app = typer.Typer(help="A tenant's configuration: connectors, access packages, calendars.", no_args_is_help=True)
+connectors_app = typer.Typer(help="The catalogue of connectors, and the instances of them.", no_args_is_help=True)
 engagements_app = typer.Typer(help="Engagements and their audit trail.", no_args_is_help=True)
 failures_app = typer.Typer(help="What waits for a person.", no_args_is_help=True)
 audit_app = typer.Typer(help="The audit trail.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
+app.add_typer(connectors_app, name="connectors")
 app.add_typer(engagements_app, name="engagements")
 app.add_typer(failures_app, name="failures")
 app.add_typer(audit_app, name="audit")
@@ -139,6 +141,78 @@ def config_export(
         print_json({"ok": True, "version": version, "files": files})
     else:
         print(f"version {version}: {files} files in {folder}")
+
+
+@connectors_app.command("list")
+def connectors_list(as_json: JsonFlag = False) -> None:
+    """The catalogue: what each connector does, its limits, and what its behaviour was held against."""
+    from cli.catalogue import rows
+
+    found = rows()
+    if as_json:
+        print_json(found)
+        return
+    columns = ("connector", "kind", "does", "limits", "evidence")
+    cells = [(r["key"], ", ".join(r["kinds"]), ", ".join(r["capabilities"]), r["limits"], r["evidence"]) for r in found]
+    print_table("Connectors (what is not here is served by files)", columns, cells, empty="no connectors")
+
+
+@connectors_app.command("show")
+def connectors_show(key: Annotated[str, typer.Argument(help="As in: stint connectors list.")], as_json: JsonFlag = False) -> None:
+    """One connector: its settings form, its capabilities, and how it answers for each rule of the quality scale."""
+    from cli.catalogue import detail, form_rows
+
+    with errors_explained(as_json=as_json):
+        found = detail(key)
+    if as_json:
+        print_json(found)
+        return
+    for name in ("title", "limits", "evidence"):
+        print(f"{name:>12}  {found[name]}")
+    print(f"{'does':>12}  {', '.join(found['capabilities'])}")
+    form = list(form_rows(found["settings"]))
+    print_table("Settings (connectors/<instance>.yaml)", ("field", "type", "", "what it is"), form, empty="it asks for nothing")
+    quality = [(rule, answer["status"], answer.get("reason", "")) for rule, answer in found["quality"].items()]
+    print_table("Quality", ("rule", "", "reason"), quality, empty="")
+
+
+@connectors_app.command("check")
+def connectors_check(
+    instance: Annotated[str | None, typer.Argument(help="An instance of the tenant; without it, all of them.")] = None,
+    tenant: TenantOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Ask the configured systems whether they let us in. Exit code 1 if one does not."""
+    from cli.catalogue import check
+    from cli.session import of_tenant
+
+    with of_tenant(tenant, as_json=as_json) as (hub, name):
+        answers = check(hub.tenant(name), instance)
+    if as_json:
+        print_json([{"instance": i.name, "connector": i.connector.key, "ok": a.ok, "detail": a.detail} for i, a in answers])
+    else:
+        cells = [(i.name, i.connector.key, "ok" if a.ok else "NOT OK", a.detail) for i, a in answers]
+        print_table("Systems", ("instance", "connector", "", "answer"), cells, empty="no instances are configured")
+    if not all(answer.ok for _, answer in answers):
+        raise typer.Exit(EXIT_FAILED)
+
+
+@connectors_app.command("new")
+def connectors_new(
+    key: Annotated[str, typer.Argument(help="Its name in the catalogue: lower-case letters and digits.")],
+    kind: Annotated[str, typer.Option("--kind", help="vms, ats, hris, payroll, esign, screening, directory or notifier.")],
+    title: Annotated[str | None, typer.Option("--title", help="The system's own name.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Write a connector that passes the conformance suite as it stands, to be changed into the real one."""
+    from cli.scaffold import Draft, write
+
+    with errors_explained(as_json=as_json):
+        place = write(Draft.of(key, kind, title))
+    if as_json:
+        print_json({"ok": True, "folder": str(place)})
+    else:
+        print(f"{place}\nNext: docs/connectors/writing-one.md, and: pytest tests/conformance -k {key}")
 
 
 @engagements_app.command("list")

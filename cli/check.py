@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
+from cli import catalogue
 from cli.installation import open_hub
 from config.hub import Hub, network_of
 from config.secrets import SecretStore
 from config.settings import Settings
 from config.tenant import Fault, TenantConfig, read_tenant
-from connectors.contract import Instance, Surroundings
+from connectors.contract import Surroundings
 from ledger import documents
 from mappings.registry import MappingRegistry
-from workforce.errors import HubError, Misconfigured
-from workforce.ports import CheckResult
+from workforce.errors import Misconfigured
 
 
 def read_folder(folder: Path) -> dict[str, str]:
@@ -72,19 +71,8 @@ def _connection_faults(where: str, config: TenantConfig | None) -> list[Fault]:
     """Ask every system whether it lets us in, all at the same time."""
     if config is None:
         return []
-
-    with ThreadPoolExecutor(8) as pool:
-        answers = zip(config.instances.values(), pool.map(_ask, config.instances.values()), strict=True)
-        return [Fault(f"{where}/connectors/{i.name}.yaml", "connection", a.detail) for i, a in answers if not a.ok]
-
-
-def _ask(instance: Instance) -> CheckResult:
-    try:
-        return instance.client.check()
-    except HubError as error:
-        return CheckResult(ok=False, detail=str(error))
-    finally:
-        instance.close()
+    answers = catalogue.check(config, None)
+    return [Fault(f"{where}/connectors/{i.name}.yaml", "connection", a.detail) for i, a in answers if not a.ok]
 
 
 def as_rows(faults: list[Fault]) -> list[dict[str, str]]:
