@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import structlog
 
 from config.hub import Hub
@@ -12,6 +14,8 @@ from workforce.errors import Misconfigured, Refused, RetryLater
 from workforce.ports import SourceRecord
 
 log = structlog.get_logger(__name__)
+
+FIRST_LOOK_BACK = timedelta(days=1)
 
 
 def poll_vms(hub: Hub, tenant: str) -> int:
@@ -37,16 +41,21 @@ def poll_vms(hub: Hub, tenant: str) -> int:
 
 
 def poll_events(hub: Hub, tenant: str, instance: str) -> int:
-    """Ask a system for what happened since the last time and store what is new, as if a webhook had brought it; how much there was."""
+    """Ask a system for what happened since the last time and store what is new, as if a webhook had brought it; how much there was.
+
+    The first time a system tells its whole history: what lies more than a day back was before our time, and starts nothing.
+    """
     source = hub.tenant(tenant).instance(instance).backfill()
     with hub.database.transaction(tenant) as tx:
         cursor = sources.cursor(tx, instance)
+    oldest = hub.clock.now() - FIRST_LOOK_BACK if cursor is None else None
     fresh = 0
     while True:
         page = source.missed(cursor)
         cursor = page.cursor
+        events = [event for event in page.events if oldest is None or (event.occurred_at and event.occurred_at >= oldest)]
         with hub.database.transaction(tenant) as tx:
-            fresh += sum(deliveries.take(tx, instance, event, b"", auth="poll") for event in page.events)
+            fresh += sum(deliveries.take(tx, instance, event, b"", auth="poll") for event in events)
             sources.set_cursor(tx, instance, cursor)
         if page.complete:
             return fresh

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from connectors.bamboohr.backfill import BambooHrBackfill
 from connectors.bamboohr.client import BambooHrClient
 from connectors.bamboohr.settings import BambooHrSettings
 from connectors.bamboohr.sink import BambooHrSink
@@ -14,7 +15,7 @@ CONNECTOR = Connector(
     kind=Kind.HRIS,
     settings=BambooHrSettings,
     client=BambooHrClient,
-    can=Capabilities(webhooks=BambooHrWebhooks, sink=BambooHrSink),
+    can=Capabilities(webhooks=BambooHrWebhooks, backfill=BambooHrBackfill, sink=BambooHrSink),
     evidence=Evidence(description="BambooHR public API, 2026-06"),
-    limits="no published number; 429 and 503 with Retry-After are heeded",
+    limits="no published number of requests; 429 and 503 with Retry-After are heeded; other tables than employmentStatus are not written",
 )

@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TypeVar
 from urllib.parse import quote
 
 import httpx
 import structlog
 
-from connectors.bamboohr.records import Employee, EmployeePage, ListedEmployee, MetaField, MetaTable, StatusRow, parse
+from connectors.bamboohr.records import (
+    Changes,
+    Employee,
+    EmployeePage,
+    ListedEmployee,
+    MetaField,
+    MetaTable,
+    MonitorFields,
+    NewWebhook,
+    StatusRow,
+    WebhookList,
+    parse,
+)
 from connectors.bamboohr.settings import BambooHrSettings
 from connectors.contract import ALONE, Surroundings
 from connectors.http import Dialect, HttpEdge, Verdict, verdict_by_status
@@ -21,6 +34,8 @@ from workforce.ports import CheckResult
 log = structlog.get_logger(__name__)
 
 EMPLOYEES = "/api/v1/employees"
+WEBHOOKS = "/api/v1/webhooks"
+WEBHOOK_EVENTS = ("employee.created", "employee.updated", "employee.deleted")
 STATUS_TABLE = "employmentStatus"
 STATUS_COLUMNS = frozenset({"date", "employmentStatus"})
 MARKER_FIELD = "employeeNumber"
@@ -134,6 +149,30 @@ class BambooHrClient:
         """Add a row to the employmentStatus table, or change the columns of row ``row_id``."""
         row = f"/{quote(row_id, safe='')}" if row_id else ""
         self._write(f"{_path(employee_id)}/tables/{STATUS_TABLE}{row}", columns)
+
+    def changed(self, since: datetime) -> Changes:
+        """The employees whose fields or tables changed since ``since`` (aware), each with its last change."""
+        return self._read(
+            Changes, f"{EMPLOYEES}/changed", params={"since": f"{since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}", "type": "all"}
+        )
+
+    def register_webhook(self, url: str, *, name: str = "Stint", monitored: Sequence[str] = READABLE) -> NewWebhook:
+        """Let BambooHR push employee events to ``url`` (https); its private key is shown here and never again.
+
+        For an administrator, who keeps the key as one of ``webhook_private_keys``. Of ``monitored`` those fields are watched that the
+        company has. Raises ``AlreadyTaken`` when the API user has a webhook to ``url``, whose key nobody can show: delete that one first.
+        After ``OutcomeUnknown`` call it again, which tells whether there is one now.
+        """
+        if holder := next((one.id for one in self._read(WebhookList, WEBHOOKS).webhooks if one.url == url), None):
+            message = f"bamboohr: webhook {holder} already leads to this url and its key cannot be shown again; delete it first"
+            raise AlreadyTaken(message, field="url")
+        known = {field.alias for field in self._read(MonitorFields, f"{WEBHOOKS}/monitor_fields").fields}
+        fields = {"name": name, "url": url, "format": "json", "events": WEBHOOK_EVENTS}
+        response = self._write(WEBHOOKS, {**fields, "monitorFields": [field for field in monitored if field in known]})
+        try:
+            return parse(NewWebhook, response.json())
+        except (ValueError, RetryLater):
+            raise OutcomeUnknown("bamboohr: the webhook was made without telling its key", cause="unreadable_answer") from None
 
     def _page(self, query: Mapping[str, str]) -> EmployeePage:
         try:

@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
 
 from workforce.errors import RetryLater
 
@@ -63,10 +63,54 @@ class StatusRow(_Wire):
     employmentStatus: str | None = None
 
 
+class Change(_Wire):
+    """What last happened to one employee."""
+
+    action: Literal["Inserted", "Updated", "Deleted"] = "Updated"
+    lastChanged: AwareDatetime | None = None
+
+
+def _map_of(value: object) -> object:
+    return {} if value == [] else value  # an empty map of PHP may be written as a list; not verified against the vendor
+
+
+class Changes(_Wire):
+    """GET /api/v1/employees/changed, by employee id. ``latest`` is the youngest change among them."""
+
+    latest: AwareDatetime
+    employees: Annotated[dict[str, Change], BeforeValidator(_map_of)]
+
+
+class ListedWebhook(_Wire):
+    """A webhook of the API user, without its key."""
+
+    id: str = ""
+    url: str = ""
+
+
+class WebhookList(_Wire):
+    """GET /api/v1/webhooks."""
+
+    webhooks: tuple[ListedWebhook, ...] = ()
+
+
+class NewWebhook(_Wire):
+    """What POST /api/v1/webhooks answers: the only place that ever shows the private key."""
+
+    id: str
+    privateKey: SecretStr = Field(min_length=1)
+
+
 class MetaField(_Wire):
     """A field, or a column of a table, that the company has."""
 
     alias: str | None = None
+
+
+class MonitorFields(_Wire):
+    """GET /api/v1/webhooks/monitor_fields: the fields that a webhook may watch."""
+
+    fields: tuple[MetaField, ...]
 
 
 class MetaTable(_Wire):

@@ -1,7 +1,8 @@
 """A stand-in of BambooHR: one company with employees and their tables, in memory.
 
 As the vendor where it hurts: 201 without a body, the id only in Location; reasons only in a header; tables that take the same row
-twice; cursors; no look-up by employeeNumber; records that cannot be read for ``lag_seconds`` after they were created.
+twice; cursors; no look-up by employeeNumber; records that cannot be read for ``lag_seconds`` after they were created; changes told by
+the second; a webhook's key that is shown once.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, date, datetime
@@ -19,9 +21,10 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from connectors.bamboohr.webhooks import SCHEME, SIGNATURE, TIMESTAMP
-from connectors.sandbox import EffectLedger, Faults, FaultyApp
+from connectors.sandbox import Answer, EffectLedger, FaultKind, Faults, FaultyApp
 from connectors.webhooks import sign
 
 API_KEY = "sandbox-bamboohr-api-key"
@@ -34,14 +37,28 @@ _FIELDS = (
     *("employeeNumber", "firstName", "lastName", "preferredName", "workEmail", "homeEmail", "workPhone", "mobilePhone"),
     *("jobTitle", "department", "division", "location", "country", "hireDate", "status", "employmentHistoryStatus"),
 )
+_REASON = b"x-bamboohr-error-message"
+_ANSWERS = {
+    FaultKind.THROTTLED_BEFORE: Answer(429, b"", ((_REASON, b"Too many requests"), (b"retry-after", b"0"))),
+    FaultKind.THROTTLED_BARE_BEFORE: Answer(429, b"", ((_REASON, b"Too many requests"),)),
+    FaultKind.BUSY_BEFORE: Answer(503, b"", ((_REASON, b"Please retry later"), (b"retry-after", b"1"))),
+    FaultKind.EXPIRED_BEFORE: Answer(401, b"", ((_REASON, b"Invalid API key"),)),
+    FaultKind.FORBIDDEN_BEFORE: Answer(403, b"", ((_REASON, b"You do not have access"),)),
+}
 
 
 class BambooHrSandbox:
     """BambooHR with one company. ``employees`` maps ids to fields, ``tables`` ids and table names to rows.
 
+    ``changes`` holds each employee's last change, ``webhooks`` what was registered, with its key.
+
     ``fields`` and ``table_columns`` are what the company has, ``hidden`` the fields that the API user may not see, ``statuses`` the
     options of the employmentStatus list; change them to see the hub fail closed.
     """
+
+    app: ASGIApp
+    effects: EffectLedger
+    faults: Faults
 
     def __init__(self, *, latency_seconds: float = 0.0) -> None:
         self.effects, self.faults = EffectLedger(), Faults()
@@ -55,25 +72,48 @@ class BambooHrSandbox:
         self.page_limit = 2500
         self._visible_from: dict[str, float] = {}
         self._last_id = 100
-        self.app = FaultyApp(Starlette(routes=self._routes()), self.faults, latency_seconds=latency_seconds)
+        self.changes: dict[str, tuple[str, datetime]] = {}
+        self.webhooks: dict[str, dict[str, Any]] = {}
+        routed = Starlette(routes=self._routes())
+        self.app = FaultyApp(routed, self.faults, latency_seconds=latency_seconds, answers=_ANSWERS)
 
     def settings(self, base_url: str, ca_file: Path) -> dict[str, Any]:
         """The values of the settings form for an instance that talks to this sandbox at ``base_url``."""
         return {"base_url": base_url, "api_key": API_KEY, "webhook_private_keys": [PRIVATE_KEY], "ca_file": ca_file}
 
-    def webhook(self, kind: str, employee_id: str, *, at: datetime | None = None) -> tuple[dict[str, str], bytes]:
+    def change_by_hand(self, employee_id: str, **fields: object) -> None:
+        """Somebody at the company changes an employee, or enters one."""
+        known = employee_id in self.employees
+        self.employees.setdefault(employee_id, {}).update(fields)
+        self._note(employee_id, "Updated" if known else "Inserted")
+
+    def delete_by_hand(self, employee_id: str) -> None:
+        """Somebody at the company deletes an employee."""
+        del self.employees[employee_id]
+        self._note(employee_id, "Deleted")
+
+    def _note(self, employee_id: str, action: str) -> None:
+        self.changes[employee_id] = action, datetime.now(UTC).replace(microsecond=0)
+
+    def webhook(
+        self, kind: str, employee_id: str, *, at: datetime | None = None, key: str = PRIVATE_KEY
+    ) -> tuple[dict[str, str], bytes]:
         """Headers (lower case) and body of a signed delivery of ``kind`` about an employee."""
         moment = (at or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")
         changed = {"changedFields": ["jobTitle"]} if kind == "employee.updated" else {}
         event = {"type": kind, "timestamp": moment, "data": {"companyId": "1", "employeeId": employee_id, **changed}}
         body, headers = json.dumps(event).encode(), {TIMESTAMP: moment, "content-type": "application/json"}
-        return {**headers, SIGNATURE: sign(SCHEME, PRIVATE_KEY.encode(), headers, body)}, body
+        return {**headers, SIGNATURE: sign(SCHEME, key.encode(), headers, body)}, body
 
     def _routes(self) -> list[Route]:
         employee, table = "/api/v1/employees/{id}", "/api/v1/employees/{id}/tables/{table}"
         return [
             Route("/api/v1/employees", self._guarded(self._list), methods=["GET"]),
             Route("/api/v1/employees", self._guarded(self._create), methods=["POST"]),
+            Route("/api/v1/employees/changed", self._guarded(self._changed), methods=["GET"]),
+            Route("/api/v1/webhooks", self._guarded(self._list_webhooks), methods=["GET"]),
+            Route("/api/v1/webhooks", self._guarded(self._create_webhook), methods=["POST"]),
+            Route("/api/v1/webhooks/monitor_fields", self._guarded(self._monitor_fields), methods=["GET"]),
             Route(employee, self._guarded(self._get), methods=["GET"]),
             Route(employee, self._guarded(self._update), methods=["POST"]),
             Route(table, self._guarded(self._rows), methods=["GET"]),
@@ -111,6 +151,7 @@ class BambooHrSandbox:
         employee_id = str(self._last_id)
         self.employees[employee_id] = dict(body)
         self._visible_from[employee_id] = time.monotonic() + self.lag_seconds
+        self._note(employee_id, "Inserted")
         self.effects.record("create_employee", str(body.get("employeeNumber") or employee_id))
         location = f"{request.base_url}employees/employee.php?id={employee_id}"
         return Response(status_code=201, headers={"location": location})
@@ -122,6 +163,7 @@ class BambooHrSandbox:
         if taken := self._duplicate(body, employee_id):
             return taken
         self.employees[employee_id].update(body)
+        self._note(employee_id, "Updated")
         self.effects.record("update_employee", employee_id)
         return Response(status_code=200)
 
@@ -212,6 +254,42 @@ class BambooHrSandbox:
             "_restrictedFields": restricted,
         }
 
+    def _changed(self, request: Request, _body: dict[str, Any]) -> Response:
+        try:
+            since = datetime.fromisoformat(request.query_params.get("since", ""))
+        except ValueError:
+            return _refusal(400, "since is not a valid ISO 8601 date")
+        gone = self.changes.keys() - self.employees.keys()
+        visible = {*self._visible_ids(), *gone}
+        told = {id_: change for id_, change in self.changes.items() if id_ in visible and change[1] > since}
+        entries = {id_: {"id": id_, "action": action, "lastChanged": at.isoformat()} for id_, (action, at) in told.items()}
+        latest = max((at for _, at in told.values()), default=since)
+        return JSONResponse({"latest": latest.isoformat(), "employees": entries})
+
+    # webhooks
+
+    def _list_webhooks(self, _request: Request, _body: dict[str, Any]) -> Response:
+        shown = [{name: hook[name] for name in ("id", "name", "created", "lastSent", "url")} for hook in self.webhooks.values()]
+        return JSONResponse({"webhooks": shown})
+
+    def _monitor_fields(self, _request: Request, _body: dict[str, Any]) -> Response:
+        described = [{"id": str(n), "name": name, "alias": name} for n, name in enumerate(self.fields, start=1)]
+        return JSONResponse({"fields": described})
+
+    def _create_webhook(self, _request: Request, body: dict[str, Any]) -> Response:
+        issues = [f"{name} is required" for name in ("name", "url", "format") if not body.get(name)]
+        issues += [] if str(body.get("url")).startswith("https://") else ["url must begin with https://"]
+        issues += [] if body.get("monitorFields") or "employee.updated" not in body["events"] else ["monitorFields is required"]
+        if issues:
+            return JSONResponse({"errors": [{"error": "Invalid request body", "issues": issues}]}, status_code=400)
+        if unknown := [{"name": name} for name in body["monitorFields"] if name not in self.fields or name in self.hidden]:
+            return JSONResponse({"errors": {"error": "You may not monitor these", "unknownFields": unknown}}, status_code=403)
+        self._last_id += 1
+        hook = {"id": str(self._last_id), "created": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}", "lastSent": None, **body}
+        self.webhooks[hook["id"]] = {**hook, "privateKey": secrets.token_hex(16)}
+        self.effects.record("create_webhook", str(body["url"]))
+        return JSONResponse(self.webhooks[hook["id"]], status_code=201)
+
     # tables
 
     def _sorted_rows(self, employee_id: str) -> list[dict[str, Any]]:
@@ -233,6 +311,7 @@ class BambooHrSandbox:
         self._last_id += 1
         row = {column: body.get(column) for column in self.table_columns[table]}
         self.tables.setdefault((employee_id, table), []).append({"id": str(self._last_id), **row})
+        self._note(employee_id, "Updated")
         self.effects.record("add_table_row", employee_id)
         return Response(status_code=200)
 
@@ -245,6 +324,7 @@ class BambooHrSandbox:
         if fault := self._row_fault(table, body, required=False):
             return fault
         row.update({column: value for column, value in body.items() if column in self.table_columns[table]})
+        self._note(str(employee_id), "Updated")
         self.effects.record("update_table_row", str(employee_id))
         return Response(status_code=200)
 

@@ -1,8 +1,9 @@
-"""DocuSign eSignature v2.1: signed agreements, pushed by Connect and read again by JWT grant."""
+"""DocuSign eSignature v2.1: agreements sent from templates, pushed by Connect and read again by JWT grant."""
 
 from __future__ import annotations
 
 from connectors.contract import Capabilities, Connector, Evidence, Kind
+from connectors.docusign.backfill import DocuSignBackfill
 from connectors.docusign.client import DocuSignClient
 from connectors.docusign.settings import DocuSignSettings
 from connectors.docusign.signing import DocuSignSigning
@@ -14,7 +15,7 @@ CONNECTOR = Connector(
     kind=Kind.ESIGN,
     settings=DocuSignSettings,
     client=DocuSignClient,
-    can=Capabilities(webhooks=DocuSignConnect, signing=DocuSignSigning),
+    can=Capabilities(webhooks=DocuSignConnect, backfill=DocuSignBackfill, signing=DocuSignSigning),
     evidence=Evidence(description="eSignature REST v2.1, 2022-02, and Connect JSON"),
-    limits="3,000 calls in an hour, 500 in 30 s; one read of an envelope in 15 minutes",
+    limits="3,000 calls in an hour, 500 in 30 s, one read of an envelope in 15 minutes; envelopes are sent from templates only",
 )

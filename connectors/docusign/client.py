@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from urllib.parse import quote, urlsplit
 
@@ -12,15 +12,26 @@ from pydantic import ValidationError
 
 from connectors.contract import ALONE, Surroundings
 from connectors.docusign.limits import DIALECT
-from connectors.docusign.records import Envelope, UserInfo
+from connectors.docusign.records import (
+    ConnectLog,
+    ConnectLogs,
+    Envelope,
+    EnvelopeDefinition,
+    EnvelopesInformation,
+    EnvelopeSummary,
+    UserInfo,
+    instant_text,
+)
 from connectors.docusign.settings import DocuSignSettings
 from connectors.docusign.tokens import JwtGrant
 from connectors.http import HttpEdge, json_object
 from workforce.engagement import canonical
-from workforce.errors import HubError, Misconfigured, RetryLater
+from workforce.errors import HubError, Misconfigured, OutcomeUnknown, RetryLater
 from workforce.ports import CheckResult
 
 log = structlog.get_logger(__name__)
+
+PAGE_SIZE = 100
 
 
 def _utc_now() -> datetime:
@@ -45,6 +56,39 @@ class DocuSignClient:
         answer = self._account_api().read_object("GET", self._envelope_path(envelope_id), params=query)
         return canonical(Envelope, answer, source="DocuSign envelope")
 
+    def envelopes(self, query: Mapping[str, str], position: int = 0) -> EnvelopesInformation:
+        """The page of envelopes that begins at ``position``. Raises ``RetryLater`` when it is missing though more are announced."""
+        params = {**query, "start_position": str(position), "count": str(PAGE_SIZE)}
+        answer = self._account_api().read_object("GET", f"{self._account_path()}/envelopes", params=params)
+        page = canonical(EnvelopesInformation, answer, source="DocuSign envelopes")
+        if not page.ids and position < page.total_set_size:
+            raise RetryLater("DocuSign: a page of envelopes is empty, but more are announced", cause="unreadable_answer")
+        return page
+
+    def all_envelopes(self, query: Mapping[str, str]) -> Iterator[Envelope]:
+        """Every envelope that ``query`` finds, page by page."""
+        position, total = 0, 1
+        while position < total:
+            page = self.envelopes(query, position)
+            yield from page.envelopes or ()
+            position, total = position + len(page.ids), page.total_set_size
+
+    def connect_failures(self, since: datetime) -> tuple[ConnectLog, ...]:
+        """What Connect could not deliver since the instant ``since``."""
+        path = f"{self._account_path()}/connect/failures"
+        answer = self._account_api().read_object("GET", path, params={"from_date": instant_text(since)})
+        return canonical(ConnectLogs, answer, source="DocuSign Connect failures").failures or ()
+
+    def create_envelope(self, definition: EnvelopeDefinition) -> str:
+        """Create and send; the new envelope's id. Raises ``OutcomeUnknown`` when it may have been sent."""
+        content = definition.model_dump(by_alias=True, mode="json")
+        response = self._account_api().write("POST", f"{self._account_path()}/envelopes", json=content)
+        try:
+            return EnvelopeSummary.model_validate(json_object(response, DIALECT.name)).envelope_id
+        except ValidationError:
+            message = "DocuSign: POST succeeded without telling the new envelope's id"
+            raise OutcomeUnknown(message, cause="unreadable_answer") from None
+
     def update_envelope(self, envelope_id: str, change: Mapping[str, str]) -> None:
         """Change the envelope. Raises ``OutcomeUnknown`` when the change may have been made."""
         response = self._account_api().write("PUT", self._envelope_path(envelope_id), json=dict(change))
@@ -54,8 +98,8 @@ class DocuSignClient:
         """The envelope's documents as one PDF. Raises ``NotFound``."""
         path = f"{self._envelope_path(envelope_id)}/documents/combined"
         content = self._account_api().read("GET", path, headers={"Accept": "application/pdf"}).content
-        if not content.startswith(b"%PDF-"):
-            raise RetryLater("DocuSign: the combined document is not a PDF", cause="unreadable_answer")
+        if not content.startswith(b"%PDF-") or b"%%EOF" not in content[-1024:]:  # nothing else tells that a PDF was cut off
+            raise RetryLater("DocuSign: the combined document is not a whole PDF", cause="unreadable_answer")
         return content
 
     def check(self) -> CheckResult:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 
+from connectors.budget import Budget
 from connectors.http import Dialect, Verdict, retry_after_seconds, verdict_by_status
 
 BURST_WINDOW_SECONDS = 30.0
@@ -88,4 +89,5 @@ def _is_polling(code: str) -> bool:
     return code.endswith("POLLING_LIMIT_EXCEEDED")
 
 
-DIALECT = Dialect("DocuSign", verdict=verdict, reason=reason, wait=wait_seconds)
+BUDGETS = (Budget(3000, 3600), Budget(500, BURST_WINDOW_SECONDS))  # an account's default; the vendor raises it on request
+DIALECT = Dialect("DocuSign", verdict=verdict, reason=reason, wait=wait_seconds, budgets=BUDGETS)

@@ -27,7 +27,12 @@ def instant(text: str) -> datetime:
     return moment.astimezone(UTC)
 
 
-def _instant_text(text: str) -> str:
+def instant_text(moment: datetime) -> str:
+    """``moment`` as DocuSign's queries take it."""
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+
+
+def _checked(text: str) -> str:
     try:
         instant(text)
     except (ValueError, OverflowError):
@@ -36,7 +41,7 @@ def _instant_text(text: str) -> str:
 
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=100)]
-InstantText = Annotated[str, AfterValidator(_instant_text)]
+InstantText = Annotated[str, AfterValidator(_checked)]
 """An instant, kept as the vendor wrote it."""
 
 
@@ -57,6 +62,10 @@ class CustomFields(_Wire):
 
     text_custom_fields: tuple[CustomField, ...] | None = None
     list_custom_fields: tuple[CustomField, ...] | None = None
+
+    def texts(self, name: str) -> list[str | None]:
+        """The values of the text fields called ``name``."""
+        return [field.value for field in self.text_custom_fields or () if field.name == name]
 
 
 class Signer(_Wire):
@@ -100,16 +109,21 @@ class Envelope(_Wire):
     recipients: Recipients | None = None
 
     @property
-    def version(self) -> str:
-        """When it last changed: an ISO instant in UTC of fixed width, so that later ones compare greater. Raises ``Refused``."""
+    def latest(self) -> datetime | None:
+        """When it last changed."""
         moments = [instant(text) for text in (self.status_changed_date_time, self.last_modified_date_time) if text]
-        if not moments:
+        return max(moments, default=None)
+
+    @property
+    def version(self) -> str:
+        """``latest`` in UTC and of fixed width, so that later ones compare greater. Raises ``Refused``."""
+        if self.latest is None:
             raise Refused(
                 "DocuSign envelope: statusChangedDateTime: missing, so its versions cannot be ordered",
                 cause="invalid_record",
                 field="statusChangedDateTime",
             )
-        return max(moments).isoformat(timespec="microseconds")
+        return self.latest.isoformat(timespec="microseconds")
 
 
 class ConnectSubject(_Wire):
@@ -132,11 +146,78 @@ class ConnectMessage(_Wire):
         return f"{self.data.envelope_id}:{self.event}:{self.generated_date_time}"
 
 
-class AccessGrant(BaseModel):
-    """The answer of the token endpoint (RFC 6749 §5.1)."""
+class ConnectLog(_Wire):
+    """One entry of Connect's log of failures: a message that could not be delivered."""
 
-    access_token: Annotated[str, StringConstraints(min_length=1, max_length=16384, pattern=r"^[\x21-\x7e]+$")]
-    expires_in: Annotated[int, Field(gt=0, le=366 * 86400)]
+    envelope_id: str | None = None
+    status: str | None = None
+    created: str | None = None
+
+
+class ConnectLogs(_Wire):
+    """Connect's log of failures."""
+
+    failures: tuple[ConnectLog, ...] | None = None
+
+
+class TransactionStatus(_Wire):
+    """An envelope that a transaction id names."""
+
+    envelope_id: Name
+
+
+class EnvelopesInformation(_Wire):
+    """One page of envelopes. A query by transaction id may be answered in either array."""
+
+    envelopes: tuple[Envelope, ...] | None = None
+    envelope_transaction_statuses: tuple[TransactionStatus, ...] | None = None
+    total_set_size: Annotated[int, Field(ge=0)]
+
+    @property
+    def ids(self) -> list[str]:
+        """The envelopes' ids."""
+        by_transaction = [one.envelope_id for one in self.envelope_transaction_statuses or ()]
+        return [*(one.envelope_id for one in self.envelopes or ()), *by_transaction]
+
+
+class TemplateRole(_Wire):
+    """Who signs in one role of a template."""
+
+    role_name: str
+    name: str
+    email: str
+
+
+class NewTextField(_Wire):
+    """A text custom field to be written. Booleans are JSON strings here."""
+
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    value: Annotated[str, Field(max_length=100)]
+    show: str = "false"
+    required: str = "false"
+
+
+class NewCustomFields(_Wire):
+    """The custom fields of a new envelope."""
+
+    text_custom_fields: tuple[NewTextField, ...]
+
+
+class EnvelopeDefinition(_Wire):
+    """An envelope to be sent from a template."""
+
+    status: str = "sent"
+    template_id: str
+    email_subject: str
+    transaction_id: str
+    template_roles: tuple[TemplateRole, ...]
+    custom_fields: NewCustomFields
+
+
+class EnvelopeSummary(_Wire):
+    """The answer to a new envelope."""
+
+    envelope_id: Name
 
 
 class UserAccount(BaseModel):

@@ -1,8 +1,8 @@
-"""A stand-in of DocuSign: sign-in by JWT grant, envelopes, limits, and signed Connect messages.
+"""A stand-in of DocuSign: sign-in by JWT grant, templates, envelopes, limits, and signed Connect messages with their log of failures.
 
 The token endpoint verifies the RS256 assertion against a key pair that the sandbox makes itself. Limits are off until
-``hourly_limit`` or ``polling_limit`` is set. An unknown envelope is answered with 400, the only error that the vendor's description
-has for it.
+``hourly_limit`` or ``polling_limit`` is set; a new envelope is seen by reads after ``lag_seconds``. An unknown envelope is answered with
+400, the only error that the vendor's description has for it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,19 +26,35 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from connectors import webhooks
 from connectors.docusign.records import instant
 from connectors.docusign.tokens import GRANT_TYPE, SCOPE
 from connectors.docusign.webhooks import SCHEME
 from connectors.http import tls_context
-from connectors.sandbox import EffectLedger, Faults, FaultyApp
+from connectors.sandbox import Answer, EffectLedger, FaultKind, Faults, FaultyApp
 
 TOKEN_SECONDS = 3600
 _VOIDABLE = {"created", "sent", "delivered", "signed"}
 _PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[]/Count 0>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
 
-Answer = Callable[[Request], Awaitable[Response]]
+TEMPLATE_ID, TEMPLATE_ROLE = "a9e7c0de-5d1c-4b7e-9d0a-3f6f1c2b7a11", "Contractor"
+"""The template that every sandbox has, and its one role."""
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def _said(status: int, code: str, *headers: tuple[bytes, bytes]) -> Answer:
+    content = json.dumps({"errorCode": code, "message": "The request cannot be carried out."}).encode()
+    return Answer(status, content, ((b"content-type", b"application/json"), *headers))
+
+
+_ANSWERS = {
+    FaultKind.THROTTLED_BEFORE: _said(400, "BURST_APIINVOCATION_LIMIT_EXCEEDED", (b"retry-after", b"0")),
+    FaultKind.EXPIRED_BEFORE: _said(401, "AUTHORIZATION_INVALID_TOKEN"),
+    FaultKind.FORBIDDEN_BEFORE: _said(403, "USER_LACKS_PERMISSIONS"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +80,21 @@ class _Fault(Exception):
 
 
 class DocuSignSandbox:
-    """One account with one API user. ``envelopes`` are the vendor's JSON by envelope id."""
+    """One account with one API user. ``envelopes`` are the vendor's JSON by envelope id, ``templates`` the roles by template id."""
+
+    app: ASGIApp
+    effects: EffectLedger
+    faults: Faults
 
     def __init__(self, *, latency_seconds: float = 0.0) -> None:
         self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         self.integration_key, self.user_id, self.account_id = str(uuid4()), str(uuid4()), str(uuid4())
         self.connect_hmac_keys = (secrets.token_urlsafe(32), secrets.token_urlsafe(32))
         self.envelopes: dict[str, dict[str, Any]] = {}
+        self.templates: dict[str, tuple[str, ...]] = {TEMPLATE_ID: (TEMPLATE_ROLE,)}
+        self.failures: list[dict[str, str]] = []
+        self.largest_page = 1000
+        self.lag_seconds = 0.0
         self.consented = True
         self.hourly_limit: int | None = None
         self.polling_limit: int | None = None
@@ -79,7 +103,7 @@ class DocuSignSandbox:
         self._calls: Counter[datetime] = Counter()
         self._polls: Counter[tuple[datetime, str]] = Counter()
         self.effects, self.faults = EffectLedger(), Faults()
-        self.app = FaultyApp(self._routes(), self.faults, latency_seconds=latency_seconds)
+        self.app = FaultyApp(self._routes(), self.faults, latency_seconds=latency_seconds, answers=_ANSWERS)
 
     def settings(self, base_url: str, ca_file: Path) -> dict[str, Any]:
         """The settings form of an instance that talks to this sandbox at ``base_url``."""
@@ -145,6 +169,28 @@ class DocuSignSandbox:
         }
         return ConnectDelivery({"Content-Type": "application/json", **signatures}, body)
 
+    def redeliveries(self, deliveries: Sequence[ConnectDelivery]) -> list[ConnectDelivery]:
+        """Each message once more, one retry later and the latest first: DocuSign keeps no order."""
+        messages = [json.loads(delivery.body) for delivery in reversed(deliveries)]
+        return [self.sign(json.dumps({**each, "retryCount": each["retryCount"] + 1}).encode()) for each in messages]
+
+    def give_up(self, delivery: ConnectDelivery) -> None:
+        """Let the message join Connect's log of failures, as after its last retry."""
+        message = json.loads(delivery.body)
+        self.failures.append(
+            {
+                "accountId": self.account_id,
+                "connectId": str(message["configurationId"]),
+                "created": message["generatedDateTime"],
+                "envelopeId": message["data"]["envelopeId"],
+                "error": "The remote server returned an error: (503).",
+                "failureId": str(uuid4()),
+                "lastTry": _timestamp(),
+                "retryCount": str(message["retryCount"]),
+                "status": message["event"].removeprefix("envelope-").capitalize(),
+            }
+        )
+
     def expire_tokens(self) -> None:
         """Stop accepting every access token given out so far."""
         self._tokens.clear()
@@ -156,6 +202,7 @@ class DocuSignSandbox:
             Route("/oauth/token", self._token, methods=["POST"]),
             Route("/oauth/userinfo", self._signed_in(self._userinfo)),
             Route(account, self._limited(self._account)),
+            Route(account + "/connect/failures", self._limited(self._failures)),
             Route(account + "/envelopes", self._limited(self._list), methods=["GET"]),
             Route(account + "/envelopes", self._limited(self._post), methods=["POST"]),
             Route(envelope, self._limited(self._get), methods=["GET"]),
@@ -196,7 +243,7 @@ class DocuSignSandbox:
             return "invalid_scope"
         return None if self.consented else "consent_required"
 
-    def _signed_in(self, answer: Answer) -> Answer:
+    def _signed_in(self, answer: Handler) -> Handler:
         async def checked(request: Request) -> Response:
             token = request.headers.get("authorization", "").removeprefix("Bearer ")
             if self._tokens.get(token, datetime.min.replace(tzinfo=UTC)) <= datetime.now(UTC):
@@ -216,7 +263,7 @@ class DocuSignSandbox:
 
     # Limits
 
-    def _limited(self, answer: Answer) -> Answer:
+    def _limited(self, answer: Handler) -> Handler:
         async def counted(request: Request) -> Response:
             if request.path_params["account"] != self.account_id:
                 raise _Fault("ACCOUNT_LACKS_PERMISSIONS")
@@ -244,24 +291,48 @@ class DocuSignSandbox:
         del request
         return JSONResponse({"accountIdGuid": self.account_id, "accountName": "Sandbox"})
 
+    async def _failures(self, request: Request) -> Response:
+        since = request.query_params.get("from_date")
+        found = [one for one in self.failures if since is None or instant(one["created"]) >= instant(since)]
+        return JSONResponse({"failures": found, "totalRecords": str(len(found))})
+
     async def _list(self, request: Request) -> Response:
         query = request.query_params
         if not {"from_date", "envelope_ids", "transaction_ids"} & set(query):
             raise _Fault("INVALID_REQUEST_PARAMETER")
-        found = [self._shown(e, query.get("include", "")) for e in self.envelopes.values() if _matches(e, query)]
-        start, count = int(query.get("start_position", "0")), int(query.get("count", "100"))
-        page = found[start : start + count]
-        sizes = {"resultSetSize": len(page), "totalSetSize": len(found), "startPosition": start}
-        return JSONResponse({**{name: str(size) for name, size in sizes.items()}, "envelopes": page})
+        seen = [e for e in self.envelopes.values() if self._shows(e) and _matches(e, query)]
+        seen.sort(key=lambda e: instant(e["lastModifiedDateTime"]), reverse=query.get("order") == "desc")
+        start, count = int(query.get("start_position", "0")), min(int(query.get("count", "100")), self.largest_page)
+        page = [self._shown(e, query.get("include", "")) for e in seen[start : start + count]]
+        sizes = {"resultSetSize": len(page), "totalSetSize": len(seen), "startPosition": start}
+        named = [
+            {name: e[name] for name in ("envelopeId", "status", "transactionId")} for e in page if "transaction_ids" in query
+        ]
+        content = {"envelopes": page, "envelopeTransactionStatuses": named}
+        return JSONResponse({**{name: str(size) for name, size in sizes.items()}, **content})
 
     async def _post(self, request: Request) -> Response:
         definition = await request.json()
+        if "templateId" in definition:
+            definition = {**definition, "recipients": {"signers": self._from_template(definition)}}
         if not definition.get("recipients", {}).get("signers"):
             raise _Fault("RECIPIENTS_NOT_PROVIDED")
         envelope = self.envelopes[self._create(definition)]
         uri = f"/envelopes/{envelope['envelopeId']}"
         summary = {name: envelope[name] for name in ("envelopeId", "status")}
         return JSONResponse({**summary, "statusDateTime": envelope["statusChangedDateTime"], "uri": uri}, status_code=201)
+
+    def _from_template(self, definition: Mapping[str, Any]) -> list[dict[str, Any]]:
+        roles = self.templates.get(definition["templateId"])
+        if roles is None:
+            raise _Fault("TEMPLATE_ID_INVALID")
+        given = {role["roleName"]: role for role in definition.get("templateRoles", [])}
+        if set(given) != set(roles):
+            raise _Fault("RECIPIENTS_NOT_PROVIDED")
+        return [
+            {"recipientId": str(n), "roleName": role, "name": given[role]["name"], "email": given[role]["email"]}
+            for n, role in enumerate(roles, start=1)
+        ]
 
     async def _get(self, request: Request) -> Response:
         envelope = self._envelope(request)
@@ -284,10 +355,13 @@ class DocuSignSandbox:
         return Response(_PDF, media_type="application/pdf")
 
     def _envelope(self, request: Request) -> dict[str, Any]:
-        try:
-            return self.envelopes[request.path_params["envelope"]]
-        except KeyError:
-            raise _Fault("ENVELOPE_DOES_NOT_EXIST") from None
+        envelope = self.envelopes.get(request.path_params["envelope"])
+        if envelope is None or not self._shows(envelope):
+            raise _Fault("ENVELOPE_DOES_NOT_EXIST")
+        return envelope
+
+    def _shows(self, envelope: Mapping[str, Any]) -> bool:
+        return datetime.now(UTC) - instant(envelope["createdDateTime"]) >= timedelta(seconds=self.lag_seconds)
 
     def _create(self, definition: Mapping[str, Any]) -> str:
         now, envelope_id = _timestamp(), str(uuid4())
@@ -331,7 +405,7 @@ def _matches(envelope: Mapping[str, Any], query: Mapping[str, str]) -> bool:
     }
     listed = all(value in query[name].split(",") for name, value in wanted.items() if name in query)
     recent = "from_date" not in query or instant(envelope["statusChangedDateTime"]) >= instant(query["from_date"])
-    return listed and recent and query.get("custom_field", next(iter(fields), "")) in fields | {""}
+    return listed and recent and ("custom_field" not in query or query["custom_field"] in fields)
 
 
 def _timestamp() -> str:

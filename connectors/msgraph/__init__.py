@@ -14,6 +14,9 @@ CONNECTOR = Connector(
     settings=MsGraphSettings,
     client=MsGraphClient,
     can=Capabilities(directory=MsGraphDirectory),
-    evidence=Evidence(description="Microsoft Graph v1.0 metadata, 2026-08"),
-    limits="3,000 writes in 150 s for each app and tenant; Retry-After is heeded",
+    evidence=Evidence(description="Microsoft Graph v1.0 metadata, 2026-08", peer="oidc-provider 9.13 for tokens"),
+    limits=(
+        "3,000 writes in 150 s and 3,500 resource units in 10 s (small tenants) are kept by themselves; changes tell users, and a change of "
+        "groups alone shows only when accounts are read from the beginning"
+    ),
 )

@@ -7,6 +7,9 @@ from uuid import UUID
 
 from workforce.errors import NotFound
 
+USER_CHANGES = "/users/delta"
+"""What became of users: the beginning of every link that leads through changes."""
+
 
 def object_id(text: str, *, field: str) -> str:
     """``text`` as an object id. Raises ``NotFound``, since nothing can have any other id."""

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 from uuid import uuid4
 
 import httpx
 
 from connectors.contract import ALONE, Surroundings
-from connectors.http import Dialect, HttpEdge, Verdict, json_object, verdict_by_status
-from connectors.msgraph.records import DirectoryObjectPage, GraphRecord, MainError, ODataError, UserPage, parsed
+from connectors.http import Dialect, HttpEdge, json_object
+from connectors.msgraph.answers import accept, reason, verdict
+from connectors.msgraph.quotas import budgets
+from connectors.msgraph.records import BatchAnswers, DirectoryObjectPage, GraphRecord, UserPage, parsed
 from connectors.msgraph.settings import MsGraphSettings
 from connectors.msgraph.tokens import AppTokens
-from workforce.errors import AlreadyTaken, HubError, OutcomeUnknown, Refused, RetryLater
+from workforce.errors import HubError, OutcomeUnknown, Refused, RetryLater, UnusableContent
 from workforce.ports import CheckResult
-
-API = "/v1.0"
-ALREADY_MEMBER = "already_member"
+from workforce.urgency import is_revoking
 
 R = TypeVar("R", bound=GraphRecord)
 P = TypeVar("P", UserPage, DirectoryObjectPage)
@@ -28,12 +28,13 @@ class MsGraphClient:
 
     def __init__(self, settings: MsGraphSettings, around: Surroundings = ALONE) -> None:
         self.settings = settings
+        self.base_url = f"{settings.graph_origin}/v1.0"
         self._tokens = AppTokens(settings, around)
         self._edge = HttpEdge(
-            f"{settings.graph_url}{API}",
-            Dialect("msgraph", verdict=_verdict, reason=_reason),
-            authorize=self._tokens.headers,
-            renew=self._tokens.forget,
+            self.base_url,
+            Dialect("msgraph", verdict=verdict, reason=reason, budgets=budgets(settings.tenant_size)),
+            authorize=self._tokens.cache.authorize,
+            renew=self._tokens.cache.renew,
             reach=around.reach(settings),
         )
 
@@ -50,30 +51,37 @@ class MsGraphClient:
         self._edge.close()
         self._tokens.close()
 
-    def get(self, path: str, kind: type[R], query: Mapping[str, str] | None = None) -> R:
-        """Read one record. Raises ``NotFound``."""
-        response = self._edge.read("GET", path, headers=_traced(), **({"params": query} if query else {}))
-        _accept(response)
-        try:
-            return parsed(kind, json_object(response, "msgraph"))
-        except OutcomeUnknown as error:
-            raise RetryLater(str(error), cause=error.cause) from None
+    def get(self, path: str, kind: type[R], query: Mapping[str, str] | None = None, *, advanced: bool = False) -> R:
+        """Read one record. ``advanced`` asks the index, which some filters need and which lags more. Raises ``NotFound``."""
+        headers = {"ConsistencyLevel": "eventual"} if advanced else {}
+        if query and advanced:
+            query = {**query, "$count": "true"}
+        request = {"params": query} if query else {}
+        response = self._edge.read("GET", path, headers={**headers, **call_headers()}, **request)
+        return read_as(kind, accept(response))
 
-    def pages(self, path: str, kind: type[P], query: Mapping[str, str]) -> Iterator[P]:
-        """Every page, following ``@odata.nextLink`` as it stands, but never to another host: our token goes with it."""
-        page = self.get(path, kind, query)
-        seen: set[str] = set()
+    def pages(self, path: str, kind: type[P], query: Mapping[str, str], *, advanced: bool = False) -> Iterator[P]:
+        """Every page."""
+        page = self.get(path, kind, query, advanced=advanced)
         yield page
+        yield from self.pages_after(page, kind, advanced=advanced)
+
+    def pages_after(self, page: P, kind: type[P], *, advanced: bool = False) -> Iterator[P]:
+        """The pages that follow ``page``."""
+        seen: set[str] = set()
         while page.next_link is not None:
-            if not page.next_link.startswith(f"{self.settings.graph_url}{API}/"):
-                raise Refused(
-                    "msgraph: a next page lies at another host; check graph_url", cause="foreign_page", field="graph_url"
-                )
             if page.next_link in seen:
                 raise RetryLater("msgraph: the pages go round in a circle", cause="circular_pages")
             seen.add(page.next_link)
-            page = self.get(page.next_link, kind)
+            page = self.get(self.own_path(page.next_link), kind, advanced=advanced)
             yield page
+
+    def own_path(self, link: str) -> str:
+        """The path and query of a link that Graph gave, otherwise as it stands. At another host it is refused: our token goes with it."""
+        if not link.startswith(f"{self.base_url}/"):
+            message = "msgraph: a page lies at another host; check cloud and graph_url"
+            raise Refused(message, cause="foreign_page", field="graph_url")
+        return link.removeprefix(self.base_url)
 
     def post(self, path: str, body: Mapping[str, object] | None = None) -> httpx.Response:
         """Send a create or an action, once. Raises ``AlreadyTaken``, ``OutcomeUnknown``."""
@@ -87,45 +95,32 @@ class MsGraphClient:
         """Delete, once."""
         self._write("DELETE", path)
 
+    def batch(self, requests: Sequence[Mapping[str, object]], *, is_read: bool) -> BatchAnswers:
+        """Send up to 20 requests as one. Raises what a single read, or a single write, would."""
+        send = self._edge.read if is_read else self._edge.write
+        response = accept(send("POST", "/$batch", headers=call_headers(), json={"requests": requests}))
+        try:
+            return parsed(BatchAnswers, json_object(response, "msgraph"))
+        except (OutcomeUnknown, UnusableContent) as error:
+            raise (RetryLater if is_read else OutcomeUnknown)(str(error), cause=error.cause) from None
+
     def reference(self, account_id: str) -> dict[str, object]:
         """The body that links to a directory object."""
-        return {"@odata.id": f"{self.settings.graph_url}{API}/directoryObjects/{account_id}"}
+        return {"@odata.id": f"{self.base_url}/directoryObjects/{account_id}"}
 
     def _write(self, method: str, path: str, **request: Any) -> httpx.Response:
-        return _accept(self._edge.write(method, path, headers=_traced(), **request))
+        return accept(self._edge.write(method, path, headers=call_headers(), **request))
 
 
-def _traced() -> dict[str, str]:
-    return {"client-request-id": str(uuid4())}
-
-
-def _verdict(response: httpx.Response) -> Verdict:
-    """Plain refusals pass the edge: ``_accept`` reads what they are about."""
-    verdict = verdict_by_status(response)
-    return Verdict.OK if verdict is Verdict.REFUSED else verdict
-
-
-def _reason(response: httpx.Response) -> str:
-    error = _error_of(response)
-    return f"{error.code or response.reason_phrase} (request-id {error.inner_error.request_id or 'none'})"
-
-
-def _accept(response: httpx.Response) -> httpx.Response:
-    if response.is_success:
-        return response
-    error = _error_of(response)
-    said = f"msgraph: {response.request.method} answered {response.status_code}: {_reason(response)}"
-    for detail in error.details:
-        if detail.code == "ObjectConflict":
-            field = detail.target or "userPrincipalName"
-            raise AlreadyTaken(f"{said}: {field} is in use; look up its holder", field=field)
-    if "already exist" in error.message and "references" in error.message:
-        raise Refused(said, cause=ALREADY_MEMBER)
-    raise Refused(said, cause=f"http_{response.status_code}", field=error.target)
-
-
-def _error_of(response: httpx.Response) -> MainError:
+def read_as(kind: type[R], response: httpx.Response) -> R:
+    """The record in the answer to a read. Raises ``RetryLater`` where there is none, ``UnusableContent``."""
     try:
-        return parsed(ODataError, json_object(response, "msgraph")).error
-    except HubError:
-        return MainError()
+        return parsed(kind, json_object(response, "msgraph"))
+    except OutcomeUnknown as error:
+        raise RetryLater(str(error), cause=error.cause) from None
+
+
+def call_headers() -> dict[str, str]:
+    """An id to trace the call by, and Graph's word for calls that it throttles last."""
+    urgency = {"x-ms-throttle-priority": "high"} if is_revoking() else {}
+    return {"client-request-id": str(uuid4()), **urgency}

@@ -11,17 +11,22 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
+import structlog
+
 from connectors.http import json_object
 from connectors.msgraph import addresses
-from connectors.msgraph.client import ALREADY_MEMBER, MsGraphClient
-from connectors.msgraph.records import SELECTED, CreatedUser, DirectoryObject, DirectoryObjectPage, User, UserPage, parsed
-from workforce.access import AccountState, DesiredAccount
-from workforce.errors import NotFound, OutcomeUnknown, Refused, UnusableContent
+from connectors.msgraph.accounts import WHOLE, Accounts
+from connectors.msgraph.answers import ALREADY_MEMBER, RESYNC_REQUIRED
+from connectors.msgraph.batch import Batch, Part
+from connectors.msgraph.client import MsGraphClient
+from connectors.msgraph.records import CreatedUser, User, UserDelta, UserPage, parsed
+from workforce.access import AccountPage, AccountState, DesiredAccount
+from workforce.errors import HubError, NotFound, OutcomeUnknown, Refused, RetryLater, UnusableContent, outcome_of_each
 from workforce.markers import is_marker
 
+log = structlog.get_logger(__name__)
+
 _LOGIN = re.compile(r"[A-Za-z0-9'._!#^~+\-]+@[A-Za-z0-9.\-]+")
-_GROUP = "#microsoft.graph.group"
-_ADMIN_ROLE = "#microsoft.graph.directoryRole"
 _RESERVED = frozenset(
     {"id", "accountEnabled", "passwordProfile", "passwordPolicies", "employeeLeaveDateTime", "signInSessionsValidFromDateTime"}
 )
@@ -35,34 +40,38 @@ class MsGraphDirectory:
     """
 
     def __init__(self, client: MsGraphClient) -> None:
-        self._client = client
+        self._client, self._batch = client, Batch(client)
+        self._accounts = Accounts(client, self._batch)
+        self._marker_attribute = client.settings.marker_attribute
 
     def find(self, marker: str) -> Sequence[AccountState]:
-        """Every account whose ``employeeId`` is ``marker``."""
+        """Every account that carries ``marker``. By an extension attribute the index is asked, which lags more than reads do."""
         if not is_marker(marker):
             return []
-        query = {"$filter": f"employeeId eq '{marker}'", "$select": SELECTED}
-        pages = self._client.pages("/users", UserPage, query)
-        return [self._state(user) for page in pages for user in page.value]
+        is_extension = self._marker_attribute != "employeeId"
+        name = f"onPremisesExtensionAttributes/{self._marker_attribute}" if is_extension else self._marker_attribute
+        query = {**WHOLE, "$filter": f"{name} eq '{marker}'"}
+        pages = self._client.pages("/users", UserPage, query, advanced=is_extension)
+        return [self._accounts.state(user) for page in pages for user in page.value]
 
     def find_by_login(self, login: str) -> AccountState | None:
         """The account whose userPrincipalName is ``login``; what cannot be one (an object id, a path) is held by nobody."""
         if not _LOGIN.fullmatch(login):
             return None
         try:
-            return self._state(self._client.get(addresses.user_by_login(login), User, {"$select": SELECTED}))
+            return self._accounts.state(self._client.get(addresses.user_by_login(login), User, WHOLE))
         except NotFound:
             return None
 
     def read(self, account_id: str) -> AccountState:
         """The account as it is now, with its direct groups. Raises ``NotFound``."""
-        return self._state(self._user(account_id))
+        return self._accounts.state(self._accounts.user(account_id))
 
     def create(self, account: DesiredAccount) -> str:
         """Create the user in one call, marker and expiry included; its object id."""
         if not is_marker(account.marker):
-            raise Refused("msgraph: the marker does not have our form", cause="bad_marker", field="employeeId")
-        ours = {"employeeId": account.marker, "userPrincipalName": account.login}
+            raise Refused("msgraph: the marker does not have our form", cause="bad_marker", field=self._marker_attribute)
+        ours = {**self._accounts.marked(account.marker), "userPrincipalName": account.login}
         body = {
             **{name: value for name, value in _mapped(account.attributes, ours).items() if value is not None},
             **ours,
@@ -78,7 +87,7 @@ class MsGraphDirectory:
     def update(self, account_id: str, attributes: Mapping[str, object]) -> None:
         """Set fields; ``None`` and ``""`` clear one."""
         user = self._writable(account_id)
-        body = _mapped(attributes, {"employeeId": user.employee_id})
+        body = _mapped(attributes, self._accounts.marked(self._accounts.marker(user)))
         if body:
             self._unless_admin(account_id, lambda: self._client.patch(addresses.user(account_id), body))
 
@@ -120,60 +129,68 @@ class MsGraphDirectory:
     def move_to_disabled(self, account_id: str) -> None:
         """Nothing: Entra has no place for disabled accounts."""
 
+    def accounts(self, cursor: str | None) -> AccountPage:
+        """Accounts by ``users/delta``, and the groups of those that carry our marker; others' ``groups`` stay empty.
+
+        Graph tells changes of a user here, not of its memberships: a change of groups alone shows when reading starts again with ``None``.
+        A cursor that Graph has forgotten, or that is none of ours, starts again by itself; then ``gone`` lacks who went before.
+        """
+        page = self._delta(cursor)
+        link = page.next_link or page.delta_link
+        if link is None:
+            raise RetryLater("msgraph: a page of changes leads nowhere", cause="unreadable_answer")
+        following = self._client.own_path(link)
+        users, gone = self._accounts.changed(page)
+        return AccountPage(self._accounts.states(users), following, complete=page.next_link is None, gone=gone)
+
+    def block_all(self, account_ids: Sequence[str]) -> Mapping[str, HubError | None]:
+        """First all accounts are read, 20 at a time, then all sign-ins blocked, then all sessions revoked."""
+        outcomes = outcome_of_each(account_ids, addresses.user)
+        read = self._accounts.read_many(_without_error(outcomes))
+        outcomes |= outcome_of_each(read, lambda account_id: self._require_writable(read[account_id]))
+        ready = _without_error(outcomes)
+        blocked = self._batch.write(Part(each, "PATCH", addresses.user(each), {"accountEnabled": False}) for each in ready)
+        revoked = self._batch.write(Part(each, "POST", addresses.revoke_sessions(each)) for each in ready)
+        for account_id in ready:
+            error = next((each[account_id] for each in (blocked, revoked) if isinstance(each[account_id], HubError)), None)
+            outcomes[account_id] = self._accounts.explained(account_id, error) if isinstance(error, HubError) else None
+        return outcomes
+
     def sign_in_works(self, account_id: str) -> None:
         """``None``: an app has no way to try a person's sign-in."""
+
+    def _delta(self, cursor: str | None) -> UserDelta:
+        if cursor is not None and cursor.startswith(addresses.USER_CHANGES):
+            try:
+                return self._client.get(cursor, UserDelta)
+            except Refused as error:
+                if error.cause != RESYNC_REQUIRED:
+                    raise
+        if cursor is not None:
+            log.warning("directory.changes_start_again", system="msgraph")
+        return self._client.get(f"{addresses.USER_CHANGES}()", UserDelta, WHOLE)
 
     def _patch(self, account_id: str, body: Mapping[str, object]) -> None:
         self._writable(account_id)
         self._unless_admin(account_id, lambda: self._client.patch(addresses.user(account_id), body))
 
-    def _user(self, account_id: str) -> User:
-        return self._client.get(addresses.user(account_id), User, {"$select": SELECTED})
-
     def _writable(self, account_id: str) -> User:
-        """The account, read just before it is written: only one that carries our marker is ever touched."""
-        user = self._user(account_id)
-        if self._is_protected(user):
-            raise _protected("it is listed in protected_user_ids, or does not carry our marker")
-        return user
+        return self._accounts.writable(self._accounts.user(account_id))
 
-    def _is_protected(self, user: User) -> bool:
-        listed = user.id.lower() in {listed.lower() for listed in self._client.settings.protected_user_ids}
-        return listed or not is_marker(user.employee_id or "")
+    def _require_writable(self, user: User | HubError) -> None:
+        if isinstance(user, HubError):
+            raise user
+        self._accounts.writable(user)
 
     def _unless_admin(self, account_id: str, write: Callable[[], object]) -> None:
-        """Do ``write``; a 403 is told apart: on holders of an admin role it is expected, on others a permission is missing."""
         try:
             write()
         except Refused as error:
-            if error.cause == "forbidden" and _holds_role(self._memberships(account_id)):
-                raise _protected("it holds an administrator role") from None
-            raise
-
-    def _memberships(self, account_id: str) -> list[DirectoryObject]:
-        pages = self._client.pages(addresses.memberships(account_id), DirectoryObjectPage, {"$select": "id", "$top": "999"})
-        return [held for page in pages for held in page.value]
-
-    def _state(self, user: User) -> AccountState:
-        held = self._memberships(user.id)
-        return AccountState(
-            account_id=user.id,
-            login=user.user_principal_name,
-            marker=user.employee_id if is_marker(user.employee_id or "") else None,
-            enabled=bool(user.account_enabled),
-            groups=frozenset(thing.id for thing in held if thing.odata_type == _GROUP),
-            expires_at=user.employee_leave_date_time,
-            sessions_valid_from=user.sign_in_sessions_valid_from,
-            protected=self._is_protected(user) or _holds_role(held),
-        )
+            raise self._accounts.explained(account_id, error) from None
 
 
-def _holds_role(held: Sequence[DirectoryObject]) -> bool:
-    return any(thing.odata_type == _ADMIN_ROLE for thing in held)
-
-
-def _protected(why: str) -> Refused:
-    return Refused(f"msgraph: the account is protected: {why}; automation does not touch it", cause="protected_account")
+def _without_error(outcomes: Mapping[str, HubError | None]) -> list[str]:
+    return [account_id for account_id, error in outcomes.items() if error is None]
 
 
 def _mapped(attributes: Mapping[str, object], ours: Mapping[str, object]) -> dict[str, object]:

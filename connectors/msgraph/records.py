@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
+import httpx
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from workforce.errors import UnusableContent
@@ -32,6 +34,11 @@ class User(GraphRecord):
     account_enabled: bool | None = Field(default=None, alias="accountEnabled")
     employee_leave_date_time: Instant | None = Field(default=None, alias="employeeLeaveDateTime")
     sign_in_sessions_valid_from: Instant | None = Field(default=None, alias="signInSessionsValidFromDateTime")
+    on_premises_extension_attributes: dict[str, Any] | None = Field(default=None, alias="onPremisesExtensionAttributes")
+
+    def attribute(self, name: str) -> str | None:
+        """``employeeId`` or one of the extension attributes."""
+        return self.employee_id if name == "employeeId" else (self.on_premises_extension_attributes or {}).get(name)
 
 
 class CreatedUser(GraphRecord):
@@ -52,6 +59,66 @@ class UserPage(GraphRecord):
 
     value: list[User]
     next_link: str | None = Field(default=None, alias="@odata.nextLink")
+
+
+class Removal(GraphRecord):
+    """A user that is no longer there (``deleted`` for good, ``changed`` for now)."""
+
+    id: str
+    removed: dict[str, Any] = Field(alias="@removed")
+
+
+class ToldUser(User):
+    """A user of whom everything was told."""
+
+    account_enabled: bool = Field(alias="accountEnabled")
+
+
+class Mention(GraphRecord):
+    """A user of whom only what changed was told."""
+
+    id: str
+
+
+class UserDelta(GraphRecord):
+    """One page of what became of users. ``next_link`` leads on; ``delta_link``, on the last page, to what changes from then on."""
+
+    value: list[Annotated[Removal | ToldUser | Mention, Field(union_mode="left_to_right")]]
+    next_link: str | None = Field(default=None, alias="@odata.nextLink")
+    delta_link: str | None = Field(default=None, alias="@odata.deltaLink")
+
+
+class BatchAnswer(GraphRecord):
+    """What became of one request of a batch."""
+
+    id: str
+    status: Annotated[int, Field(ge=100, le=599)]
+    headers: dict[str, str] = {}
+    body: Any = None
+
+    def as_response(self, method: str, url: str) -> httpx.Response:
+        """As if it had come alone. Of its headers only Retry-After means anything to us."""
+        headers = {name: value for name, value in self.headers.items() if name.casefold() == "retry-after"}
+        content = b"" if self.body is None else json.dumps(self.body).encode()
+        return httpx.Response(self.status, headers=headers, content=content, request=httpx.Request(method, url))
+
+
+class BatchAnswers(GraphRecord):
+    """What became of a batch, in no order."""
+
+    responses: list[Any]
+
+    def by_id(self) -> dict[str, BatchAnswer]:
+        """The answers that can be read; a request without one may have been carried out or not."""
+        answers = [answer for each in self.responses if (answer := _readable(each)) is not None]
+        return {answer.id: answer for answer in answers}
+
+
+def _readable(answer: object) -> BatchAnswer | None:
+    try:
+        return BatchAnswer.model_validate(answer)
+    except ValidationError:
+        return None
 
 
 class DirectoryObjectPage(GraphRecord):

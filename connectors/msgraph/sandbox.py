@@ -1,87 +1,154 @@
-"""A stand-in of Microsoft's login authority and of Graph v1.0, as far as accounts and groups go.
+"""A stand-in of Graph v1.0 as far as accounts and groups go; its login authority is in ``sandbox_authority``.
 
-It is stateful, checks tokens, leaves fields out unless they are selected, pages, and can lag behind its own writes. Shapes are from the
-vendor's metadata; messages, error codes and the lag are not verified against the vendor.
+It is stateful, checks tokens, leaves fields out unless they are selected, pages, tells changes, takes batches, and can lag behind its own
+writes. Shapes are from the vendor's metadata; messages, error codes and the lag are not verified against the vendor.
 """
 
 from __future__ import annotations
 
+import json
+import math
 import re
-import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message
 
-from connectors.sandbox import EffectLedger, Faults, FaultyApp
+from connectors.msgraph.sandbox_authority import Authority
+from connectors.sandbox import Answer, Collected, EffectLedger, FaultKind, Faults, FaultyApp
 
 TENANT = "8f1c2d3e-0000-4000-8000-00000000c11e"
 CLIENT_ID = "5e1ec7ed-0000-4000-8000-0000000057e7"
 CLIENT_SECRET = "sandbox-client-secret"
-_TOKEN_SECONDS = 3599
+_WRITES_SECONDS = 150.0
+_MAX_PARTS = 20
 _DEFAULT_FIELDS = ("businessPhones", "displayName", "givenName", "id", "jobTitle", "mail", "mobilePhone", "officeLocation",
                    "preferredLanguage", "surname", "userPrincipalName")  # fmt: skip
 _WRITABLE = frozenset({*_DEFAULT_FIELDS, "accountEnabled", "city", "companyName", "country", "department", "employeeHireDate", "employeeId",
-                       "employeeLeaveDateTime", "employeeOrgData", "employeeType", "mailNickname", "otherMails", "passwordPolicies",
-                       "passwordProfile", "postalCode", "state", "streetAddress", "usageLocation", "userType"} - {"id"})  # fmt: skip
+                       "employeeLeaveDateTime", "employeeOrgData", "employeeType", "mailNickname", "onPremisesExtensionAttributes",
+                       "otherMails", "passwordPolicies", "passwordProfile", "postalCode", "state", "streetAddress", "usageLocation", "userType"} - {"id"})  # fmt: skip
 _REQUIRED = ("accountEnabled", "displayName", "mailNickname", "userPrincipalName", "passwordProfile")
-_FILTER = re.compile(r"(employeeId|userPrincipalName) eq '((?:[^']|'')*)'")
+_FILTER = re.compile(r"(employeeId|userPrincipalName|onPremisesExtensionAttributes/extensionAttribute\d+) eq '((?:[^']|'')*)'")
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 
+def _said(code: str, words: str) -> bytes:
+    return json.dumps(
+        {"error": {"code": code, "message": words, "innerError": {"request-id": str(uuid4()), "date": _now()}}}
+    ).encode()
+
+
+def _answers() -> dict[FaultKind, Answer]:
+    """Faults in Graph's own words."""
+    as_json = (b"content-type", b"application/json")
+    throttled, away = _said("TooManyRequests", "Too many requests."), _said("serviceNotAvailable", "The service is unavailable.")
+    return {
+        FaultKind.THROTTLED_BEFORE: Answer(429, throttled, (as_json, (b"retry-after", b"0"))),
+        FaultKind.THROTTLED_BARE_BEFORE: Answer(429, throttled, (as_json,)),
+        FaultKind.UNAVAILABLE_BEFORE: Answer(503, away, (as_json,)),
+        FaultKind.BUSY_BEFORE: Answer(503, away, (as_json, (b"retry-after", b"1"))),
+        FaultKind.EXPIRED_BEFORE: Answer(401, _said("InvalidAuthenticationToken", "Access token has expired."), (as_json,)),
+        FaultKind.FORBIDDEN_BEFORE: Answer(403, _said("Authorization_RequestDenied", "Insufficient privileges."), (as_json,)),
+        FaultKind.TIMEOUT_BEFORE: Answer(
+            504, _said("timeout", "The request timed out."), (as_json,)
+        ),  # only for parts of a batch
+        FaultKind.ERROR_AFTER: Answer(500, _said("generalException", "An error occurred."), (as_json,)),
+    }
+
+
+@dataclass
 class _GraphError(Exception):
-    def __init__(self, status: int, code: str, message: str, details: list[dict[str, str]] | None = None) -> None:
-        super().__init__(message)
-        self.status, self.code, self.message, self.details = status, code, message, details
+    status: int
+    code: str
+    message: str
+    details: list[dict[str, str]] | None = None
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
 class _User:
-    """A user now, and as laggards still see it (``None``: not at all) until ``settled_at`` (monotonic)."""
+    """A user now, and as laggards still see it (``None``: not at all) until ``settled_at`` (monotonic), each with its version."""
 
     now: dict[str, Any]
     before: dict[str, Any] | None
     settled_at: float
+    version: int
+    version_before: int = 0
     roles: set[str] = field(default_factory=set)
 
+    @property
+    def is_settled(self) -> bool:
+        return time.monotonic() >= self.settled_at
+
     def seen(self) -> dict[str, Any] | None:
-        return self.now if time.monotonic() >= self.settled_at else self.before
+        return self.now if self.is_settled else self.before
+
+    def seen_version(self) -> int:
+        return self.version if self.is_settled else self.version_before
+
+
+@dataclass(frozen=True)
+class _Round:
+    """What a delta token stands for: the users still to be told, or with ``None`` those that changed after version ``since``."""
+
+    fields: tuple[str, ...]
+    since: int = 0
+    until: int = 0
+    left: tuple[str, ...] | None = None
 
 
 class MsGraphSandbox:
-    """One tenant. ``lag_seconds`` delays what reads see; ``throttle_seconds`` makes every Graph call answer 429 with that Retry-After."""
+    """One tenant.
+
+    ``lag_seconds`` delays what reads see; ``throttle_seconds`` makes every Graph call answer 429 with that Retry-After;
+    ``write_quota`` is how many writes it takes in 150 s (Graph: 3,000).
+    """
+
+    app: ASGIApp
+    effects: EffectLedger
+    faults: Faults
 
     def __init__(self, *, latency_seconds: float = 0.0, lag_seconds: float = 0.0, page_size: int = 50) -> None:
         self.effects, self.faults = EffectLedger(), Faults()
+        self.authority = Authority(TENANT, CLIENT_ID, CLIENT_SECRET)
         self.lag_seconds, self.page_size = lag_seconds, page_size
         self.throttle_seconds: int | None = None
+        self.write_quota: int | None = None
+        self._writes: deque[float] = deque()
         self._users: dict[str, _User] = {}
+        self._version, self._removed = 0, dict[str, tuple[int, str]]()
+        self._rounds: dict[str, _Round] = {}
         self._groups: dict[str, dict[str, Any]] = {}
         self._members: dict[str, list[str]] = {}
-        self._tokens: dict[str, float] = {}
-        self.app: ASGIApp = FaultyApp(Starlette(routes=self._routes()), self.faults, latency_seconds=latency_seconds)
+        self._answers = _answers()
+        self._graph_app = Starlette(routes=self._routes())
+        self.app = FaultyApp(self._graph_app, self.faults, latency_seconds=latency_seconds, answers=self._answers)
 
     def settings(self, base_url: str, ca_file: Path) -> dict[str, Any]:
         """The values of the connector's settings form for this tenant, served at ``base_url``."""
-        return {
-            "tenant_id": TENANT,
-            "client_id": CLIENT_ID,
-            "client_secret": CLIENT_SECRET,
-            "authority": base_url,
-            "graph_url": base_url,
-            "ca_file": ca_file,
-        }
+        return {**self._place(base_url, ca_file), "client_secret": CLIENT_SECRET}
+
+    def certificate_settings(self, base_url: str, ca_file: Path, *, by_thumbprint: bool = False) -> dict[str, Any]:
+        """The same with a certificate, registered for the app just now, instead of the secret."""
+        registered = self.authority.register_certificate()
+        proof = {"certificate_thumbprint": registered.thumbprint} if by_thumbprint else {"certificate": registered.certificate}
+        return {**self._place(base_url, ca_file), "private_key": registered.private_key, **proof}
+
+    def _place(self, base_url: str, ca_file: Path) -> dict[str, Any]:
+        place = {"authority": base_url, "graph_url": self.authority.graph_url or base_url, "ca_file": ca_file}
+        return {"tenant_id": TENANT, "client_id": CLIENT_ID, **place}
 
     @property
     def users(self) -> list[dict[str, Any]]:
@@ -99,8 +166,26 @@ class MsGraphSandbox:
         """A user by hand, enabled unless said otherwise; the id."""
         user_id = str(uuid4())
         now = {"id": user_id, "accountEnabled": True, "signInSessionsValidFromDateTime": _now(), **fields}
-        self._users[user_id] = _User(now, now, 0.0)
+        self._users[user_id] = _User(now, now, 0.0, self._next_version())
         return user_id
+
+    def change_user(self, user_id: str, **fields: object) -> None:
+        """Change a user by hand."""
+        self._change(self._users[user_id], fields)
+
+    def delete_user(self, user_id: str, *, for_good: bool = False) -> None:
+        """Delete a user by hand: to the recycle bin, or for good."""
+        del self._users[user_id]
+        self._removed[user_id] = (self._next_version(), "deleted" if for_good else "changed")
+
+    def settle(self) -> None:
+        """Let reads see everything that was done."""
+        for user in self._users.values():
+            user.settled_at = 0.0
+
+    def expire_delta_tokens(self) -> None:
+        """Forget every delta token handed out so far."""
+        self._rounds.clear()
 
     def give_admin_role(self, user_id: str) -> None:
         """Let a user hold a directory role: apps without a role of their own may not change it any more."""
@@ -108,21 +193,20 @@ class MsGraphSandbox:
 
     def expire_tokens(self) -> None:
         """Take back every token issued so far."""
-        self._tokens.clear()
+        self.authority.expire_tokens()
 
     def _routes(self) -> list[Route]:
         graph = self._graph
         return [
-            Route("/{tenant}/v2.0/.well-known/openid-configuration", self._discovery, methods=["GET"]),
-            Route("/{tenant}/oauth2/v2.0/token", self._issue_token, methods=["POST"]),
-            Route("/v1.0/organization", graph(self._organization), methods=["GET"]),
+            *self.authority.routes(),
+            Route("/v1.0/$batch", graph(self._batch), methods=["POST"]),
+            Route("/v1.0/users/delta()", graph(self._delta), methods=["GET"]),
             Route("/v1.0/users", graph(self._list_users), methods=["GET"]),
             Route("/v1.0/users", graph(self._create_user), methods=["POST"]),
             Route("/v1.0/users/{key}", graph(self._get_user), methods=["GET"]),
             Route("/v1.0/users/{key}", graph(self._patch_user), methods=["PATCH"]),
             Route("/v1.0/users/{key}/memberOf", graph(self._member_of), methods=["GET"]),
             Route("/v1.0/users/{key}/revokeSignInSessions", graph(self._revoke), methods=["POST"]),
-            Route("/v1.0/groups/{group}", graph(self._get_group), methods=["GET"]),
             Route("/v1.0/groups/{group}/members/$ref", graph(self._add_member), methods=["POST"]),
             Route("/v1.0/groups/{group}/members/{member}/$ref", graph(self._remove_member), methods=["DELETE"]),
         ]
@@ -133,50 +217,86 @@ class MsGraphSandbox:
                 self._admit(request)
                 return await handler(request)
             except _GraphError as error:
-                return _error_answer(request, error, self.throttle_seconds)
+                return _error_answer(request, error)
 
         return guarded
 
     def _admit(self, request: Request) -> None:
-        token = request.headers.get("authorization", "").removeprefix("Bearer ")
-        if self._tokens.get(token, 0.0) < time.monotonic():
+        if not self.authority.accepts(request.headers.get("authorization", "").removeprefix("Bearer ")):
             raise _GraphError(401, "InvalidAuthenticationToken", "Access token has expired or is not yet valid.")
         if self.throttle_seconds is not None:
-            raise _GraphError(429, "TooManyRequests", "Too many requests")
+            raise _throttled(self.throttle_seconds)
+        if self.write_quota is not None and request.method != "GET" and not request.url.path.endswith("/$batch"):
+            self._spend_write(self.write_quota)
 
-    async def _discovery(self, request: Request) -> Response:
-        if request.path_params["tenant"] != TENANT:
-            return JSONResponse({"error": "invalid_tenant", "error_description": "AADSTS90002: Tenant not found."}, 400)
-        base = f"{request.base_url}{TENANT}"
-        return JSONResponse(
-            {
-                "issuer": f"{base}/v2.0",
-                "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
-                "token_endpoint": f"{base}/oauth2/v2.0/token",
-                "jwks_uri": f"{base}/discovery/v2.0/keys",
-                "token_endpoint_auth_methods_supported": ["client_secret_post"],
-            }
+    def _spend_write(self, quota: int) -> None:
+        now = time.monotonic()
+        while self._writes and self._writes[0] <= now - _WRITES_SECONDS:
+            self._writes.popleft()
+        if len(self._writes) >= quota:
+            raise _throttled(math.ceil(self._writes[0] + _WRITES_SECONDS - now))
+        self._writes.append(now)
+
+    async def _batch(self, request: Request) -> Response:
+        """All parts at once, answered in reverse to show that the order means nothing."""
+        parts = (await _body(request)).get("requests")
+        if not isinstance(parts, list) or not 0 < len(parts) <= _MAX_PARTS:
+            raise _GraphError(400, "BadRequest", "A batch has 1 to 20 requests.")
+        ids = [part.get("id") for part in parts]
+        if len(set(ids)) != len(ids) or any("dependsOn" in part or "$batch" in part.get("url", "") for part in parts):
+            raise _GraphError(400, "BadRequest", "Request ids are unique; parts depend on no other and are no batches here.")
+        return JSONResponse({"responses": [await self._part(request, part) for part in reversed(parts)]})
+
+    async def _part(self, request: Request, part: Mapping[str, Any]) -> dict[str, Any]:
+        url = urlsplit(f"/v1.0{part['url']}")
+        kind = self.faults.take(part["method"], unquote(url.path))
+        answer = Collected()
+        if kind is None or kind.is_after:
+            await self._graph_app(*_as_request(request, part, answer))
+        if kind is not None:
+            told = self._answers.get(kind, self._answers[FaultKind.ERROR_AFTER])
+            answer = Collected(told.status, list(told.headers), told.body)
+        headers = {name.decode(): value.decode() for name, value in answer.headers if name != b"content-length"}
+        return {"id": part["id"], "status": answer.status, "headers": headers} | (
+            {"body": json.loads(answer.body)} if answer.body else {}
         )
 
-    async def _issue_token(self, request: Request) -> Response:
-        form = {name: values[0] for name, values in parse_qs((await request.body()).decode()).items()}
-        fault = _token_fault(form, str(request.base_url))
-        if fault is not None:
-            status, error, words = fault
-            body = {"error": error, "error_description": words, "correlation_id": str(uuid4()), "error_codes": [7000215]}
-            return JSONResponse(body, status)
-        token = secrets.token_urlsafe(24)
-        self._tokens[token] = time.monotonic() + _TOKEN_SECONDS
-        return JSONResponse({"token_type": "Bearer", "expires_in": _TOKEN_SECONDS, "access_token": token})
+    async def _delta(self, request: Request) -> Response:
+        query = request.query_params
+        token = query.get("$deltatoken", query.get("$skiptoken"))
+        fields = tuple(query.get("$select", ",".join(_DEFAULT_FIELDS)).split(","))
+        start = _Round(fields) if token is None else self._rounds.get(token)
+        if start is None:
+            raise _GraphError(410, "resyncRequired", "The delta token is no longer known.")
+        now = start if start.left is not None else self._begun(start)
+        told, left = (now.left or ())[: self.page_size], (now.left or ())[self.page_size :]
+        following = replace(now, left=left) if left else _Round(now.fields, since=now.until)
+        name, kind = ("nextLink", "$skiptoken") if left else ("deltaLink", "$deltatoken")
+        token = uuid4().hex
+        self._rounds[token] = following
+        items = [self._told(user_id, now.fields) for user_id in told]
+        link = f"{request.base_url}v1.0/users/delta()?{kind}={token}"
+        return JSONResponse({"@odata.context": f"{request.base_url}v1.0/$metadata#users", "value": items, f"@odata.{name}": link})
 
-    async def _organization(self, request: Request) -> Response:
-        return _listed(request, [{"id": TENANT, "displayName": "Client"}], None)
+    def _begun(self, start: _Round) -> _Round:
+        """What changed until now, as far as reads see it; what they do not see yet is left to the next time."""
+        changed = [key for key, user in self._users.items() if user.seen() is not None and user.seen_version() > start.since]
+        removed = [key for key, (version, _) in self._removed.items() if version > start.since > 0]
+        hidden: Iterable[int] = (user.version - 1 for user in self._users.values() if not user.is_settled)
+        return replace(start, until=min([self._version, *hidden]), left=(*changed, *removed))
+
+    def _told(self, user_id: str, fields: Iterable[str]) -> dict[str, Any]:
+        if user_id not in self._users:
+            return {"id": user_id, "@removed": {"reason": self._removed[user_id][1]}}
+        user = self._users[user_id].seen() or self._users[user_id].now
+        return {name: user[name] for name in ("id", *fields) if name in user and name != "passwordProfile"}
 
     async def _list_users(self, request: Request) -> Response:
-        matching = _condition(request.query_params.get("$filter"))
+        matching = _condition(request)
         seen = [view for user in self._users.values() if (view := user.seen()) is not None and matching(view)]
         chosen, link = self._page(request, seen)
-        return _listed(request, [_selected(request, user) for user in chosen], link)
+        count = len(seen) if request.query_params.get("$count") == "true" else None
+        return _listed(request, [_selected(request, user) for user in chosen], link, count)
 
     async def _create_user(self, request: Request) -> Response:
         body = await _body(request)
@@ -187,7 +307,7 @@ class MsGraphSandbox:
         self._check_unique(body)
         user_id = str(uuid4())
         now = {"id": user_id, "signInSessionsValidFromDateTime": _now(), "userType": "Member", **body}
-        self._users[user_id] = _User(now, None, time.monotonic() + self.lag_seconds)
+        self._users[user_id] = _User(now, None, time.monotonic() + self.lag_seconds, self._next_version())
         self.effects.record("create_user", user_id)
         return JSONResponse(_selected(request, now), 201)
 
@@ -220,9 +340,6 @@ class MsGraphSandbox:
         held += [{"@odata.type": "#microsoft.graph.directoryRole", "id": role} for role in self._users[user_id].roles]
         chosen, link = self._page(request, held)
         return _listed(request, chosen, link)
-
-    async def _get_group(self, request: Request) -> Response:
-        return JSONResponse(self._groups[self._group(request)])
 
     async def _add_member(self, request: Request) -> Response:
         group_id = self._group(request)
@@ -268,9 +385,13 @@ class MsGraphSandbox:
         return user
 
     def _change(self, user: _User, fields: Mapping[str, Any]) -> None:
-        user.before = user.seen()
-        user.now = {**user.now, **fields}
+        user.before, user.version_before = user.seen(), user.seen_version()
+        user.now, user.version = {**user.now, **fields}, self._next_version()
         user.settled_at = time.monotonic() + self.lag_seconds
+
+    def _next_version(self) -> int:
+        self._version += 1
+        return self._version
 
     def _check_unique(self, body: Mapping[str, Any], but: _User | None = None) -> None:
         login = str(body.get("userPrincipalName")).casefold()
@@ -297,16 +418,25 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def _token_fault(form: Mapping[str, str], base_url: str) -> tuple[int, str, str] | None:
-    if form.get("grant_type") != "client_credentials":
-        return 400, "unsupported_grant_type", "AADSTS70003: The grant type is not supported."
-    if form.get("client_id") != CLIENT_ID:
-        return 400, "unauthorized_client", "AADSTS700016: Application was not found in the directory."
-    if not secrets.compare_digest(form.get("client_secret", ""), CLIENT_SECRET):
-        return 401, "invalid_client", "AADSTS7000215: Invalid client secret provided."
-    if form.get("scope") != f"{base_url}.default":
-        return 400, "invalid_scope", f"AADSTS70011: The scope is not valid for {urlsplit(base_url).hostname}."
-    return None
+def _throttled(seconds: int) -> _GraphError:
+    return _GraphError(429, "TooManyRequests", "Too many requests", headers={"Retry-After": str(seconds)})
+
+
+def _as_request(batch: Request, part: Mapping[str, Any], answer: Collected) -> tuple[Any, Any, Any]:
+    """A part of a batch as a request of its own, with the token of the batch."""
+    url, body = urlsplit(f"/v1.0{part['url']}"), part.get("body")
+    headers = {name.lower(): value for name, value in part.get("headers", {}).items()}
+    if body is not None and "content-type" not in headers:
+        body = None  # Graph does not read a body of unknown type
+    outer = {name: batch.headers[name] for name in ("authorization", "host", "client-request-id") if name in batch.headers}
+    scope = {name: batch.scope[name] for name in ("type", "asgi", "http_version", "scheme", "server", "client", "root_path")}
+    scope |= {"method": part["method"], "path": unquote(url.path), "query_string": url.query.encode()}
+    scope["headers"] = [(name.encode(), value.encode()) for name, value in {**headers, **outer}.items()]
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"" if body is None else json.dumps(body).encode(), "more_body": False}
+
+    return scope, receive, answer
 
 
 async def _body(request: Request) -> dict[str, Any]:
@@ -327,14 +457,17 @@ def _check_fields(body: Mapping[str, Any]) -> None:
             raise _GraphError(400, "Request_BadRequest", f"Invalid value specified for property '{name}' of resource 'User'.")
 
 
-def _condition(text: str | None) -> Callable[[dict[str, Any]], bool]:
+def _condition(request: Request) -> Callable[[dict[str, Any]], bool]:
+    text = request.query_params.get("$filter")
     if text is None:
         return lambda _user: True
     match = _FILTER.fullmatch(text)
-    if match is None:
+    is_advanced = request.headers.get("consistencylevel") == "eventual" and request.query_params.get("$count") == "true"
+    if match is None or ("/" in match.group(1) and not is_advanced):
         raise _GraphError(400, "Request_UnsupportedQuery", "Unsupported or invalid query filter clause.")
-    name, value = match.group(1), match.group(2).replace("''", "'").casefold()
-    return lambda user: str(user.get(name)).casefold() == value
+    outer, _, inner = match.group(1).partition("/")
+    value = match.group(2).replace("''", "'").casefold()
+    return lambda user: str((user.get(outer) or {}).get(inner) if inner else user.get(outer)).casefold() == value
 
 
 def _selected(request: Request, user: Mapping[str, Any]) -> dict[str, Any]:
@@ -344,9 +477,10 @@ def _selected(request: Request, user: Mapping[str, Any]) -> dict[str, Any]:
     return {name: user.get(name, empty.get(name)) for name in names if name != "passwordProfile"}
 
 
-def _listed(request: Request, items: list[dict[str, Any]], link: str | None) -> Response:
+def _listed(request: Request, items: list[dict[str, Any]], link: str | None, count: int | None = None) -> Response:
     context = f"{request.base_url}v1.0/$metadata#{request.url.path.rpartition('/')[2]}"
-    return JSONResponse({"@odata.context": context, "value": items, **({"@odata.nextLink": link} if link else {})})
+    counted = {} if count is None else {"@odata.count": count}
+    return JSONResponse({"@odata.context": context, **counted, "value": items, **({"@odata.nextLink": link} if link else {})})
 
 
 def _not_found(key: str) -> _GraphError:
@@ -354,7 +488,7 @@ def _not_found(key: str) -> _GraphError:
     return _GraphError(404, "Request_ResourceNotFound", words)
 
 
-def _error_answer(request: Request, error: _GraphError, throttle_seconds: int | None) -> Response:
+def _error_answer(request: Request, error: _GraphError) -> Response:
     trace = {
         "date": _now(),
         "request-id": str(uuid4()),
@@ -363,5 +497,4 @@ def _error_answer(request: Request, error: _GraphError, throttle_seconds: int | 
     main: dict[str, Any] = {"code": error.code, "message": error.message, "innerError": trace}
     if error.details is not None:
         main["details"] = error.details
-    headers = {"Retry-After": str(throttle_seconds)} if error.status == 429 else {}
-    return JSONResponse({"error": main}, error.status, headers)
+    return JSONResponse({"error": main}, error.status, error.headers)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -13,7 +16,7 @@ from connectors.msgraph.directory import MsGraphDirectory
 from connectors.msgraph.sandbox import MsGraphSandbox
 from connectors.sandbox import ON_LOOPBACK, serve
 from connectors.tls import make_loopback_tls
-from tests.contract.specs import RecordingApp, VendorSpec
+from tests.contract.specs import Exchange, RecordingApp, VendorSpec
 from workforce.access import DesiredAccount
 from workforce.errors import AlreadyTaken, NotFound, Refused, RetryLater
 from workforce.markers import new_marker
@@ -37,14 +40,32 @@ def test_every_exchange_is_as_the_vendor_describes_it(tmp_path: Path) -> None:
         client.close()
     described = [exchange for exchange in recording.exchanges if exchange.path.startswith("/v1.0/")]
     assert {f"{e.method} {e.status}" for e in described} >= {
-        "GET 200", "GET 404", "GET 401", "GET 429", "POST 201", "POST 400", "POST 204", "POST 200", "PATCH 204", "PATCH 403", "DELETE 204", "DELETE 404",
+        "GET 200", "GET 404", "GET 401", "GET 410", "GET 429", "POST 201", "POST 400", "POST 204", "POST 200", "PATCH 204", "PATCH 403",
+        "DELETE 204", "DELETE 404",
     }  # fmt: skip
+    parts = [part for exchange in described if exchange.path.endswith("/$batch") for part in _parts(exchange)]
+    assert {f"{e.method} {e.status}" for e in parts} == {"GET 200", "GET 404", "PATCH 204", "PATCH 403", "POST 200", "POST 403"}
+    for exchange in parts:
+        spec.check(exchange)
     for exchange in described:
         exchange.query.pop("$skiptoken", None)  # part of the vendor's own next link, which is followed as it stands
         spec.check(exchange)
         assert exchange.headers["client-request-id"]
     others = {exchange.path.split("/", 2)[2] for exchange in recording.exchanges if exchange not in described}
     assert others == {"v2.0/.well-known/openid-configuration", "oauth2/v2.0/token"}  # of the login authority, not of Graph
+
+
+def _parts(batch: Exchange) -> list[Exchange]:
+    """The requests of a batch with their answers, as if each had come alone."""
+    answers = {answer["id"]: answer for answer in json.loads(batch.response_body)["responses"]}
+    exchanges = []
+    for part in json.loads(batch.request_body)["requests"]:
+        url, answer = urlsplit(f"/v1.0{part['url']}"), answers[part["id"]]
+        exchange = Exchange(part["method"], url.path, dict(parse_qsl(url.query)), part.get("headers", {}), b"")
+        exchange.request_body = json.dumps(part["body"]).encode() if "body" in part else b""
+        exchange.status, exchange.response_body = answer["status"], json.dumps(answer.get("body", {})).encode()
+        exchanges.append(exchange)
+    return exchanges
 
 
 def _use_everything(client: MsGraphClient, sandbox: MsGraphSandbox) -> None:
@@ -73,9 +94,34 @@ def _use_everything(client: MsGraphClient, sandbox: MsGraphSandbox) -> None:
         directory.read("0b0f1a52-0000-4000-8000-000000000000")
     sandbox.expire_tokens()
     directory.read(account_id)
+    others = [directory.create(replace(wanted, marker=new_marker(), login=f"ada{n}@client.example")) for n in range(3)]
+    page = directory.accounts(None)
+    while not page.complete:
+        page = directory.accounts(page.cursor)
+    sandbox.delete_user(others[2])
+    assert directory.accounts(page.cursor).gone == [others[2]]
+    sandbox.expire_delta_tokens()
+    assert not directory.accounts(page.cursor).complete
     sandbox.give_admin_role(account_id)
     with pytest.raises(Refused):
         directory.disable(account_id)
+    outcomes = directory.block_all([account_id, *others])
+    assert [error.cause if error else None for error in outcomes.values()] == ["protected_account", None, None, "not_found"]
     sandbox.throttle_seconds = 60  # last: nothing more is sent for a minute
     with pytest.raises(RetryLater):
         directory.read(account_id)
+
+
+def test_the_marker_in_an_extension_attribute_is_asked_for_as_the_vendor_describes_it(tmp_path: Path) -> None:
+    spec = VendorSpec.load("microsoft-graph/graph-v1.0-identity.openapi.json", prefix="/v1.0")
+    sandbox, tls = MsGraphSandbox(), make_loopback_tls(tmp_path)
+    recording, marker = RecordingApp(sandbox.app), new_marker()
+    with serve(recording, tls) as base_url:
+        settings = {**sandbox.settings(base_url, tls.ca), "marker_attribute": "extensionAttribute15"}
+        client = CONNECTOR.client(CONNECTOR.settings(**settings), ON_LOOPBACK)
+        MsGraphDirectory(client).create(DesiredAccount(marker, "ada@client.example", MAPPED, frozenset(), END))
+        assert len(MsGraphDirectory(client).find(marker)) == 1
+        client.close()
+    for exchange in recording.exchanges:
+        if exchange.path.startswith("/v1.0/"):
+            spec.check(exchange)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from urllib.parse import parse_qs
 
 import httpx
 import pytest
@@ -20,6 +21,7 @@ from connectors.msgraph.settings import MsGraphSettings
 from workforce.access import DesiredAccount
 from workforce.errors import Misconfigured, NotFound, OutcomeUnknown, Refused, RetryLater, UnusableContent
 from workforce.markers import new_marker
+from workforce.urgency import revoking
 
 GROUP, PERSON = "6f0c6f1e-0000-4000-8000-000000000001", "6f0c6f1e-0000-4000-8000-000000000002"
 FORM = {"tenant_id": "client.example", "client_id": "app", "client_secret": "hush-hush"}
@@ -34,7 +36,6 @@ def graph() -> Iterator[respx.MockRouter]:
         router.get(f"{tenant}/v2.0/.well-known/openid-configuration").respond(
             json={"issuer": tenant, "authorization_endpoint": f"{tenant}/a", "token_endpoint": f"{tenant}/oauth2/v2.0/token"}
         )
-        router.get(f"{LOGIN}/common/discovery/instance").respond(json={"metadata": []})
         router.post(f"{tenant}/oauth2/v2.0/token").respond(json={"access_token": "t", "expires_in": 3600, "token_type": "Bearer"})
         yield router
 
@@ -180,8 +181,128 @@ def test_an_authority_that_is_away_or_speaks_html_is_tried_again_later(
     graph: respx.MockRouter, directory: MsGraphDirectory
 ) -> None:
     token = graph.post(f"{LOGIN}/client.example/oauth2/v2.0/token")
-    for answer in (httpx.ConnectTimeout("away"), httpx.Response(200, html="<p>Sign in</p>")):
+    for answer, cause in (
+        (httpx.ConnectTimeout("away"), "cannot_connect"),
+        (httpx.Response(200, html="<p>Sign in</p>"), "no_token"),
+    ):
         token.side_effect = [answer] * 8
         with pytest.raises(RetryLater) as caught:
             directory.find(new_marker())
-        assert caught.value.cause == "no_token"
+        assert caught.value.cause == cause
+
+
+@pytest.mark.parametrize("answer", [{}, {"access_token": 5, "expires_in": 3600}, {"access_token": "t", "expires_in": "soon"}])
+def test_an_answer_without_a_usable_token_is_tried_again_later(
+    graph: respx.MockRouter, directory: MsGraphDirectory, answer: dict[str, object]
+) -> None:
+    graph.post(f"{LOGIN}/client.example/oauth2/v2.0/token").respond(json=answer)
+    with pytest.raises(RetryLater) as caught:
+        directory.find(new_marker())
+    assert caught.value.cause == "no_token"
+
+
+def test_a_token_endpoint_at_another_host_gets_no_credentials(graph: respx.MockRouter, directory: MsGraphDirectory) -> None:
+    stranger = graph.post(url__startswith="https://evil.example")
+    tenant = f"{LOGIN}/client.example"
+    graph.get(f"{tenant}/v2.0/.well-known/openid-configuration").respond(
+        json={"issuer": tenant, "authorization_endpoint": f"{tenant}/a", "token_endpoint": "https://evil.example/t/token"}
+    )
+    with pytest.raises(Refused) as caught:
+        directory.find(new_marker())
+    assert caught.value.cause == "foreign_address"
+    assert not stranger.called
+
+
+@pytest.mark.parametrize(
+    ("cloud", "login", "graph_url"),
+    [
+        ("us_gov_l4", "https://login.microsoftonline.us", "https://graph.microsoft.us"),
+        ("us_gov_dod", "https://login.microsoftonline.us", "https://dod-graph.microsoft.us"),
+        ("china", "https://login.partner.microsoftonline.cn", "https://microsoftgraph.chinacloudapi.cn"),
+    ],
+)
+def test_a_national_cloud_is_reached_at_its_own_hosts_with_its_own_scope_alone(cloud: str, login: str, graph_url: str) -> None:
+    tenant = f"{login}/client.example"
+    endpoints = {"authorization_endpoint": f"{tenant}/a", "token_endpoint": f"{tenant}/oauth2/v2.0/token"}
+    with respx.mock as router:  # anything else would fail
+        router.get(f"{tenant}/v2.0/.well-known/openid-configuration").respond(json={"issuer": tenant, **endpoints})
+        token = router.post(f"{tenant}/oauth2/v2.0/token").respond(json={"access_token": "t", "expires_in": 3600})
+        router.get(url__startswith=f"{graph_url}/v1.0/users").respond(json={"value": []})
+        assert MsGraphDirectory(MsGraphClient(MsGraphSettings(**FORM, cloud=cloud))).find(new_marker()) == []
+    assert parse_qs(token.calls[0].request.content.decode())["scope"] == [f"{graph_url}/.default"]
+
+
+def test_only_a_revocation_is_throttled_last(graph: respx.MockRouter, directory: MsGraphDirectory) -> None:
+    users = graph.get(url__startswith=f"{GRAPH}/users").respond(json={"value": []})
+    directory.find(new_marker())
+    with revoking():
+        directory.find(new_marker())
+    assert [call.request.headers.get("x-ms-throttle-priority") for call in users.calls] == [None, "high"]
+
+
+def test_a_marker_in_an_extension_attribute_is_asked_of_the_index_on_every_page(graph: respx.MockRouter) -> None:
+    directory = MsGraphDirectory(MsGraphClient(MsGraphSettings(**FORM, marker_attribute="extensionAttribute7")))
+    pages = graph.get(url__startswith=f"{GRAPH}/users")
+    pages.side_effect = [
+        httpx.Response(200, json={"value": [], "@odata.nextLink": f"{GRAPH}/users?$skiptoken=1"}),
+        httpx.Response(200, json={"value": []}),
+    ]
+    marker = new_marker()
+    directory.find(marker)
+    first, second = (call.request for call in pages.calls)
+    assert first.url.params["$filter"] == f"onPremisesExtensionAttributes/extensionAttribute7 eq '{marker}'"
+    assert first.url.params["$count"] == "true"
+    assert {first.headers["ConsistencyLevel"], second.headers["ConsistencyLevel"]} == {"eventual"}
+    assert str(second.url) == f"{GRAPH}/users?$skiptoken=1"
+
+
+@pytest.mark.parametrize("name", ["nextLink", "deltaLink"])
+def test_changes_never_lead_to_another_host(graph: respx.MockRouter, directory: MsGraphDirectory, name: str) -> None:
+    link = "https://graph.microsoft.com.evil.example/v1.0/users/delta?$deltatoken=1"
+    graph.get(url__startswith=f"{GRAPH}/users/delta").respond(json={"value": [], f"@odata.{name}": link})
+    with pytest.raises(Refused) as caught:
+        directory.accounts(None)
+    assert caught.value.cause == "foreign_page"
+
+
+@pytest.mark.parametrize(
+    "cursor", ["https://evil.example/v1.0/users/delta?$deltatoken=1", "//evil.example/users/delta", "garbage", ""]
+)
+def test_a_cursor_that_is_none_of_ours_starts_from_the_beginning(
+    graph: respx.MockRouter, directory: MsGraphDirectory, cursor: str
+) -> None:
+    link = f"{GRAPH}/users/delta?$deltatoken=1"
+    asked = graph.get(url__startswith=f"{GRAPH}/users/delta()").respond(json={"value": [], "@odata.deltaLink": link})
+    assert directory.accounts(cursor).cursor == "/users/delta?$deltatoken=1"
+    assert asked.called
+
+
+@pytest.mark.parametrize(("status", "code"), [(410, "syncStateNotFound"), (400, "resyncRequired"), (410, "")])
+def test_changes_that_graph_has_forgotten_are_read_from_the_beginning(
+    graph: respx.MockRouter, directory: MsGraphDirectory, status: int, code: str
+) -> None:
+    graph.get(f"{GRAPH}/users/delta?$deltatoken=old").respond(status, json={"error": {"code": code, "message": "?"}})
+    fresh = {"value": [], "@odata.nextLink": f"{GRAPH}/users/delta?$skiptoken=1"}
+    graph.get(url__startswith=f"{GRAPH}/users/delta()").respond(json=fresh)
+    page = directory.accounts("/users/delta?$deltatoken=old")
+    assert (page.cursor, page.complete) == ("/users/delta?$skiptoken=1", False)
+
+
+def test_a_page_of_changes_that_leads_nowhere_is_no_end(graph: respx.MockRouter, directory: MsGraphDirectory) -> None:
+    graph.get(url__startswith=f"{GRAPH}/users/delta").respond(json={"value": []})
+    with pytest.raises(RetryLater):
+        directory.accounts(None)
+
+
+def test_of_a_user_that_is_told_twice_the_last_counts_and_one_told_in_part_is_read(
+    graph: respx.MockRouter, directory: MsGraphDirectory
+) -> None:
+    other = {**USER, "employeeId": "4711"}
+    told = [other, {"id": GROUP}, {"id": PERSON, "@removed": {"reason": "changed"}, "userPrincipalName": "ada@client.example"}]
+    link = {"@odata.deltaLink": f"{GRAPH}/users/delta?$deltatoken=1"}
+    graph.get(url__startswith=f"{GRAPH}/users/delta").respond(json={"value": told, **link})
+    read = {"id": GROUP, "status": 200, "body": {**other, "id": GROUP, "accountEnabled": False}}
+    graph.post(f"{GRAPH}/$batch").respond(json={"responses": [read]})
+    page = directory.accounts(None)
+    assert page.gone == [PERSON]
+    assert [(state.account_id, state.enabled, state.protected) for state in page.accounts] == [(GROUP, False, True)]

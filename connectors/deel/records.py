@@ -1,0 +1,115 @@
+"""Deel's answers as typed records. Field names are the vendor's."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, TypeVar
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from workforce.errors import RetryLater
+
+T = TypeVar("T")
+
+CLOSED = frozenset({"completed", "cancelled", "user_cancelled", "rejected"})
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Compensation(_Wire):
+    """What a contract pays. ``amount`` is a decimal number in a string."""
+
+    amount: str | None = None
+    scale: str | None = None
+    currency_code: str | None = None
+
+
+class Contract(_Wire):
+    """A contract: what the hub writes and reads back."""
+
+    id: str
+    title: str | None = None
+    status: str
+    external_id: str | None = None
+    start_date: str | None = None
+    termination_date: str | None = None
+    updated_at: AwareDatetime
+    compensation_details: Compensation = Compensation()
+
+    @property
+    def ends_on(self) -> str | None:
+        """The last day (ISO), if one is set."""
+        return self.termination_date[:10] if self.termination_date else None
+
+
+class Listed(_Wire):
+    """A row of the list: what tells whether it is worth reading."""
+
+    id: str
+    status: str
+    external_id: str | None = None
+
+
+class Amendment(_Wire):
+    """A change of rate that is asked for, signed, or past."""
+
+    status: str
+    sign_status: str
+    rate: float | None = None
+    scale: str | None = None
+    currency_code: str | None = None
+
+
+class Amendments(_Wire):
+    """A page of amendments."""
+
+    data: tuple[Amendment, ...]
+    cursor: str | None = None
+    has_more: bool = False
+
+
+class _PageEnd(_Wire):
+    cursor: str | None = None
+
+
+class ContractList(_Wire):
+    """A page of contracts. ``page.cursor`` is where the next begins."""
+
+    data: tuple[dict[str, Any], ...]
+    page: _PageEnd
+
+
+class Fault(_Wire):
+    """One entry of ``errors``. ``path`` is the field; messages quote what was sent and are not shown."""
+
+    path: str | None = None
+
+
+class Faults(_Wire):
+    """The body of a refusal."""
+
+    errors: tuple[Fault, ...] = ()
+
+
+class Made(_Wire):
+    """What was created."""
+
+    id: str = Field(min_length=1)
+
+
+def digest(content: object) -> str:
+    """Tells one state of one contract from every other: its first 48 bits."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def parse(shape: type[T], payload: object) -> T:
+    """``payload`` of a read as ``shape``. Raises ``RetryLater`` when it is something else: a read may be repeated."""
+    try:
+        return TypeAdapter(shape).validate_python(payload)
+    except ValidationError as error:
+        where = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"]) or "answer"
+        raise RetryLater(f"deel: unexpected answer at {where}", cause="unreadable_answer") from None

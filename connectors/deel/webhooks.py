@@ -1,0 +1,79 @@
+"""Deel's signed webhooks: x-deel-signature is the lower-case hex HMAC-SHA256 of "POST" and the raw body with the webhook's signing key.
+
+The body is {data: {meta: {event_type, organization_id}, resource: [...]}, timestamp}. Nothing in it identifies a delivery, so the digest of
+the body does: a repeated delivery is the same body. Third parties' readings of the vendor's pages; not verified against the vendor.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from connectors.deel.settings import DeelSettings
+from connectors.webhooks import HmacScheme, header, hex_text, verify
+from workforce.errors import BadSignature, UnusableContent
+from workforce.events import SourceEvent
+
+SIGNATURE = "x-deel-signature"
+SCHEME = HmacScheme("Deel", encode=hex_text, candidates=header(SIGNATURE), message=lambda _headers, body: b"POST" + body)
+
+
+class _Meta(BaseModel):
+    event_type: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class _Resource(BaseModel):
+    """What a resource may tell of a contract. Ids are texts or numbers."""
+
+    model_config = ConfigDict(coerce_numbers_to_str=True)
+
+    id: str | None = None
+    contract_id: str | None = None
+    contract: object = None
+
+
+class _Data(BaseModel):
+    meta: _Meta
+    resource: tuple[_Resource, ...] | _Resource = ()
+
+
+class _Delivery(BaseModel):
+    data: _Data
+    timestamp: AwareDatetime | None = None
+
+
+class DeelWebhooks:
+    """Events about contracts are hints; what is about something else is accepted and gives none."""
+
+    def __init__(self, settings: DeelSettings) -> None:
+        self._keys = [key.get_secret_value().encode() for key in settings.webhook_signing_keys]
+
+    def verify(self, headers: Mapping[str, str], body: bytes) -> None:
+        """Raise ``BadSignature`` unless one active key signed the body."""
+        if not self._keys:
+            raise BadSignature("no webhook_signing_keys are configured for Deel", cause="no_key")
+        verify(SCHEME, self._keys, headers, body)
+
+    def events(self, body: bytes) -> Sequence[SourceEvent]:
+        """A hint for each contract in ``body``. Raises ``UnusableContent``."""
+        try:
+            told = _Delivery.model_validate_json(body)
+        except ValidationError as error:
+            where = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"]) or "body"
+            raise UnusableContent(f"deel: webhook: {where} is not as described", field=where) from None
+        kind, identity = told.data.meta.event_type, hashlib.sha256(body).hexdigest()[:32]
+        contracts = dict.fromkeys(_contracts(told.data))
+        return [SourceEvent(f"{identity}-{one}", kind, one, told.timestamp) for one in contracts]
+
+
+def _contracts(data: _Data) -> Iterator[str]:
+    resources = (data.resource,) if isinstance(data.resource, _Resource) else data.resource
+    is_about_contracts = data.meta.event_type.startswith("contract")
+    for one in resources:
+        nested = one.contract.get("id") if isinstance(one.contract, dict) else None
+        contract_id = one.contract_id or nested or (one.id if is_about_contracts else None)
+        if isinstance(contract_id, str) and contract_id:
+            yield contract_id

@@ -1,0 +1,159 @@
+"""The wire to Dropbox Sign: HTTP Basic with the API key, pages, and errors that are told by name."""
+
+from __future__ import annotations
+
+import base64
+import re
+import time
+from collections.abc import Iterator
+from typing import TypeVar
+from urllib.parse import quote
+
+import httpx
+import structlog
+from pydantic import BaseModel, ValidationError
+
+from connectors.budget import Budget
+from connectors.contract import ALONE, Surroundings
+from connectors.dropboxsign.records import NewRequest, OneRequest, RequestList, Sent, SignatureRequest
+from connectors.dropboxsign.settings import DropboxSignSettings
+from connectors.http import Dialect, HttpEdge, Verdict, json_object, retry_after_seconds, verdict_by_status
+from workforce.engagement import canonical
+from workforce.errors import HubError, NotFound, OutcomeUnknown, Refused, RetryLater
+from workforce.ports import CheckResult
+
+log = structlog.get_logger(__name__)
+
+SYSTEM = "Dropbox Sign"
+PAGE_SIZE = 100
+DELETED = "http_410"
+_LONGEST_WINDOW_SECONDS = 3600.0
+_NAME = re.compile(r"[a-z_]{1,60}")
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def error_name(response: httpx.Response) -> str:
+    """The ``error_name`` of an answer, or nothing. Never ``error_msg``: it may quote an address."""
+    try:
+        body = response.json()
+    except (ValueError, RecursionError):
+        return ""
+    error = body.get("error") if isinstance(body, dict) else None
+    name = error.get("error_name") if isinstance(error, dict) else None
+    return name if isinstance(name, str) and _NAME.fullmatch(name) else ""
+
+
+def verdict(response: httpx.Response) -> Verdict:
+    """The verdict of RFC 9110, except that throttling is a name (with 429 or 403), and that 410 tells more than 404."""
+    if not response.is_success and error_name(response) == "exceeded_rate":
+        return Verdict.THROTTLED
+    return Verdict.REFUSED if response.status_code == 410 else verdict_by_status(response)
+
+
+def wait_seconds(response: httpx.Response) -> float | None:
+    """Seconds that a throttled caller has to wait: to the Unix time in ``X-Ratelimit-Reset``, within the hour that it counts."""
+    asked = retry_after_seconds(response.headers.get("retry-after"))
+    text = response.headers.get("x-ratelimit-reset", "").strip()
+    rest = int(text) - time.time() if re.fullmatch(r"[0-9]{1,12}", text) else 0.0
+    return asked if asked is not None else rest if 0 < rest <= _LONGEST_WINDOW_SECONDS else None
+
+
+DIALECT = Dialect(
+    SYSTEM,
+    verdict=verdict,
+    reason=lambda response: error_name(response) or response.reason_phrase,
+    wait=wait_seconds,
+    budgets=(Budget(100, 60),),
+)
+
+
+class DropboxSignClient:
+    """One account's client. Thread-safe; connects on first use. Methods raise the four errors of ``workforce.errors``.
+
+    What was canceled or deleted is ``Refused`` with the cause ``http_410``.
+    """
+
+    def __init__(self, settings: DropboxSignSettings, around: Surroundings = ALONE) -> None:
+        self.settings = settings
+        user = base64.b64encode(f"{settings.api_key.get_secret_value()}:".encode()).decode("ascii")
+        headers = {"Authorization": f"Basic {user}"}
+        self._edge = HttpEdge(settings.base_url, DIALECT, authorize=lambda: headers, reach=around.reach(settings))
+
+    def request(self, request_id: str) -> SignatureRequest:
+        """One request as it is now. Raises ``NotFound``."""
+        return self._read(OneRequest, _path("", request_id)).signature_request
+
+    def page(self, query: str | None, number: int, size: int = PAGE_SIZE) -> RequestList:
+        """Page ``number`` of the requests that ``query`` finds. Raises ``RetryLater`` when it is missing."""
+        params = {"page": str(number), "page_size": str(size), **({"query": query} if query else {})}
+        page = self._read(RequestList, "/signature_request/list", params)
+        if page.is_missing:
+            raise RetryLater(f"{SYSTEM}: a page of requests is empty, but more are announced", cause="unreadable_answer")
+        return page
+
+    def requests(self, query: str) -> Iterator[SignatureRequest]:
+        """Every request that ``query`` finds."""
+        number, is_last = 0, False
+        while not is_last:
+            number += 1
+            page = self.page(query, number)
+            yield from page.signature_requests
+            is_last = page.is_last
+
+    def send(self, new: NewRequest) -> str:
+        """Send; the new request's id. Raises ``OutcomeUnknown`` when it may have been sent."""
+        content = new.model_dump(mode="json", exclude_none=True)
+        response = self._edge.write("POST", "/signature_request/send_with_template", json=content)
+        try:
+            sent = Sent.model_validate(json_object(response, SYSTEM))
+        except ValidationError:
+            message = f"{SYSTEM}: POST succeeded without telling the new request's id"
+            raise OutcomeUnknown(message, cause="unreadable_answer") from None
+        for warned in sent.warnings or ():
+            log.warning("dropboxsign.warned", request=sent.signature_request.signature_request_id, warning=warned.warning_name)
+        return sent.signature_request.signature_request_id
+
+    def cancel(self, request_id: str) -> None:
+        """Have the request canceled, which Dropbox Sign then does by itself. Raises ``OutcomeUnknown``."""
+        response = self._edge.write("POST", _path("cancel/", request_id))
+        if response.content.strip():  # a success says nothing; a proxy's page does
+            json_object(response, SYSTEM)
+
+    def files(self, request_id: str) -> bytes:
+        """The request's documents as one PDF. Raises ``NotFound``, ``RetryLater`` while they are made."""
+        try:
+            response = self._edge.read(
+                "GET", _path("files/", request_id), params={"file_type": "pdf"}, headers={"Accept": "application/pdf"}
+            )
+        except Refused as error:
+            raise _unreadable_files(error) from None
+        content = response.content
+        if not content.startswith(b"%PDF-") or b"%%EOF" not in content[-1024:]:  # nothing else tells that a PDF was cut off
+            raise RetryLater(f"{SYSTEM}: the documents are not a whole PDF", cause="unreadable_answer")
+        return content
+
+    def check(self) -> CheckResult:
+        """List one request."""
+        try:
+            self.page(None, 1, size=1)
+        except HubError as error:
+            return CheckResult(ok=False, detail=str(error))
+        return CheckResult(ok=True, detail=f"{SYSTEM}: the API key may list signature requests")
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self._edge.close()
+
+    def _read(self, model: type[M], path: str, params: dict[str, str] | None = None) -> M:
+        return canonical(model, self._edge.read_object("GET", path, params=params), source=f"{SYSTEM} answer")
+
+
+def _path(action: str, request_id: str) -> str:
+    return f"/signature_request/{action}{quote(request_id, safe='')}"
+
+
+def _unreadable_files(error: Refused) -> HubError:
+    if error.cause == "http_409":
+        return RetryLater(f"{SYSTEM}: the documents are still being made", cause="not_ready", after_seconds=10.0)
+    return NotFound(f"{SYSTEM}: the request was canceled or deleted") if error.cause == DELETED else error

@@ -1,0 +1,59 @@
+"""How the Microsoft Graph connector is tried."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from connectors.msgraph.sandbox import MsGraphSandbox
+from connectors.trial import Description, HttpTrial, Wire
+from workforce.access import DesiredAccount
+
+_ONE_USER = r"/users/[^/]+$"
+
+
+class MsGraphTrial(HttpTrial[MsGraphSandbox]):
+    """Faults of ``block_all`` strike a part of its batch: there the sandbox asks for them by the part's own method and path."""
+
+    max_lines = 1250  # a batch, a delta and two ways to prove oneself, each a module of its own
+    stand_ins = frozenset({"sandbox", "sandbox_authority", "trial"})
+    wires: Mapping[str, Wire] = {
+        "directory.find": Wire("GET", r"/users$"),
+        "directory.find_by_login": Wire("GET", _ONE_USER),
+        "directory.read": Wire("GET", _ONE_USER),
+        "directory.create": Wire("POST", r"/users$", "create_user"),
+        "directory.update": Wire("PATCH", _ONE_USER, "update_user"),
+        "directory.set_expiry": Wire("PATCH", _ONE_USER, "update_user"),
+        "directory.enable": Wire("PATCH", _ONE_USER, "enable_user"),
+        "directory.disable": Wire("PATCH", _ONE_USER, "disable_user"),
+        "directory.revoke_sessions": Wire("POST", r"/revokeSignInSessions$", "revoke_sessions"),
+        "directory.add_member": Wire("POST", r"/members/\$ref$", "add_member"),
+        "directory.remove_member": Wire("DELETE", r"/members/[^/]+/\$ref$", "remove_member"),
+        "directory.accounts": Wire("GET", r"/users/delta"),
+        "directory.block_all": Wire("PATCH", _ONE_USER, "disable_user"),
+    }
+    untried: Mapping[str, str] = {"directory.move_to_disabled": "Entra has no such place, so no request is made"}
+    description = Description(
+        "microsoft-graph/graph-v1.0-identity.openapi.json",
+        prefix="/v1.0",
+        undescribed=(r"/\.well-known/openid-configuration$", r"/oauth2/v2\.0/token$"),
+    )
+
+    def sandbox(self) -> MsGraphSandbox:
+        """A fresh sandbox."""
+        return MsGraphSandbox()
+
+    def account(self, marker: str) -> DesiredAccount:
+        """A contractor's account."""
+        login = f"ada.{marker.lower()}"
+        attributes = {"displayName": "Ada Lovelace", "mailNickname": login, "usageLocation": "DE", "employeeType": "Contractor"}
+        return DesiredAccount(
+            marker, f"{login}@client.example", attributes, frozenset(), datetime(2031, 3, 31, 22, 0, tzinfo=UTC)
+        )
+
+    def add_group(self, sandbox: MsGraphSandbox, name: str) -> str:
+        """A security group; its id."""
+        return sandbox.add_group(name)
+
+
+TRIAL = MsGraphTrial()

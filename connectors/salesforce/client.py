@@ -1,0 +1,187 @@
+"""The wire to Salesforce's REST API, through simple-salesforce."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import requests
+from pydantic import ValidationError
+from simple_salesforce.api import Salesforce, SFType
+from simple_salesforce.format import format_external_id
+
+from connectors.contract import ALONE, Surroundings
+from connectors.http import Dialect, HttpEdge
+from connectors.salesforce import permissions
+from connectors.salesforce.records import RECORD_ID, DescribedObject, Identified, QueryAnswer, Saved, parse, without_attributes
+from connectors.salesforce.refusals import in_our_terms, verdict
+from connectors.salesforce.settings import SalesforceSettings
+from connectors.salesforce.tokens import SessionTokens
+from connectors.salesforce.transport import salesforce_over
+from workforce.errors import HubError, Misconfigured, NotFound, OutcomeUnknown, RetryLater
+from workforce.ports import CheckResult
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a query. ``next`` is where the next one is; ``told_at`` Salesforce's own clock, if it told it."""
+
+    records: tuple[dict[str, Any], ...]
+    next: str | None
+    told_at: datetime | None
+
+
+class SalesforceClient:
+    """One organisation. Thread-safe; connects on first use. Every method raises only the errors of ``workforce.errors``."""
+
+    def __init__(
+        self,
+        settings: SalesforceSettings,
+        around: Surroundings = ALONE,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.settings = settings
+        self._tokens = SessionTokens(settings, around, now)
+        self._edge = HttpEdge(
+            settings.my_domain_url,
+            Dialect("salesforce", verdict=verdict),
+            authorize=self._tokens.authorize,
+            renew=self._tokens.renew,
+            reach=around.reach(settings),
+        )
+        self._salesforce: Salesforce = salesforce_over(self._edge, settings)
+
+    def check(self) -> CheckResult:
+        """Let Salesforce describe the configured objects: names what the integration user lacks, before anything is written."""
+        try:
+            missing = list(self._missing())
+        except HubError as error:
+            return CheckResult(ok=False, detail=str(error))
+        if missing:
+            return CheckResult(ok=False, detail=f"salesforce: {'; '.join(missing)}")
+        return CheckResult(ok=True, detail=f"salesforce: {self.settings.my_domain_url} answers; objects and fields can be used")
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self._salesforce.session.close()
+        self._edge.close()
+        self._tokens.close()
+
+    def query(self, soql: str, *, part: str, include_deleted: bool = False) -> Page:
+        """The first page of a query. ``part`` of the form names what is asked; unknown names in it raise ``Misconfigured``."""
+        headers = {"Sforce-Query-Options": f"batchSize={self.settings.page_size}"}
+        with in_our_terms("query", names_are_settings=part):
+            heard = _Heard()
+            answer = self._salesforce.query(soql, include_deleted, headers=headers, hooks={"response": heard})
+        return _page(answer, heard.told_at)
+
+    def more(self, next_records_url: str) -> Page:
+        """A further page. Raises ``NotFound`` when Salesforce has forgotten the query."""
+        with in_our_terms("query"):
+            heard = _Heard()
+            answer = self._salesforce.query_more(next_records_url, identifier_is_url=True, hooks={"response": heard})
+        return _page(answer, heard.told_at)
+
+    def record(self, sobject: str, record_id: str, fields: tuple[str, ...]) -> dict[str, Any]:
+        """Some fields of a record. Raises ``NotFound``."""
+        with in_our_terms(f"read {sobject}", names_are_settings="sink"):
+            answer = self._type(sobject).get(_required_id(record_id), params={"fields": ",".join(("Id", *fields))})
+        return without_attributes(parse(dict[str, Any], answer))
+
+    def upsert(self, sobject: str, field: str, marker: str, values: Mapping[str, object]) -> str:
+        """Create the record whose unique ``field`` says ``marker``, or set ``values`` on it; its id.
+
+        Raises ``AlreadyTaken`` for another unique field, ``OutcomeUnknown``.
+        """
+        try:
+            with in_our_terms(f"upsert {sobject}"):
+                address = format_external_id(field, marker)
+                answer = self._type(sobject).upsert(address, dict(values), raw_response=True)
+        except NotFound:
+            message = f"salesforce: {sobject} has no external id {field} that the integration user may see; see sink.marker_field"
+            raise Misconfigured(message, cause="unknown_name", field="sink.marker_field") from None
+        if answer.status_code == requests.codes.no_content:
+            return self._id_of(sobject, field, marker)
+        return _saved_id(answer)
+
+    def update(self, sobject: str, record_id: str, values: Mapping[str, object]) -> None:
+        """Set ``values``. Raises ``NotFound``, ``RetryLater`` while somebody else holds the record."""
+        with in_our_terms(f"update {sobject}"):
+            self._type(sobject).update(_required_id(record_id), dict(values))
+
+    def _id_of(self, sobject: str, field: str, marker: str) -> str:
+        """An upsert that changed something and said no more (204): the record is there, and only its id is asked for."""
+        try:
+            with in_our_terms(f"read {sobject}"):
+                answer = self._type(sobject).get_by_custom_id(field, marker, params={"fields": "Id"})
+            return parse(Identified, answer).id
+        except HubError:
+            raise OutcomeUnknown(
+                "salesforce: the upsert succeeded without telling the record's id", cause="unreadable_answer"
+            ) from None
+
+    def _type(self, sobject: str) -> SFType:
+        one = self._salesforce
+        return SFType(
+            sobject,
+            one.session_id,
+            one.sf_instance,
+            sf_version=one.sf_version,
+            session=one.session,
+            object_pairs_hook=dict,
+        )
+
+    def _missing(self) -> Iterator[str]:
+        source, sink = self.settings.source, self.settings.sink
+        if source is None and sink is None:
+            yield "neither source nor sink is configured"
+        if source is not None:
+            yield from permissions.for_source(source, self._described(source.object, "source.object"))
+        if sink is not None:
+            yield from permissions.for_sink(sink, self._described(sink.object, "sink.object"))
+
+    def _described(self, sobject: str, part: str) -> DescribedObject:
+        try:
+            with in_our_terms(f"describe {sobject}"):
+                return parse(DescribedObject, self._type(sobject).describe())
+        except NotFound:
+            message = f"salesforce: there is no object {sobject}, or the integration user may not see it; see {part}"
+            raise Misconfigured(message, cause="unknown_name", field=part) from None
+
+
+class _Heard:
+    """A response hook of ``requests`` that notes the time at Salesforce, which simple-salesforce does not hand on."""
+
+    told_at: datetime | None = None
+
+    def __call__(self, response: requests.Response, *_: object, **__: object) -> None:
+        try:
+            self.told_at = parsedate_to_datetime(response.headers["Date"]).astimezone(UTC)
+        except (KeyError, ValueError, TypeError, OverflowError):
+            self.told_at = None
+
+
+def _page(answer: object, told_at: datetime | None) -> Page:
+    read = parse(QueryAnswer, answer)
+    if not read.done and read.next_records_url is None:
+        raise RetryLater("salesforce: there are further records, and the answer does not tell where", cause="unreadable_answer")
+    return Page(read.records, None if read.done else read.next_records_url, told_at)
+
+
+def _saved_id(answer: requests.Response) -> str:
+    try:
+        return Saved.model_validate_json(answer.content).id
+    except ValidationError:
+        raise OutcomeUnknown("salesforce: the upsert's answer is not readable", cause="unreadable_answer") from None
+
+
+def _required_id(record_id: str) -> str:
+    """A record id is put into an address, so it must be one."""
+    if re.fullmatch(RECORD_ID, record_id) is None:
+        raise NotFound("salesforce: not the form of a record id")
+    return record_id

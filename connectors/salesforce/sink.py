@@ -1,0 +1,86 @@
+"""Keep the worker's record in one object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from simple_salesforce.format import format_soql
+
+from connectors.salesforce.client import SalesforceClient
+from connectors.salesforce.records import Identified, parse, without_attributes
+from connectors.salesforce.settings import SinkObject
+from workforce.errors import Misconfigured, Refused
+from workforce.ports import StoredRecord
+
+
+class SalesforceSink:
+    """The ``RecordSink`` capability. Our marker is an external id, so a creation that is sent twice makes one record.
+
+    Raises ``Misconfigured`` where the instance has no ``sink``.
+    """
+
+    def __init__(self, client: SalesforceClient) -> None:
+        if client.settings.sink is None:
+            raise Misconfigured("salesforce: sink is not configured; name the object that keeps the records", field="sink")
+        self._client = client
+        self._sink: SinkObject = client.settings.sink
+
+    def find(self, marker: str, values: Mapping[str, object]) -> Sequence[StoredRecord]:
+        """The records that carry ``marker`` or hold the e-mail address in ``values``."""
+        sink, email = self._sink, values.get(self._sink.email_field)
+        names = {"fields": ", ".join(("Id", *sink.read_back)), "object": sink.object, "marker_field": sink.marker_field}
+        soql = format_soql(
+            "SELECT {fields:literal} FROM {object:literal} WHERE {marker_field:literal} = {marker}", **names, marker=marker
+        )
+        if email:
+            soql += format_soql(" OR {field:literal} = {email}", field=sink.email_field, email=str(email))
+        page = self._client.query(soql, part="sink")
+        found = [*page.records]
+        while page.next is not None:
+            page = self._client.more(page.next)
+            found.extend(page.records)
+        return [self._stored(without_attributes(record)) for record in found]
+
+    def create(self, marker: str, values: Mapping[str, object]) -> str:
+        """Create the record that carries ``marker``, or set ``values`` on it; its id. ``None`` values are left out.
+
+        Raises ``AlreadyTaken`` for another unique field or a duplicate rule of the organisation.
+        """
+        told = {name: value for name, value in self._writable(values).items() if value is not None}
+        return self._client.upsert(self._sink.object, self._sink.marker_field, marker, told)
+
+    def update(self, external_id: str, values: Mapping[str, object]) -> None:
+        """Set ``values``; ``None`` empties a field. Raises ``NotFound``."""
+        if values:
+            self._client.update(self._sink.object, external_id, self._writable(values))
+
+    def end(self, external_id: str, *, ended_at: datetime, ends_on: str) -> None:
+        """Write the last day, and the status if one is configured, unless the record says so or ends earlier already."""
+        del ended_at
+        sink, now = self._sink, self.read(external_id)
+        day = now.ends_on if now.ends_on and now.ends_on <= ends_on else ends_on
+        wanted: dict[str, object] = {sink.end_date_field: day}
+        if sink.status_field is not None:
+            wanted[sink.status_field] = sink.ended_status
+        if any(now.values.get(name) != value for name, value in wanted.items()):
+            self._client.update(sink.object, external_id, wanted)
+
+    def read(self, external_id: str) -> StoredRecord:
+        """The record as it is now. Raises ``NotFound``, also when it is in the recycle bin."""
+        return self._stored(self._client.record(self._sink.object, external_id, self._sink.read_back))
+
+    def _writable(self, values: Mapping[str, object]) -> dict[str, object]:
+        """The marker is the record's address and never its content."""
+        if self._sink.marker_field in values:
+            name = self._sink.marker_field
+            raise Refused(f"salesforce: {name} is the hub's own; take it out of the mapping", cause="marker_field", field=name)
+        return dict(values)
+
+    def _stored(self, record: Mapping[str, Any]) -> StoredRecord:
+        sink = self._sink
+        marker, ends_on = record.get(sink.marker_field), record.get(sink.end_date_field)
+        is_ended = record.get(sink.status_field) == sink.ended_status if sink.status_field else ends_on is not None
+        values = {name: record.get(name) for name in sink.read_back if name != sink.marker_field}
+        return StoredRecord(parse(Identified, record).id, marker, not is_ended, values, ends_on)

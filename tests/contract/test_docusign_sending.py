@@ -1,0 +1,241 @@
+"""Sending, finding, voiding and catching up with DocuSign: what is particular to it, against its sandbox over TLS."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connectors.contract import Instance
+from connectors.docusign import CONNECTOR
+from connectors.docusign.sandbox import DocuSignSandbox
+from connectors.docusign.signing import transaction_id
+from connectors.docusign.trial import TRIAL
+from connectors.sandbox import ON_LOOPBACK, Fault, FaultKind
+from connectors.trial import Opened
+from tests.contract.specs import SPECS, VendorSpec
+from workforce.errors import NotFound, OutcomeUnknown, Refused, RetryLater
+from workforce.events import SourceEvent
+from workforce.ports import MissedEvents, Signing
+from workforce.signing import SigningParty, SigningRequest
+
+pytestmark = pytest.mark.integration
+
+MARKER = "ST0123456789ABC"
+
+
+@pytest.fixture
+def vendor(tmp_path: Path) -> Iterator[Opened[DocuSignSandbox]]:
+    with TRIAL.open(tmp_path) as vendor:
+        yield vendor
+
+
+@pytest.fixture
+def sandbox(vendor: Opened[DocuSignSandbox]) -> DocuSignSandbox:
+    return vendor.sandbox
+
+
+@pytest.fixture
+def instance(vendor: Opened[DocuSignSandbox]) -> Iterator[Instance]:
+    settings = CONNECTOR.settings.model_validate({**vendor.settings, "work_order_field": "PO number"})
+    instance = Instance("docusign", CONNECTOR, settings, ON_LOOPBACK)
+    yield instance
+    instance.close()
+
+
+@pytest.fixture
+def signing(instance: Instance) -> Signing:
+    return instance.signing()
+
+
+@pytest.fixture
+def backfill(instance: Instance) -> MissedEvents:
+    return instance.backfill()
+
+
+def sent(vendor: Opened[Any], method: str, path: str) -> Any:
+    return json.loads(next(e for e in vendor.exchanges if e.method == method and e.path.endswith(path)).request_body)
+
+
+def all_missed(backfill: MissedEvents, cursor: str | None = None) -> tuple[list[SourceEvent], str]:
+    found: list[SourceEvent] = []
+    while True:
+        page = backfill.missed(cursor)
+        found += page.events
+        cursor = page.cursor
+        if page.complete:
+            return found, cursor
+
+
+def test_an_agreement_carries_marker_and_fields_as_json_strings(vendor: Opened[DocuSignSandbox], signing: Signing) -> None:
+    envelope_id = signing.send(TRIAL.agreement(MARKER))
+    definition = sent(vendor, "POST", "/envelopes")
+    assert definition["status"] == "sent"
+    assert definition["transactionId"] == transaction_id(MARKER)
+    assert definition["customFields"]["textCustomFields"] == [
+        {"name": "stint_marker", "value": MARKER, "show": "false", "required": "false"},
+        {"name": "PO number", "value": "MSGXWO00001234", "show": "false", "required": "false"},
+    ]
+    fields: Any = signing.status(envelope_id).values["customFields"]
+    assert {field["name"]: field["value"] for field in fields["textCustomFields"]}["stint_work_order"] == "MSGXWO00001234"
+
+
+def test_a_field_that_is_too_long_for_the_vendor_is_named_before_anything_is_sent(
+    vendor: Opened[DocuSignSandbox], signing: Signing
+) -> None:
+    request = TRIAL.agreement(MARKER)
+    with pytest.raises(Refused) as raised:
+        signing.send(SigningRequest(MARKER, request.template_id, "Agreement", request.parties, {"stint_work_order": "x" * 101}))
+    assert "value" in str(raised.value.field)
+    assert vendor.exchanges == []
+
+
+def test_a_template_that_does_not_exist_or_has_other_roles_is_refused(sandbox: DocuSignSandbox, signing: Signing) -> None:
+    request = TRIAL.agreement(MARKER)
+    stranger = SigningParty("Supplier", "Ada Lovelace", "ada@mail.example")
+    for wrong in (
+        SigningRequest(MARKER, "no-such-template", "Agreement", request.parties),
+        SigningRequest(MARKER, request.template_id, "Agreement", [stranger]),
+    ):
+        with pytest.raises(Refused) as raised:
+            signing.send(wrong)
+        assert "ada" not in str(raised.value)
+    assert sandbox.effects.count("create_envelope") == 0
+
+
+def test_a_lost_envelope_is_found_when_its_transaction_id_has_lapsed(sandbox: DocuSignSandbox, signing: Signing) -> None:
+    sandbox.faults.plan(Fault(FaultKind.ERROR_AFTER, "POST", "/envelopes$"))
+    with pytest.raises(OutcomeUnknown):
+        signing.send(TRIAL.agreement(MARKER))
+    (envelope,) = sandbox.envelopes.values()
+    assert list(signing.find(MARKER)) == [envelope["envelopeId"]]
+    envelope["transactionId"] = ""  # as after 7 days
+    assert list(signing.find(MARKER)) == [envelope["envelopeId"]]
+
+
+def test_a_lost_envelope_is_found_by_its_transaction_id_where_its_field_was_edited(
+    sandbox: DocuSignSandbox, signing: Signing
+) -> None:
+    envelope_id = signing.send(TRIAL.agreement(MARKER))
+    sandbox.envelopes[envelope_id]["customFields"]["textCustomFields"] = []
+    assert list(signing.find(MARKER)) == [envelope_id]
+
+
+def test_every_envelope_with_the_marker_is_found_page_by_page_and_no_other(sandbox: DocuSignSandbox, signing: Signing) -> None:
+    sandbox.largest_page = 1
+    mine = [signing.send(TRIAL.agreement(MARKER)) for _ in range(3)]
+    signing.send(TRIAL.agreement("ST0123456789ABD"))
+    signing.void(mine[0], "withdrawn")
+    assert sorted(signing.find(MARKER)) == sorted(mine)
+
+
+def test_an_envelope_is_not_seen_just_after_it_was_sent(sandbox: DocuSignSandbox, signing: Signing) -> None:
+    sandbox.lag_seconds = 60
+    envelope_id = signing.send(TRIAL.agreement(MARKER))
+    assert list(signing.find(MARKER)) == []
+    with pytest.raises(NotFound):
+        signing.status(envelope_id)
+    sandbox.lag_seconds = 0
+    assert list(signing.find(MARKER)) == [envelope_id]
+
+
+def test_a_voided_envelope_may_be_voided_again(sandbox: DocuSignSandbox, signing: Signing) -> None:
+    envelope_id = signing.send(TRIAL.agreement(MARKER))
+    signing.void(envelope_id, "withdrawn")
+    signing.void(envelope_id, "withdrawn")
+    assert sandbox.effects.count("void_envelope", envelope_id) == 1
+
+
+def test_a_void_that_is_refused_for_another_reason_is_told_as_that(sandbox: DocuSignSandbox, signing: Signing) -> None:
+    envelope_id = signing.send(TRIAL.agreement(MARKER))
+    with pytest.raises(Refused) as raised:
+        signing.void(envelope_id, "")
+    assert raised.value.cause == "http_400"
+    assert sandbox.effects.count("void_envelope") == 0
+
+
+def test_a_document_that_was_cut_off_is_not_taken_for_the_agreement(sandbox: DocuSignSandbox, signing: Signing) -> None:
+    envelope_id = signing.send(TRIAL.agreement(MARKER))
+    sandbox.faults.plan(Fault(FaultKind.TRUNCATED_AFTER, "GET", "/combined$", times=4))
+    with pytest.raises(RetryLater):
+        signing.documents(envelope_id)
+
+
+def test_an_outage_longer_than_the_retries_loses_no_envelope(sandbox: DocuSignSandbox, backfill: MissedEvents) -> None:
+    before, cursor = all_missed(backfill)
+    assert before == []
+    sandbox.largest_page = 2
+    signed = [sandbox.create_envelope(f"WO-{n}", "Ada Lovelace", "ada@mail.example") for n in range(5)]
+    for envelope_id in signed:
+        sandbox.complete(envelope_id)
+    events, cursor = all_missed(backfill, cursor)
+    assert {event.subject_id for event in events if event.kind == "envelope-completed"} == set(signed)
+    again, _ = all_missed(backfill, cursor)
+    assert {event.external_id for event in again} <= {event.external_id for event in events}
+
+
+def test_an_envelope_that_is_signed_between_two_pages_is_told_by_the_next_look(
+    sandbox: DocuSignSandbox, backfill: MissedEvents
+) -> None:
+    sandbox.largest_page = 2
+    envelopes = [sandbox.create_envelope(f"WO-{n}", "Ada Lovelace", "ada@mail.example") for n in range(6)]
+    page = backfill.missed(None)
+    sandbox.complete(envelopes[0])  # it stood on the last page and jumps to the first
+    rest, cursor = all_missed(backfill, page.cursor)
+    told = {event.subject_id for event in [*page.events, *rest]}
+    assert told >= set(envelopes) - {envelopes[0]}
+    events, _ = all_missed(backfill, cursor)
+    assert (envelopes[0], "envelope-completed") in {(event.subject_id, event.kind) for event in events}
+
+
+def test_a_message_that_connect_gave_up_is_told_under_its_own_name(
+    sandbox: DocuSignSandbox, instance: Instance, backfill: MissedEvents
+) -> None:
+    delivery = sandbox.complete(sandbox.create_envelope("WO-1", "Ada Lovelace", "ada@mail.example"))
+    sandbox.give_up(delivery)
+    (pushed,) = instance.webhooks().events(delivery.body)
+    events, _ = all_missed(backfill)
+    assert pushed in events
+
+
+def test_messages_that_come_late_and_in_another_order_keep_their_names(sandbox: DocuSignSandbox, instance: Instance) -> None:
+    deliveries = [sandbox.complete(sandbox.create_envelope(f"WO-{n}", "Ada Lovelace", "ada@mail.example")) for n in range(4)]
+    late = sandbox.redeliveries(deliveries)
+    webhooks = instance.webhooks()
+    for delivery in late:
+        webhooks.verify({name.lower(): value for name, value in delivery.headers.items()}, delivery.body)
+    names = [{event.external_id for each in some for event in webhooks.events(each.body)} for some in (deliveries, late)]
+    assert names[0] == names[1]
+    assert [json.loads(each.body)["retryCount"] for each in late] == [1] * 4
+    assert json.loads(late[0].body)["data"] == json.loads(deliveries[-1].body)["data"]
+
+
+def test_a_page_that_is_missing_is_no_empty_success(sandbox: DocuSignSandbox, backfill: MissedEvents) -> None:
+    sandbox.create_envelope("WO-1", "Ada Lovelace", "ada@mail.example")
+    sandbox.largest_page = 0
+    with pytest.raises(RetryLater):
+        backfill.missed(None)
+
+
+@pytest.mark.parametrize("cursor", ["", "not a cursor", "{}x", '{"since": "yesterday"}', '{"position": -1}', '{"since": 1e400}'])
+def test_a_cursor_that_is_none_of_ours_is_refused(backfill: MissedEvents, cursor: str) -> None:
+    with pytest.raises(Refused) as raised:
+        backfill.missed(cursor)
+    assert raised.value.cause == "bad_cursor"
+
+
+def test_the_log_of_failures_is_asked_for_as_the_vendor_describes_it(
+    vendor: Opened[DocuSignSandbox], backfill: MissedEvents
+) -> None:
+    file = "docusign/esignature.rest.v2.1.pruned.json"
+    VendorSpec.load(file)  # skips where the vendor's files are absent
+    document = json.loads((SPECS / file).read_text(encoding="utf-8"))
+    del document["paths"]["/v2.1/accounts/{accountId}/connect/{connectId}"]  # it would match the path of the log
+    vendor.sandbox.give_up(vendor.sandbox.complete(vendor.sandbox.create_envelope("WO-1", "Ada Lovelace", "ada@mail.example")))
+    backfill.missed(None)
+    (exchange,) = [e for e in vendor.exchanges if e.path.endswith("/connect/failures")]
+    assert b"envelopeId" in exchange.response_body
+    VendorSpec(document, prefix="/restapi").check(exchange)
