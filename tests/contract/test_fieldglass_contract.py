@@ -16,9 +16,9 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from connectors.fieldglass.client import FieldglassClient
-from connectors.fieldglass.ending import FieldglassEnding
 from connectors.fieldglass.sandbox import FieldglassSandbox
 from connectors.fieldglass.settings import FieldglassSettings
+from connectors.fieldglass.sink import FieldglassSink
 from connectors.fieldglass.source import FieldglassSource
 from connectors.sandbox import ON_LOOPBACK, Fault, FaultKind, serve
 from connectors.tls import TlsFiles, make_loopback_tls
@@ -28,7 +28,8 @@ from workforce.errors import Misconfigured, NotFound, OutcomeUnknown, Refused, R
 pytestmark = pytest.mark.integration
 
 ENDED_AT = datetime(2026, 3, 31, 22, 0, tzinfo=UTC)
-TROUBLE = {FaultKind.TIMEOUT_BEFORE, FaultKind.TIMEOUT_AFTER}
+TROUBLE = {FaultKind.TIMEOUT_BEFORE, FaultKind.TIMEOUT_AFTER, FaultKind.DRIP_AFTER}
+UNCLEAR_BEFORE = {FaultKind.TIMEOUT_BEFORE, FaultKind.UNAVAILABLE_BEFORE}
 
 
 @pytest.fixture(scope="module")
@@ -104,8 +105,8 @@ def test_every_call_carries_the_headers_of_the_vendors_descriptions(
 ) -> None:
     work_order = sandbox.add_work_order()
     FieldglassSource(client).changes(None)
-    FieldglassEnding(client).end(work_order, ended_at=ENDED_AT, ends_on="2026-03-31")
-    FieldglassEnding(client).read(work_order)
+    FieldglassSink(client).end(work_order, ended_at=ENDED_AT, ends_on="2026-03-31")
+    FieldglassSink(client).read(work_order)
     assert {"authorization", "x-applicationkey"} <= described_headers()
     assert [e.method for e in recording.exchanges] == ["POST", "GET", "POST", "GET"]
     for exchange in recording.exchanges:
@@ -151,31 +152,31 @@ def test_an_unknown_work_order_is_not_found(client: FieldglassClient) -> None:
 
 
 def test_a_work_order_is_closed_once_however_often_it_is_said(sandbox: FieldglassSandbox, client: FieldglassClient) -> None:
-    ending, work_order = FieldglassEnding(client), sandbox.add_work_order()
-    assert ending.read(work_order).active
+    sink, work_order = FieldglassSink(client), sandbox.add_work_order()
+    assert sink.read(work_order).active
     for _ in range(2):
-        ending.end(work_order, ended_at=ENDED_AT, ends_on="2026-03-31")
-    stored = ending.read(work_order)
+        sink.end(work_order, ended_at=ENDED_AT, ends_on="2026-03-31")
+    stored = sink.read(work_order)
     assert (stored.active, stored.ends_on, stored.marker) == (False, "2026-03-31", None)
     assert sandbox.work_orders[work_order]["Closed At"] == "2026-03-31T22:00:00+00:00"
     assert sandbox.effects.count("close_work_order", work_order) == 1
 
 
 def test_closing_as_of_another_day_is_another_change(sandbox: FieldglassSandbox, client: FieldglassClient) -> None:
-    ending, work_order = FieldglassEnding(client), sandbox.add_work_order()
+    sink, work_order = FieldglassSink(client), sandbox.add_work_order()
     for day in ("2026-03-31", "2026-03-30"):
-        ending.end(work_order, ended_at=ENDED_AT, ends_on=day)
-    assert ending.read(work_order).ends_on == "2026-03-30"
+        sink.end(work_order, ended_at=ENDED_AT, ends_on=day)
+    assert sink.read(work_order).ends_on == "2026-03-30"
     assert sandbox.effects.count("close_work_order", work_order) == 2
 
 
 def test_a_rejected_row_is_refused_although_the_answer_is_200(client: FieldglassClient) -> None:
     with pytest.raises(Refused) as raised:
-        FieldglassEnding(client).end("WO-unknown", ended_at=ENDED_AT, ends_on="2026-03-31")
+        FieldglassSink(client).end("WO-unknown", ended_at=ENDED_AT, ends_on="2026-03-31")
     assert raised.value.cause == "return_code_106"
 
 
-@pytest.mark.parametrize("kind", [k for k in FaultKind if k not in {FaultKind.THROTTLED_BEFORE, FaultKind.BUSY_BEFORE}])
+@pytest.mark.parametrize("kind", [k for k in FaultKind if k.is_after or k in UNCLEAR_BEFORE])
 def test_a_closing_without_a_clear_answer_is_unknown_sent_once_and_found_by_reading(
     sandbox: FieldglassSandbox, recording: RecordingApp, form: dict[str, Any], kind: FaultKind
 ) -> None:
@@ -184,14 +185,14 @@ def test_a_closing_without_a_clear_answer_is_unknown_sent_once_and_found_by_read
             FieldglassSettings.model_validate({**form, "timeout_seconds": 0.5 if kind in TROUBLE else 5}), ON_LOOPBACK
         )
     )
-    ending, work_order = FieldglassEnding(client), sandbox.add_work_order()
+    sink, work_order = FieldglassSink(client), sandbox.add_work_order()
     sandbox.faults.plan(Fault(kind, "POST", "Close Upload"))
     with pytest.raises(OutcomeUnknown):
-        ending.end(work_order, ended_at=ENDED_AT, ends_on="2026-03-31")
+        sink.end(work_order, ended_at=ENDED_AT, ends_on="2026-03-31")
     done = kind.name.endswith("AFTER")
     assert sum(1 for e in recording.exchanges if e.path.endswith("Close Upload")) == 1
-    assert ending.read(work_order).active is not done
-    ending.end(work_order, ended_at=ENDED_AT, ends_on="2026-03-31")
+    assert sink.read(work_order).active is not done
+    sink.end(work_order, ended_at=ENDED_AT, ends_on="2026-03-31")
     assert sandbox.effects.count("close_work_order", work_order) == 1
     client.close()
 
@@ -200,7 +201,7 @@ def test_a_throttled_closing_was_not_done(sandbox: FieldglassSandbox, client: Fi
     work_order = sandbox.add_work_order()
     sandbox.faults.plan(Fault(FaultKind.THROTTLED_BEFORE, "POST", "Close Upload"))
     with pytest.raises(RetryLater):
-        FieldglassEnding(client).end(work_order, ended_at=ENDED_AT, ends_on="2026-03-31")
+        FieldglassSink(client).end(work_order, ended_at=ENDED_AT, ends_on="2026-03-31")
     assert sandbox.effects.count("close_work_order") == 0
 
 
@@ -250,3 +251,86 @@ def test_a_connector_that_the_company_does_not_have_is_not_found(form: dict[str,
     with pytest.raises(NotFound):
         FieldglassSource(client).changes(None)
     client.close()
+
+
+MARKER = "ST0123456789ABC"
+ADA = {"Worker First Name": "Ada", "Worker Last Name": "Lovelace", "Role": "Engineer", "End Date": "2027-02-26"}
+
+
+@pytest.mark.parametrize("parameter", ["externalReference", None])
+def test_what_is_created_is_found_by_its_marker_with_or_without_a_parameter_for_it(
+    sandbox: FieldglassSandbox, form: dict[str, Any], parameter: str | None
+) -> None:
+    for _ in range(7):
+        sandbox.add_work_order()
+    sandbox.add_work_order(**{"External Reference": f"{MARKER}X"})
+    client = opened(
+        FieldglassClient(
+            FieldglassSettings.model_validate({**form, "page_size": 3, "parameters": {"marker": parameter}}), ON_LOOPBACK
+        )
+    )
+    sink = FieldglassSink(client)
+    assert sink.find(MARKER, ADA) == []
+    created = sink.create(MARKER, ADA)
+    (found,) = sink.find(MARKER, ADA)
+    assert (found.external_id, found.marker, found.active, found.ends_on) == (created, MARKER, True, "2027-02-26")
+    assert sink.read(created) == found
+
+
+def test_a_creation_that_does_not_show_yet_is_unknown_and_found_later(
+    sandbox: FieldglassSandbox, client: FieldglassClient
+) -> None:
+    sandbox.lag_seconds = 3600
+    sink = FieldglassSink(client)
+    with pytest.raises(OutcomeUnknown) as raised:
+        sink.create(MARKER, ADA)
+    assert raised.value.cause == "id_not_shown"
+    assert sandbox.effects.count("create_work_order") == 1
+    assert sink.find(MARKER, ADA) == []
+    sandbox.show_all()
+    assert len(sink.find(MARKER, ADA)) == 1
+
+
+def test_a_creation_is_never_retryable_once_the_upload_was_accepted(sandbox: FieldglassSandbox, client: FieldglassClient) -> None:
+    sandbox.faults.plan(Fault(FaultKind.FORBIDDEN_BEFORE, "GET", "Download"))
+    with pytest.raises(OutcomeUnknown):
+        FieldglassSink(client).create(MARKER, ADA)
+    assert len(FieldglassSink(client).find(MARKER, ADA)) == 1
+
+
+def test_an_end_date_is_moved_and_saying_it_again_changes_nothing(sandbox: FieldglassSandbox, client: FieldglassClient) -> None:
+    sink, work_order = FieldglassSink(client), sandbox.add_work_order()
+    for _ in range(2):
+        sink.update(work_order, {"End Date": "2027-03-31", "Worker Phone": None})
+    assert sink.read(work_order).ends_on == "2027-03-31"
+    assert sandbox.effects.count("revise_work_order", work_order) == 1
+
+
+def test_a_cell_holds_one_value(client: FieldglassClient) -> None:
+    with pytest.raises(Refused) as raised:
+        FieldglassSink(client).update("WO-1", {"Skills": ["python"]})
+    assert raised.value.field == "Skills"
+
+
+@pytest.mark.parametrize("missing", ["creation_connector", "revision_connector", "marker_column"])
+def test_a_company_that_only_closes_is_told_what_else_needs(
+    sandbox: FieldglassSandbox, form: dict[str, Any], missing: str
+) -> None:
+    without = {**form, "layout": {}} if missing == "marker_column" else {**form, missing: None}
+    sink = FieldglassSink(opened(FieldglassClient(FieldglassSettings.model_validate(without), ON_LOOPBACK)))
+    with pytest.raises(Misconfigured) as raised:
+        _ = sink.update("WO-1", ADA) if missing == "revision_connector" else sink.create(MARKER, ADA)
+    assert raised.value.field == missing
+    work_order = sandbox.add_work_order()
+    sink.end(work_order, ended_at=ENDED_AT, ends_on="2026-03-31")
+    assert not sink.read(work_order).active
+
+
+def test_a_row_without_its_id_keeps_no_other_from_being_read(sandbox: FieldglassSandbox, client: FieldglassClient) -> None:
+    before = sandbox.add_work_order()
+    sandbox.work_orders["nameless"] = {**sandbox.work_orders[before], "Work Order ID": " "}
+    after = sandbox.add_work_order()
+    page = FieldglassSource(client).changes(None)
+    nameless = [record for record in page.records if record.external_id.startswith("row:")]
+    assert {record.external_id for record in page.records} - {nameless[0].external_id} == {before, after}
+    assert FieldglassSource(client).changes(page.cursor).records == []

@@ -1,28 +1,35 @@
-"""One contract for every directory: the same tests against a real slapd and against Graph's sandbox."""
+"""One contract for every directory: the same tests against a real slapd, 389 Directory Server and Samba, and against Graph's sandbox."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from connectors.ldap import CONNECTOR as LDAP
+from connectors.ldap.dirsrv import DirsrvSandbox
+from connectors.ldap.processes import CANNOT_RUN_HERE
+from connectors.ldap.samba import SUFFIX as DOMAIN
+from connectors.ldap.samba import SambaSandbox
 from connectors.ldap.sandbox import SUFFIX, SlapdSandbox
 from connectors.msgraph import CONNECTOR as MSGRAPH
 from connectors.msgraph.sandbox import MsGraphSandbox
 from connectors.sandbox import ON_LOOPBACK, serve
 from connectors.tls import make_loopback_tls
-from workforce.access import DesiredAccount
-from workforce.errors import AlreadyTaken, NotFound, Refused
+from workforce.access import AccountState, DesiredAccount
+from workforce.errors import AlreadyTaken, Misconfigured, NotFound, Refused
 from workforce.markers import new_marker
 from workforce.ports import CheckResult, Directory
 
 pytestmark = pytest.mark.integration
 
 END = datetime(2031, 3, 31, 22, 0, tzinfo=UTC)
+S = TypeVar("S", DirsrvSandbox, SambaSandbox)
 ABSENT_ID = "0b0f1a52-0000-4000-8000-000000000000"
 
 
@@ -37,12 +44,21 @@ class Place:
     absent_group: str
     add_employee: Callable[[str], str]
     check: Callable[[], CheckResult]
+    forbidden: tuple[str, ...] = (
+        "accountEnabled",
+        "userPassword",
+        "pwdAccountLockedTime",
+        "passwordProfile",
+        "employeeNumber",
+        "employeeId",
+    )
+    """What no mapping may set, or what this directory does not know."""
 
 
 @pytest.fixture(scope="module")
 def ldap_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     with SlapdSandbox(tmp_path_factory.mktemp("directory") / "slapd") as slapd:
-        client = LDAP.client(LDAP.settings(**slapd.settings()))
+        client = LDAP.client(LDAP.settings(**slapd.settings()), ON_LOOPBACK)
         entry = {"objectClass": ["inetOrgPerson"], "cn": ["Em Ployee"], "sn": ["Ployee"], "employeeNumber": ["4711"]}
         yield Place(
             directory=LDAP.can.directory(client),
@@ -54,6 +70,64 @@ def ldap_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
             check=client.check,
         )
         client.close()
+
+
+@pytest.fixture(scope="module")
+def dirsrv_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    with started(DirsrvSandbox(tmp_path_factory.mktemp("directory") / "389")) as dirsrv:
+        client = LDAP.client(LDAP.settings(**dirsrv.settings()), ON_LOOPBACK)
+        entry = {"objectClass": ["inetOrgPerson"], "cn": ["Em Ployee"], "sn": ["Ployee"], "employeeNumber": ["4711"]}
+        yield Place(
+            directory=LDAP.can.directory(client),
+            login=lambda name: name,
+            attributes=lambda name: {"cn": name, "sn": name, "title": "Developer"},
+            add_group=dirsrv.add_group,
+            absent_group=f"cn=absent,ou=groups,{SUFFIX}",
+            add_employee=lambda login: dirsrv.plant(f"uid={login},ou=people,{SUFFIX}", {**entry, "uid": [login]}),
+            check=client.check,
+        )
+        client.close()
+
+
+@pytest.fixture(scope="module")
+def samba_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    with started(SambaSandbox(tmp_path_factory.mktemp("directory") / "samba")) as samba:
+        client = LDAP.client(LDAP.settings(**samba.settings()), ON_LOOPBACK)
+        yield Place(
+            directory=LDAP.can.directory(client),
+            login=lambda name: f"{name}@client.example",
+            attributes=lambda name: {"displayName": name, "sn": name, "title": "Developer"},
+            add_group=samba.add_group,
+            absent_group=f"CN=absent,OU=Groups,{DOMAIN}",
+            add_employee=lambda login: samba.add_user(login, userPrincipalName=login, employeeNumber="4711"),
+            check=client.check,
+            forbidden=(
+                "accountEnabled",
+                "userAccountControl",
+                "unicodePwd",
+                "pwdLastSet",
+                "cn",
+                "memberOf",
+                "employeeNumber",
+                "objectSid",
+            ),
+        )
+        client.close()
+
+
+@contextmanager
+def started(sandbox: S) -> Iterator[S]:
+    """The sandbox of a server that may not be installed here; then the test is skipped and says what to install."""
+    try:
+        running = sandbox.__enter__()
+    except Misconfigured as error:
+        if error.cause == CANNOT_RUN_HERE:
+            pytest.skip(str(error))
+        raise
+    try:
+        yield running
+    finally:
+        sandbox.__exit__(None, None, None)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +148,7 @@ def msgraph_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         client.close()
 
 
-@pytest.fixture(params=["ldap_place", "msgraph_place"])
+@pytest.fixture(params=["ldap_place", "dirsrv_place", "samba_place", "msgraph_place"])
 def place(request: pytest.FixtureRequest) -> Place:
     found: Place = request.getfixturevalue(request.param)
     return found
@@ -83,9 +157,7 @@ def place(request: pytest.FixtureRequest) -> Place:
 @pytest.fixture
 def wanted(place: Place) -> DesiredAccount:
     """An account as an engagement asks for it, of a name that no other test uses."""
-    marker = new_marker()
-    name = f"ada.{marker.lower()}"
-    return DesiredAccount(marker, place.login(name), place.attributes(name), frozenset(), END)
+    return _one_more(place)
 
 
 def test_the_check_finds_the_directory_ready(place: Place) -> None:
@@ -142,16 +214,12 @@ def test_an_update_sets_what_it_names_and_keeps_the_rest(place: Place, wanted: D
     assert (state.login, state.marker, state.enabled, state.expires_at) == (wanted.login, wanted.marker, True, END)
 
 
-@pytest.mark.parametrize(
-    "field", ["accountEnabled", "userPassword", "pwdAccountLockedTime", "passwordProfile", "employeeNumber", "employeeId"]
-)
-def test_a_mapping_cannot_enable_an_account_set_its_password_or_change_its_marker(
-    place: Place, wanted: DesiredAccount, field: str
-) -> None:
+def test_a_mapping_cannot_enable_an_account_set_its_password_or_change_its_marker(place: Place, wanted: DesiredAccount) -> None:
     account_id = place.directory.create(wanted)
-    with pytest.raises(Refused) as caught:
-        place.directory.update(account_id, {field: "true"})
-    assert caught.value.cause in {"reserved_attribute", "undefined_type", "http_400"}
+    for field in place.forbidden:
+        with pytest.raises(Refused) as caught:
+            place.directory.update(account_id, {field: "true"})
+        assert caught.value.cause in {"reserved_attribute", "undefined_type", "object_class_violation", "http_400"}
 
 
 def test_the_expiry_can_be_moved(place: Place, wanted: DesiredAccount) -> None:
@@ -246,3 +314,51 @@ def test_sign_in_is_proven_where_it_can_be_tried(place: Place, wanted: DesiredAc
     place.directory.disable(account_id)
     after = place.directory.sign_in_works(account_id)
     assert (before, after) in {(True, False), (None, None)}
+
+
+def test_a_reading_of_accounts_gives_each_once_and_then_those_that_changed(place: Place) -> None:
+    wanted = [_one_more(place) for _ in range(45)]  # more than a page of the directories here
+    ids = {place.directory.create(one): one for one in wanted}
+    states, cursor = everything(place.directory, None)
+    assert ids.keys() <= {state.account_id for state in states}
+    assert len({state.account_id for state in states}) == len(states)
+    assert {s.account_id: (s.login, s.marker) for s in states if s.account_id in ids} == {
+        one: (account.login, account.marker) for one, account in ids.items()
+    }
+    changed = next(iter(ids))
+    place.directory.disable(changed)
+    later, _ = everything(place.directory, cursor)
+    assert [state.enabled for state in later if state.account_id == changed] == [False]
+
+
+def test_blocking_many_blocks_each_that_may_be_touched_and_tells_why_the_others_are_not(place: Place) -> None:
+    ids = [place.directory.create(_one_more(place)) for _ in range(5)]
+    employee = place.add_employee(place.login(f"em.{new_marker().lower()}"))
+    for _ in range(2):
+        outcomes = place.directory.block_all([ids[0], ABSENT_ID, *ids[1:3], employee, "no id at all", *ids[3:]])
+        assert {one: getattr(error, "cause", None) for one, error in outcomes.items()} == {
+            **dict.fromkeys(ids),
+            ABSENT_ID: "not_found",
+            "no id at all": "not_found",
+            employee: "protected_account",
+        }
+    assert not any(place.directory.read(one).enabled for one in ids)
+    assert place.directory.read(employee).enabled
+    assert place.directory.block_all([]) == {}
+
+
+def everything(directory: Directory, cursor: str | None) -> tuple[list[AccountState], str]:
+    """Every page from ``cursor`` on, and the cursor that follows."""
+    states: list[AccountState] = []
+    while True:
+        page = directory.accounts(cursor)
+        states += page.accounts
+        cursor = page.cursor
+        if page.complete:
+            return states, cursor
+
+
+def _one_more(place: Place) -> DesiredAccount:
+    marker = new_marker()
+    name = f"ada.{marker.lower()}"
+    return DesiredAccount(marker, place.login(name), place.attributes(name), frozenset(), END)

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -32,6 +32,7 @@ from ledger.failures import Failure
 from ledger.jobs import JobName, defer_joiner
 from ledger.queue import JobState, Lane, RunningJob, Worker
 from mappings.registry import MappingRegistry
+from provisioning.fakes import SettableClock
 from tests.integration.ledger_cases import a_work_order, stored_engagement
 from tests.tenant_documents import Content, as_files, instance, tenant_content
 from workforce.engagement import Engagement
@@ -465,3 +466,39 @@ def test_a_poll_that_brings_new_terms_for_granted_access_has_the_joiner_run(comp
         engagements.transition(tx, engagement.id, EngagementState.CLEARED)
     company.handlers().poll(job_of(JobName.POLL))
     assert ("joiner", {"engagement_id": str(engagement.id)}) in company.waiting()
+
+
+# Events that no webhook brought
+
+
+def backfill(company: Company) -> None:
+    company.handlers().backfill(job_of(JobName.BACKFILL, instance="docusign"))
+
+
+def test_a_signature_whose_webhook_was_lost_is_asked_for_and_told_once(company: Company) -> None:
+    envelope = company.docusign.create_envelope("WO-LOST", "Ada Lovelace", "ada@mail.example")
+    company.docusign.complete(envelope)
+    for _ in range(2):
+        backfill(company)
+    with company.database.transaction("acme") as tx:
+        stored = tx.all("SELECT event_id, kind FROM inbox WHERE subject_id = %(envelope)s", envelope=envelope)
+    assert [row["kind"] for row in stored].count("envelope-completed") == 1
+    deferred = {args["event_id"] for name, args in company.waiting() if name == "project"}
+    assert {str(row["event_id"]) for row in stored} <= deferred
+
+
+def test_what_was_signed_long_before_our_time_starts_nothing(company: Company) -> None:
+    envelope = company.docusign.create_envelope("WO-OLD", "Ada Lovelace", "ada@mail.example")
+    company.docusign.complete(envelope)
+    handlers = company.handlers()
+    company.hubs[-1].clock = SettableClock(datetime.now(UTC) + timedelta(days=2))
+    handlers.backfill(job_of(JobName.BACKFILL, instance="docusign"))
+    with company.database.transaction("acme") as tx:
+        assert tx.all("SELECT 1 FROM inbox WHERE subject_id = %(envelope)s", envelope=envelope) == []
+        assert sources.cursor(tx, "docusign") is not None
+
+
+def test_a_backfill_that_cannot_go_on_is_parked_by_its_instance(company: Company) -> None:
+    company.handlers().failed(job_of(JobName.BACKFILL, instance="docusign"), Misconfigured("no", cause="credentials"))
+    (failure,) = company.failures()
+    assert failure.subject == "backfill:docusign"

@@ -16,11 +16,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from connectors.ldap import CONNECTOR
-from connectors.ldap.client import LdapClient, equals
+from connectors.ldap.client import LdapClient
 from connectors.ldap.connection import bound
 from connectors.ldap.directory import LdapDirectory
+from connectors.ldap.faulty import FaultySlapd
+from connectors.ldap.records import equals
 from connectors.ldap.sandbox import SUFFIX, SlapdSandbox
 from connectors.ldap.settings import LdapSettings
+from connectors.sandbox import Fault, FaultKind
 from connectors.tls import make_loopback_tls
 from workforce.access import DesiredAccount
 from workforce.errors import AlreadyTaken, Misconfigured, NotFound, OutcomeUnknown, Refused, RetryLater
@@ -417,3 +420,57 @@ def test_threads_share_a_bounded_number_of_connections(slapd: SlapdSandbox) -> N
     assert not any(s.enabled for s in states)
     assert len(client._pool._idle) <= 3
     client.close()
+
+
+def test_everybody_is_listed_though_a_bulk_import_fills_one_second_with_many_pages(tmp_path: Path) -> None:
+    with SlapdSandbox(tmp_path / "slapd") as slapd:
+        directory = LdapDirectory(LdapClient(form(slapd, page_size=7)))
+        with ThreadPoolExecutor(4) as threads:
+            ids = set(threads.map(directory.create, [an_account() for _ in range(60)]))
+        page, found = directory.accounts(None), list[str]()
+        while True:
+            found += [state.account_id for state in page.accounts]
+            if page.complete:
+                break
+            page = directory.accounts(page.cursor)
+    assert set(found) == ids
+    assert len(found) == 60
+
+
+def test_blocking_many_signs_them_out_and_keeps_each_lock(slapd: SlapdSandbox, directory: LdapDirectory) -> None:
+    wanted = [an_account() for _ in range(120)]  # more than are under way at a time
+    ids = [directory.create(one) for one in wanted]
+    slapd.set_password(wanted[0].login, PASSWORD)
+    assert set(directory.block_all(ids).values()) == {None}
+    assert not any(directory.read(one).enabled for one in ids)
+    assert not slapd.bind_as(wanted[0].login, PASSWORD)
+    assert slapd.entries(wanted[0].marker)[0]["pwdAccountLockedTime"] == ["000001010000Z"]
+
+
+@pytest.mark.parametrize(
+    "kind", [FaultKind.RESET_AFTER, FaultKind.TIMEOUT_AFTER, FaultKind.FORBIDDEN_BEFORE, FaultKind.BUSY_BEFORE]
+)
+def test_one_answer_that_is_lost_or_refused_in_the_middle_keeps_nobody_else_from_being_blocked(
+    tmp_path: Path, kind: FaultKind
+) -> None:
+    with FaultySlapd(tmp_path / "slapd") as faulty:
+        client = LdapClient(LdapSettings(**{**faulty.settings(), "timeout_seconds": 1.0}))
+        directory = LdapDirectory(client)
+        wanted = [an_account() for _ in range(130)]
+        ids = [directory.create(one) for one in wanted]
+        faulty.faults.plan(Fault(kind, "LDAP", rf"^modify employeeNumber={wanted[60].marker},.*pwdStartTime$"))
+        outcomes = directory.block_all(ids)
+        failed = {one for one, error in outcomes.items() if error is not None}
+        assert ids[60] in failed
+        assert all(isinstance(outcomes[one], OutcomeUnknown if kind.is_after else Refused | RetryLater) for one in failed)
+        assert len(failed) <= (50 if kind.is_after else 1)
+        assert not any(directory.read(one).enabled for one in set(ids) - failed)
+        assert set(directory.block_all(ids).values()) == {None}
+        assert not any(directory.read(one).enabled for one in ids)
+        client.close()
+
+
+def test_where_nobody_answers_each_is_told_that_nothing_was_done(slapd: SlapdSandbox) -> None:
+    nowhere = LdapDirectory(LdapClient(form(slapd, url="ldap://127.0.0.1:1")))
+    outcomes = nowhere.block_all(["0b0f1a52-0000-4000-8000-000000000000", "0b0f1a52-0000-4000-8000-000000000001"])
+    assert [type(error) for error in outcomes.values()] == [RetryLater, RetryLater]

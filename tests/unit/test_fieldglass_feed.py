@@ -18,6 +18,8 @@ from connectors.fieldglass.records import Row, read_rows
 from connectors.fieldglass.sandbox import FieldglassSandbox, page_of
 from connectors.fieldglass.settings import FieldglassSettings, Layout
 from connectors.fieldglass.source import FieldglassSource
+from mappings.registry import MappingRegistry
+from workforce.engagement import WorkOrder, canonical
 from workforce.errors import Misconfigured, NotFound, Refused
 from workforce.ports import ChangePage, SourceRecord
 
@@ -31,6 +33,7 @@ def a_row(work_order_id: str = "WO-1", *, modified: datetime = START, **columns:
         "Status": "Accepted",
         "End Date": "2026-06-30",
         "Last Modified": modified.isoformat(timespec="microseconds"),
+        "External Reference": "",
         **columns,
     }
 
@@ -232,17 +235,27 @@ def test_a_layout_that_lost_a_column_is_a_fault_of_the_settings_and_names_it(col
     assert repr(column) in str(raised.value)
 
 
-@pytest.mark.parametrize("empty", [{"Work Order ID": ""}, {"Work Order ID": "  "}])
-def test_a_row_without_its_id_is_refused_and_names_the_column(empty: dict[str, str]) -> None:
-    with pytest.raises(Refused) as raised:
-        read_rows([a_row(), {**a_row("WO-2"), **empty}], Layout())
-    assert raised.value.field == "Work Order ID"
+@pytest.mark.parametrize("id_column", [{"Work Order ID": ""}, {"Work Order ID": "  "}, {"Work Order ID": 7}, {}])
+def test_a_row_without_its_id_is_told_under_a_name_of_its_own(id_column: dict[str, Any]) -> None:
+    bare = {name: value for name, value in a_row("WO-2").items() if name != "Work Order ID"}
+    first, nameless, other = read_rows([a_row(), {**bare, **id_column}, {**bare, **id_column, "Role": "x"}], Layout())
+    assert first.work_order_id == "WO-1"
+    assert nameless.work_order_id == f"row:{nameless.digest}"
+    assert other.work_order_id != nameless.work_order_id
 
 
-def test_one_row_that_lacks_the_id_column_is_refused() -> None:
+@pytest.mark.parametrize("without", [{"Work Order ID": " "}, {}])
+def test_a_row_without_its_id_is_refused_by_the_mapping_alone_for_that_column(without: dict[str, str]) -> None:
+    sandbox = FieldglassSandbox()
+    good = sandbox.work_orders[sandbox.add_work_order()]
+    (row,) = read_rows([{**{name: value for name, value in good.items() if name != "Work Order ID"}, **without}, good], Layout())[
+        :1
+    ]
+    mapping = MappingRegistry.shipped().get("fieldglass__engagement", 1)
     with pytest.raises(Refused) as raised:
-        read_rows([a_row(), {k: v for k, v in a_row("WO-2").items() if k != "Work Order ID"}], Layout())
-    assert raised.value.field == "Work Order ID"
+        canonical(WorkOrder, mapping.apply(row.values).values, source="a work order")
+    assert "Work Order ID" in f"{raised.value} {raised.value.field}" or raised.value.field == "terms.vms_id"
+    canonical(WorkOrder, mapping.apply(good).values, source="a work order")
 
 
 @pytest.mark.parametrize("text", ["", "canary", "03/01/2026", "2026-03-01T12:00:00", "0001-01-01T00:00:00+23:00"])

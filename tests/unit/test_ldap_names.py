@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from connectors.ldap.client import LdapClient, equals, random_password
+from connectors.ldap.client import LdapClient
+from connectors.ldap.dialects.dialect import random_password
 from connectors.ldap.directory import LdapDirectory
+from connectors.ldap.records import equals
 from connectors.ldap.settings import LdapSettings, dn_key, is_below, is_dn
 from workforce.errors import NotFound, Refused
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectors.ldap.dialects.openldap import OpenLdap
 from connectors.ldap.records import AccountEntry, Entry, encoded, generalized_time, instant
 from connectors.ldap.results import translated
 from workforce.errors import AlreadyTaken, HubError, Misconfigured, NotFound, OutcomeUnknown, Refused, RetryLater
@@ -41,15 +42,15 @@ def test_generalized_times_of_every_form_are_read(text: str | None, expected: da
 
 
 def an_entry(**values: str) -> AccountEntry:
-    return AccountEntry.of(Entry("uid=x", {name: [value.encode()] for name, value in values.items()}))
+    return OpenLdap().account(Entry("uid=x", {name: [value.encode()] for name, value in values.items()}), NOW)
 
 
 def test_only_the_permanent_lock_and_a_start_in_the_future_disable() -> None:
-    assert an_entry().enabled_at(NOW)
-    assert an_entry(pwdAccountLockedTime="20261121115900Z").enabled_at(NOW)
-    assert not an_entry(pwdAccountLockedTime="000001010000Z").enabled_at(NOW)
-    assert not an_entry(pwdStartTime="21000101000000Z").enabled_at(NOW)
-    assert an_entry(pwdStartTime="20260101000000Z").enabled_at(NOW)
+    assert not an_entry().blocked
+    assert not an_entry(pwdAccountLockedTime="20261121115900Z").blocked
+    assert an_entry(pwdAccountLockedTime="000001010000Z").blocked
+    assert an_entry(pwdStartTime="21000101000000Z").blocked
+    assert not an_entry(pwdStartTime="20260101000000Z").blocked
 
 
 def test_an_employee_number_that_is_no_marker_of_ours_is_none() -> None:

@@ -1,0 +1,182 @@
+"""Notices in Slack: who is reached, that a repeat is recognised, and every exchange against the vendor's archived description."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connectors.contract import Instance
+from connectors.sandbox import ON_LOOPBACK, Fault, FaultKind
+from connectors.slack import CONNECTOR
+from connectors.slack.sandbox import BOT_TOKEN, SlackSandbox
+from connectors.slack.trial import TRIAL
+from connectors.trial import Opened
+from tests.contract.specs import VendorSpec
+from workforce.errors import HubError, Misconfigured, NotFound, OutcomeUnknown, Refused, RetryLater
+
+pytestmark = pytest.mark.integration
+
+POST = r"/chat\.postMessage$"
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[Opened[SlackSandbox]]:
+    with TRIAL.open(tmp_path) as opened:
+        opened.settings["timeout_seconds"] = 0.5
+        yield opened
+
+
+@pytest.fixture
+def slack(opened: Opened[SlackSandbox]) -> Iterator[Instance]:
+    with closing(instance(opened).client):
+        yield instance(opened)
+
+
+def instance(opened: Opened[SlackSandbox], **changed: Any) -> Instance:
+    return Instance("slack", CONNECTOR, CONNECTOR.settings.model_validate({**opened.settings, **changed}), ON_LOOPBACK)
+
+
+def send(one: Instance, *to: str, subject: str = "A document expires", text: str = "On Friday.", key: str = "lease-7") -> None:
+    one.notifier().send(to=to or ["#contractors"], subject=subject, text=text, dedup_key=key)
+
+
+def spec() -> VendorSpec:
+    """The archived description without its token parameters: Slack takes the token in Authorization."""
+    document = copy.deepcopy(VendorSpec.load("slack/slack-web.v2.pruned.json", prefix="/api")._document)
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            operation["parameters"] = [p for p in operation.get("parameters", []) if p["name"] != "token"]
+    return VendorSpec(document, prefix="/api")
+
+
+def test_every_exchange_is_as_described_and_no_query_holds_the_token(opened: Opened[SlackSandbox], slack: Instance) -> None:
+    described = spec()
+    assert slack.client.check().ok
+    send(slack, "#contractors", "hr@acme.example", "U061F7AUR", "C012AB3CD")
+    with pytest.raises(NotFound):
+        send(slack, "nobody@acme.example")
+    opened.sandbox.archived.add("C012AB3CD")
+    with pytest.raises(Refused):
+        send(slack, "C012AB3CD", key="another")
+    for exchange in opened.exchanges:
+        assert BOT_TOKEN not in str(exchange.query)
+        assert exchange.headers["authorization"] == f"Bearer {BOT_TOKEN}"
+        if exchange.path != "/api/conversations.history":  # not in the archived description
+            described.check(exchange)
+    assert sorted(opened.sandbox.messages) == ["C012AB3CD", "C061EG9T2", "D012A3CDE", "D061F7AUR"]
+
+
+@pytest.mark.parametrize(
+    "kind", [FaultKind.TIMEOUT_AFTER, FaultKind.ERROR_AFTER, FaultKind.RESET_AFTER, FaultKind.MALFORMED_AFTER]
+)
+def test_a_message_whose_answer_was_lost_is_recognised_and_not_sent_again(
+    opened: Opened[SlackSandbox], slack: Instance, kind: FaultKind
+) -> None:
+    opened.sandbox.faults.plan(Fault(kind, "POST", POST))
+    with pytest.raises(OutcomeUnknown):
+        send(slack)
+    send(instance(opened))  # as a newly started process has it
+    assert opened.sandbox.effects.count("post_message") == 1
+
+
+def test_a_repeat_is_recognised_behind_many_younger_messages(opened: Opened[SlackSandbox], slack: Instance) -> None:
+    send(slack)
+    said = opened.sandbox.messages["C061EG9T2"]
+    said += [{**said[0], "metadata": None, "text": f"chatter {n}"} for n in range(25)]
+    opened.sandbox.page_limit = 4
+    send(slack)
+    assert opened.sandbox.effects.count("post_message") == 1
+
+
+def test_another_notice_and_another_app_s_message_are_no_repeat(opened: Opened[SlackSandbox], slack: Instance) -> None:
+    send(slack, key="lease-8")
+    said = opened.sandbox.messages["C061EG9T2"]
+    said.append({**said[0], "metadata": {"event_type": "task_created", "event_payload": {"dedup_key": "lease-7"}}})
+    send(slack)
+    assert opened.sandbox.effects.count("post_message") == 2
+
+
+def test_without_looking_back_a_repeat_is_sent_again(opened: Opened[SlackSandbox]) -> None:
+    blind = instance(opened, look_back_hours=0)
+    send(blind, "C061EG9T2")
+    send(blind, "C061EG9T2")
+    assert opened.sandbox.effects.count("post_message") == 2
+    assert not [exchange for exchange in opened.exchanges if exchange.path.endswith("history")]
+
+
+def test_one_recipient_who_cannot_be_told_keeps_no_other_from_being_told(opened: Opened[SlackSandbox], slack: Instance) -> None:
+    with pytest.raises(NotFound) as caught:
+        send(slack, "nobody@acme.example", "hr@acme.example", "#contractors")
+    assert "nobody" not in str(caught.value)
+    assert opened.sandbox.effects.count("post_message") == 2
+
+
+@pytest.mark.parametrize(("hours", "error"), [(24, RetryLater), (0, OutcomeUnknown)])
+def test_half_told_is_repeated_only_where_a_repeat_is_recognised(
+    opened: Opened[SlackSandbox], hours: float, error: type[HubError]
+) -> None:
+    opened.sandbox.faults.plan(Fault(FaultKind.THROTTLED_BEFORE, "POST", POST))
+    one = instance(opened, look_back_hours=hours)
+    with pytest.raises(error):
+        send(one, "C061EG9T2", "C012AB3CD")
+    if hours:
+        send(one, "C061EG9T2", "C012AB3CD")
+        assert {channel: len(said) for channel, said in opened.sandbox.messages.items()} == {"C061EG9T2": 1, "C012AB3CD": 1}
+
+
+def test_no_text_of_ours_calls_everybody_or_hides_a_link(opened: Opened[SlackSandbox], slack: Instance) -> None:
+    send(slack, subject="A\n<!channel>", text="<https://evil.example|payroll> & more")
+    (said,) = opened.sandbox.messages["C061EG9T2"]
+    assert said["text"] == "*A &lt;!channel&gt;*\n&lt;https://evil.example|payroll&gt; &amp; more"
+
+
+def test_messages_to_one_channel_keep_a_second_apart(opened: Opened[SlackSandbox], slack: Instance) -> None:
+    opened.sandbox.is_strict = True
+    send(slack, "C061EG9T2", key="1")
+    send(slack, "C061EG9T2", key="2")
+    send(slack, "C012AB3CD", key="1")
+    assert opened.sandbox.effects.count("post_message") == 3
+
+
+@pytest.mark.parametrize("to", ["", "hr", "contractors", "@", "C012"])
+def test_what_is_no_recipient_is_refused(slack: Instance, to: str) -> None:
+    with pytest.raises(Refused) as caught:
+        send(slack, to) if to else slack.notifier().send(to=[], subject="s", text="t", dedup_key="k")
+    assert caught.value.field == "to"
+
+
+def test_a_channel_that_the_app_is_no_member_of_is_named_as_a_permission(slack: Instance) -> None:
+    with pytest.raises(Refused) as caught:
+        send(slack, "C012AB3CX")
+    assert isinstance(caught.value, NotFound)
+    with pytest.raises(NotFound, match="invite it"):
+        send(slack, "#not-ours")
+
+
+def test_a_channel_that_was_replaced_by_another_of_its_name_is_found_again(opened: Opened[SlackSandbox], slack: Instance) -> None:
+    send(slack)
+    del opened.sandbox.channels["C061EG9T2"]
+    opened.sandbox.joined.remove("C061EG9T2")
+    opened.sandbox.channels["C0NEW9T2X"] = "contractors"
+    opened.sandbox.joined.add("C0NEW9T2X")
+    with pytest.raises(NotFound):
+        send(slack, key="2")
+    send(slack, key="2")
+    assert len(opened.sandbox.messages["C0NEW9T2X"]) == 1
+
+
+def test_a_token_without_the_scope_to_write_fails_the_check(opened: Opened[SlackSandbox], slack: Instance) -> None:
+    opened.sandbox.scopes = "users:read.email"
+    result = slack.client.check()
+    assert not result.ok
+    assert "chat:write" in result.detail
+
+
+def test_a_revoked_token_is_the_administrators_matter(opened: Opened[SlackSandbox]) -> None:
+    with pytest.raises(Misconfigured):
+        send(instance(opened, bot_token="revoked-bot-token"))

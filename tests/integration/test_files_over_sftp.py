@@ -1,0 +1,223 @@
+"""The files connector against asyncssh's SFTP server, which shares no code with ours."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connectors.contract import ALONE, Instance, Surroundings
+from connectors.files import CONNECTOR
+from connectors.files.sandbox import MARKER, FilesSandbox
+from connectors.sandbox import ON_LOOPBACK, Fault, FaultKind
+from workforce.errors import Misconfigured, OutcomeUnknown, Refused, RetryLater
+
+asyncssh = pytest.importorskip("asyncssh", reason="asyncssh is not installed: its SFTP server is the peer of these tests")
+pytestmark = pytest.mark.integration
+
+MARK = "ST0123456789ABC"
+PASSWORD = "correct horse"
+PASSPHRASE = "battery staple"
+
+
+@contextmanager
+def in_a_loop() -> Iterator[asyncio.AbstractEventLoop]:
+    """An event loop that runs in a thread for the length of the block."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    try:
+        yield loop
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(5)
+        loop.close()
+
+
+class Server:
+    """A served sandbox folder, and the keys of the server and of its user."""
+
+    def __init__(self, folder: Path, host_key_type: str) -> None:
+        self.system = FilesSandbox(folder)
+        self.host_key = asyncssh.generate_private_key(host_key_type)
+        self.user_key = asyncssh.generate_private_key("ssh-ed25519")
+        self.port = 0
+        self.passwords: list[str] = []
+        self.connections: list[Any] = []
+
+    async def listen(self) -> Any:
+        shown, connections = self.passwords, self.connections
+        users = asyncssh.import_authorized_keys(self.user_key.export_public_key().decode())
+
+        class Door(asyncssh.SSHServer):
+            def connection_made(self, conn: Any) -> None:
+                connections.append(conn)
+
+            def password_auth_supported(self) -> bool:
+                return True
+
+            def validate_password(self, username: str, password: str) -> bool:
+                shown.append(password)
+                return (username, password) == ("stint", PASSWORD)
+
+        acceptor = await asyncssh.create_server(
+            Door, "127.0.0.1", 0, server_host_keys=[self.host_key], authorized_client_keys=users,
+            sftp_factory=lambda channel: asyncssh.SFTPServer(channel, chroot=str(self.system.folder)),
+        )  # fmt: skip
+        self.port = acceptor.get_port()
+        return acceptor
+
+    def form(self, **changed: Any) -> dict[str, Any]:
+        public = self.host_key.export_public_key().decode().strip()
+        return {
+            **self.system.settings("localhost", self.port),
+            "host_key": public,
+            "username": "stint",
+            "password": PASSWORD,
+            "timeout_seconds": 5,
+            **changed,
+        }
+
+    def instance(self, around: Surroundings = ON_LOOPBACK, **changed: Any) -> Instance:
+        return Instance("files", CONNECTOR, CONNECTOR.settings.model_validate(self.form(**changed)), around)
+
+
+@pytest.fixture(params=["ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa"])
+def host_key_type(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@contextmanager
+def serving(folder: Path, host_key_type: str) -> Iterator[Server]:
+    server = Server(folder, host_key_type)
+    with in_a_loop() as loop:
+        acceptor = asyncio.run_coroutine_threadsafe(server.listen(), loop).result(10)
+
+        async def stop() -> None:
+            acceptor.close()
+            for connection in server.connections:
+                connection.abort()
+                await connection.wait_closed()
+            await acceptor.wait_closed()
+            left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+            await asyncio.gather(*left, return_exceptions=True)
+
+        try:
+            yield server
+        finally:
+            asyncio.run_coroutine_threadsafe(stop(), loop).result(10)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    with serving(tmp_path / "sftp", "ssh-ed25519") as running:
+        yield running
+
+
+def test_records_go_both_ways(tmp_path: Path, host_key_type: str) -> None:
+    with serving(tmp_path / "sftp", host_key_type) as server, closing(server.instance()) as instance:
+        system, source, sink = server.system, instance.source(), instance.sink()
+        assert instance.client.check().ok
+        record_id = system.add_record(site="Zürich")
+        page = source.changes(None)
+        assert [(r.external_id, r.values["site"]) for r in page.records] == [(record_id, "Zürich")]
+        system.change(record_id, site="Bern")
+        assert [r.values["site"] for r in source.changes(page.cursor).records] == ["Bern"]
+        assert len(list((system.folder / "archive").iterdir())) == 1
+        assert sink.create(MARK, {"status": "active", "given_name": "Zoë"}) == MARK
+        assert [path.name for path in (system.folder / "outbox").iterdir()] == [f"create-{MARK}.csv"]
+        assert len(sink.find(MARK, {})) == 1
+        system.take_uploads()
+        sink.end(MARK, ended_at=datetime(2026, 12, 31, 23, tzinfo=UTC), ends_on="2026-12-31")
+        system.take_uploads()
+        stored = sink.read(MARK)
+        assert (stored.active, stored.values[MARKER], stored.values["given_name"]) == (False, MARK, "Zoë")
+
+
+def test_an_upload_replaces_one_of_its_name_that_waits(server: Server) -> None:
+    with closing(server.instance()) as instance:
+        for _ in range(2):
+            instance.sink().update("W000001", {"role": "Architect"})
+    assert len(list((server.system.folder / "outbox").iterdir())) == 1
+
+
+@pytest.mark.parametrize("passphrase", [None, PASSPHRASE])
+def test_a_private_key_signs_in(server: Server, passphrase: str | None) -> None:
+    key = server.user_key.export_private_key("openssh", passphrase=passphrase).decode()
+    with closing(server.instance(password=None, private_key=key, private_key_passphrase=passphrase)) as instance:
+        assert instance.client.check().ok, instance.client.check().detail
+
+
+@pytest.mark.parametrize(
+    ("changed", "field"),
+    [
+        ({"password": "canary-wrong"}, "password"),
+        ({"username": "canary"}, "password"),
+        ({"password": None, "private_key": "-----BEGIN canary-----"}, "private_key"),
+    ],
+)
+def test_wrong_credentials_are_a_fault_of_the_settings(server: Server, changed: dict[str, Any], field: str) -> None:
+    with closing(server.instance(**changed)) as instance:
+        with pytest.raises(Misconfigured) as raised:
+            instance.source().changes(None)
+        assert raised.value.field == field
+        assert "canary" not in str(raised.value)
+        assert not instance.client.check().ok
+
+
+def test_a_key_that_nobody_authorised_is_a_fault_of_the_settings(server: Server) -> None:
+    key = asyncssh.generate_private_key("ssh-ed25519").export_private_key().decode()
+    with closing(server.instance(password=None, private_key=key)) as instance, pytest.raises(Misconfigured) as raised:
+        instance.source().changes(None)
+    assert raised.value.field == "private_key"
+
+
+@pytest.mark.parametrize("other", ["ssh-ed25519", "ecdsa-sha2-nistp256"])
+def test_a_server_with_another_key_never_sees_the_password(server: Server, other: str) -> None:
+    pinned = asyncssh.generate_private_key(other).export_public_key().decode().strip()
+    with closing(server.instance(host_key=pinned)) as instance:
+        with pytest.raises(Misconfigured) as raised:
+            instance.source().changes(None)
+        assert raised.value.cause == "wrong_host_key"
+    assert server.passwords == []
+
+
+def test_an_internal_server_is_not_reached_unless_the_installation_lists_it(server: Server) -> None:
+    with closing(server.instance(ALONE)) as instance, pytest.raises(Refused) as raised:
+        instance.source().changes(None)
+    assert raised.value.cause == "internal_address"
+
+
+def test_a_folder_that_is_missing_on_the_server_is_named(server: Server) -> None:
+    with closing(server.instance(archive="/no-such")) as instance:
+        assert "/no-such" in instance.client.check().detail
+
+
+def test_an_upload_without_an_answer_is_unknown_and_then_found(tmp_path: Path) -> None:
+    system = FilesSandbox(tmp_path)
+    with system.serve() as (host, port):
+        form = CONNECTOR.settings.model_validate({**system.settings(host, port), "timeout_seconds": 0.5})
+        with closing(Instance("files", CONNECTOR, form, ON_LOOPBACK)) as instance:
+            for number, kind in enumerate((FaultKind.TIMEOUT_BEFORE, FaultKind.TIMEOUT_AFTER, FaultKind.RESET_AFTER)):
+                marker = f"ST000000000000{number}"
+                system.faults.plan(Fault(kind, "RENAME", "/outbox/"))
+                with pytest.raises(OutcomeUnknown):
+                    instance.sink().create(marker, {"status": "active"})
+                assert len(instance.sink().find(marker, {})) == system.effects.count("create", marker) == int(kind.is_after)
+
+
+def test_a_server_that_fails_did_not_take_the_upload(tmp_path: Path) -> None:
+    system = FilesSandbox(tmp_path)
+    with system.serve() as (host, port):
+        form = CONNECTOR.settings.model_validate(system.settings(host, port))
+        with closing(Instance("files", CONNECTOR, form, ON_LOOPBACK)) as instance:
+            system.faults.plan(Fault(FaultKind.UNAVAILABLE_BEFORE, "RENAME", "/outbox/"))
+            with pytest.raises(RetryLater):
+                instance.sink().create(MARK, {"status": "active"})
+            assert system.effects.count("create") == 0

@@ -1,0 +1,133 @@
+"""The dialect of 389 Directory Server on a real one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from connectors.ldap import CONNECTOR
+from connectors.ldap.client import LdapClient
+from connectors.ldap.dialects.dialect import random_password
+from connectors.ldap.directory import LdapDirectory
+from connectors.ldap.dirsrv import SUFFIX, DirsrvSandbox
+from connectors.ldap.processes import CANNOT_RUN_HERE
+from connectors.ldap.settings import LdapSettings
+from workforce.access import DesiredAccount
+from workforce.errors import AlreadyTaken, Misconfigured, Refused
+from workforce.markers import new_marker
+
+pytestmark = pytest.mark.integration
+
+END = datetime(2031, 3, 31, 22, 0, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def dirsrv(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DirsrvSandbox]:
+    sandbox = DirsrvSandbox(tmp_path_factory.mktemp("389") / "ds")
+    try:
+        sandbox.__enter__()
+    except Misconfigured as error:
+        if error.cause == CANNOT_RUN_HERE:
+            pytest.skip(str(error))
+        raise
+    yield sandbox
+    sandbox.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="module")
+def client(dirsrv: DirsrvSandbox) -> Iterator[LdapClient]:
+    client = LdapClient(CONNECTOR.settings(**dirsrv.settings()))
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def directory(client: LdapClient) -> LdapDirectory:
+    return LdapDirectory(client)
+
+
+def an_account(expires_at: datetime = END, **attributes: object) -> DesiredAccount:
+    marker = new_marker()
+    return DesiredAccount(marker, f"ada.{marker.lower()}", {"cn": "Ada", "sn": "Lovelace", **attributes}, frozenset(), expires_at)
+
+
+def test_the_entry_is_named_by_its_marker_and_carries_the_end(dirsrv: DirsrvSandbox, directory: LdapDirectory) -> None:
+    wanted = an_account(ou=["Fleet", "Research"], title="")
+    account_id = directory.create(wanted)
+    (entry,) = dirsrv.entries(wanted.marker)
+    assert entry["dn"] == f"employeeNumber={wanted.marker},ou=people,{SUFFIX}"
+    assert (entry["nsUniqueId"], entry["krbPrincipalExpiration"]) == ([account_id], ["20310331220000Z"])
+    assert entry["userPassword"][0].startswith("{PBKDF2")
+
+
+def test_the_end_blocks_sign_in_where_the_account_policy_enforces_it(directory: LdapDirectory) -> None:
+    account_id = directory.create(an_account())
+    assert directory.sign_in_works(account_id) is True
+    directory.set_expiry(account_id, datetime.now(UTC) - timedelta(seconds=3))
+    assert directory.sign_in_works(account_id) is False
+    directory.set_expiry(account_id, datetime.now(UTC) + timedelta(minutes=1))
+    assert directory.sign_in_works(account_id) is True
+
+
+def test_a_disabled_account_stays_blocked_when_the_helpdesk_resets_its_password(
+    dirsrv: DirsrvSandbox, directory: LdapDirectory
+) -> None:
+    wanted, password = an_account(), random_password()
+    account_id = directory.create(wanted)
+    dn = dirsrv.entries(wanted.marker)[0]["dn"]
+    directory.disable(account_id)
+    dirsrv.set_password(dn, password)
+    assert dirsrv.entries(wanted.marker)[0]["nsAccountLock"] == ["TRUE"]
+    assert not dirsrv.bind_as(dn, password)
+    directory.enable(account_id)
+    assert dirsrv.bind_as(dn, password)
+    directory.revoke_sessions(account_id)
+    assert not dirsrv.bind_as(dn, password)
+
+
+def test_moving_takes_the_memberships_along(dirsrv: DirsrvSandbox, directory: LdapDirectory) -> None:
+    wanted = an_account()
+    account_id = directory.create(wanted)
+    group = dirsrv.add_group(f"moved {wanted.marker}")
+    directory.add_member(group, account_id)
+    directory.disable(account_id)
+    directory.move_to_disabled(account_id)
+    assert dirsrv.entries(wanted.marker)[0]["dn"].endswith(f"ou=disabled,{SUFFIX}")
+    assert directory.read(account_id).groups == {group}
+    directory.remove_member(group, account_id)
+    assert directory.read(account_id).groups == frozenset()
+
+
+@pytest.mark.parametrize("shared", ["uid", "mail", "employeeNumber"])
+def test_a_value_in_use_is_told_by_its_attribute(directory: LdapDirectory, shared: str) -> None:
+    first = an_account(mail=f"{new_marker().lower()}@client.example")
+    account_id = directory.create(first)
+    directory.move_to_disabled(account_id)
+    other = an_account()
+    second = DesiredAccount(
+        first.marker if shared == "employeeNumber" else other.marker,
+        first.login if shared == "uid" else other.login,
+        {**other.attributes, "mail": first.attributes["mail"] if shared == "mail" else f"{other.login}@client.example"},
+        frozenset(),
+        END,
+    )
+    with pytest.raises(AlreadyTaken) as caught:
+        directory.create(second)
+    assert caught.value.field == shared
+
+
+@pytest.mark.parametrize(
+    "name", ["nsAccountLock", "nsRoleDN", "krbPrincipalExpiration", "userPassword", "passwordExpirationTime"]
+)
+def test_a_mapping_cannot_lift_a_block(directory: LdapDirectory, name: str) -> None:
+    account_id = directory.create(an_account())
+    with pytest.raises(Refused) as caught:
+        directory.update(account_id, {name: "x"})
+    assert caught.value.cause == "reserved_attribute"
+
+
+def test_another_dialect_on_this_server_is_found_out(dirsrv: DirsrvSandbox) -> None:
+    result = LdapClient(LdapSettings(**{**dirsrv.settings(), "dialect": "openldap"})).check()
+    assert (result.ok, "389ds" in result.detail) == (False, True)
