@@ -10,7 +10,7 @@ from config.hub import Hub
 from ledger import effect_history, engagements, failures, inbox, sources
 from ledger.database import Tx
 from ledger.failures import Failure
-from ledger.jobs import defer_joiner, defer_leaver, defer_poll, defer_projection
+from ledger.jobs import JobName, defer_backfill, defer_joiner, defer_leaver, defer_poll, defer_projection
 from workforce.errors import NotFound, Refused
 from workforce.events import Actor, ActorType
 
@@ -55,7 +55,14 @@ def _replay_engagement(tx: Tx, engagement_id: UUID, actor: Actor) -> str:
 
 
 def _replay_feed(tx: Tx, failure: Failure) -> str:
-    """A record of the VMS that could not be used: the feed is read from its beginning; what is known changes nothing."""
+    """What was asked for and could not be told, or a record of the VMS that could not be used.
+
+    The VMS's feed is read from its beginning; what is known changes nothing.
+    """
+    job, _, instance = failure.subject.partition(":")
+    if job == JobName.BACKFILL:
+        defer_backfill(tx, instance)
+        return failure.subject
     sources.forget_cursor(tx, vms_of(tx))
     defer_poll(tx)
     return failure.subject

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from connectors.contract import Capabilities, Connector, Evidence, Kind
 from connectors.fieldglass.client import FieldglassClient
-from connectors.fieldglass.ending import FieldglassEnding
 from connectors.fieldglass.settings import FieldglassSettings
+from connectors.fieldglass.sink import FieldglassSink
 from connectors.fieldglass.source import FieldglassSource
 
 CONNECTOR = Connector(
@@ -14,7 +14,7 @@ CONNECTOR = Connector(
     kind=Kind.VMS,
     settings=FieldglassSettings,
     client=FieldglassClient,
-    can=Capabilities(source=FieldglassSource, ending=FieldglassEnding),
+    can=Capabilities(source=FieldglassSource, sink=FieldglassSink),
     evidence=Evidence(),
-    limits="the customer's own connectors and their layout",
+    limits="the customer's own connectors and their layout; an upload tells no id, so a creation is looked up by its marker",
 )

@@ -55,9 +55,12 @@ class FieldglassClient:
             raise NotFound(f"{SYSTEM}: there is no work order {work_order_id}", field=self.settings.layout.id_column)
         return max(found, key=lambda row: row.modified)
 
-    def upload_closing(self, row: Mapping[str, str]) -> None:
-        """Send one row to the closing connector. Raises ``Refused`` when it is rejected, ``OutcomeUnknown``."""
-        name = self.settings.closing_connector
+    def marked(self, marker: str, parameter: str) -> list[Row]:
+        """The work orders that carry ``marker``, by the download's query parameter for it."""
+        return [row for row in self._download({parameter: marker}) if row.marker == marker]
+
+    def upload(self, name: str, row: Mapping[str, str]) -> None:
+        """Send one row to the connector ``name``. Raises ``Refused`` when it is rejected, ``OutcomeUnknown``."""
         response = self._edge.write("POST", _path(name), json={"headers": {"Type": name}, "data": [dict(row)]})
         try:
             receipt = UploadReceipt.model_validate(json_object(response, SYSTEM))

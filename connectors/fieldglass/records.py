@@ -1,4 +1,4 @@
-"""What crosses the wire: work-order rows in the customer's layout, the upload's receipt, the token."""
+"""What crosses the wire: work-order rows in the customer's layout, and the upload's receipt."""
 
 from __future__ import annotations
 
@@ -8,19 +8,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from connectors.fieldglass.settings import Layout
 from workforce.errors import Misconfigured, Refused
-
-
-class AccessGrant(BaseModel):
-    """The answer of the token endpoint (RFC 6749 §5.1)."""
-
-    access_token: Annotated[str, StringConstraints(min_length=1, max_length=16384, pattern=r"^[\x21-\x7e]+$")]
-    expires_in: Annotated[int, Field(gt=0, le=366 * 86400)]
 
 
 class UploadReceipt(BaseModel):
@@ -40,13 +32,17 @@ class UploadReceipt(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A work order as a download gives it, in the customer's columns. ``modified`` is UTC."""
+    """A work order as a download gives it, in the customer's columns. ``modified`` is UTC.
+
+    A row without its id has the id ``row:<digest>``: nothing can be done with it, but it keeps no other from being read.
+    """
 
     work_order_id: str
     modified: datetime
     status: str
     ends_on: str
     values: Mapping[str, object]
+    marker: str | None = None
 
     @property
     def version(self) -> str:
@@ -56,12 +52,14 @@ class Row:
     @property
     def digest(self) -> str:
         """Tells this content of this row from every other: two changes within one tick of the vendor's clock differ."""
-        content = json.dumps(self.values, sort_keys=True, ensure_ascii=True).encode()
-        return base64.urlsafe_b64encode(hashlib.sha256(content).digest()[:12]).decode()
+        return _digest(self.values)
 
 
 def read_rows(rows: Sequence[object], layout: Layout) -> list[Row]:
-    """The rows of a download. Raises ``Misconfigured`` when the layout lacks a column, ``Refused`` for a single bad row."""
+    """The rows of a download. Raises ``Misconfigured`` when it lacks a column, ``Refused`` for a row without its instant.
+
+    That row stops the reading, because its place among the others is unknown.
+    """
     objects = [row for row in rows if isinstance(row, dict)]
     if len(objects) < len(rows):
         raise Misconfigured(
@@ -78,16 +76,20 @@ def read_rows(rows: Sequence[object], layout: Layout) -> list[Row]:
 
 
 def _row(values: Mapping[str, object], layout: Layout) -> Row:
-    work_order_id = _text(values, layout.id_column)
-    if not work_order_id:
-        raise _bad(layout.id_column, "is empty in one row; every work order needs its id")
+    work_order_id = _text(values, layout.id_column) or f"row:{_digest(values)}"
     return Row(
         work_order_id,
         _modified(values, layout.modified_column, work_order_id),
         _text(values, layout.status_column),
         _text(values, layout.end_column),
         values,
+        (_text(values, layout.marker_column) or None) if layout.marker_column else None,
     )
+
+
+def _digest(values: Mapping[str, object]) -> str:
+    content = json.dumps(values, sort_keys=True, ensure_ascii=True).encode()
+    return base64.urlsafe_b64encode(hashlib.sha256(content).digest()[:12]).decode()
 
 
 def _text(values: Mapping[str, object], column: str) -> str:

@@ -1,4 +1,4 @@
-"""A stand-in of one company's Fieldglass: token, application key, a work-order download and a closing upload.
+"""A stand-in of one company's Fieldglass: token, application key, a work-order download, and uploads that create, revise and close.
 
 The shapes of the named connectors are those of this connector's default settings; SAP describes none of them.
 """
@@ -18,6 +18,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from connectors.fieldglass.settings import FieldglassSettings, Layout, Parameters
 from connectors.fieldglass.tokens import TOKEN_PATH
@@ -27,6 +28,8 @@ TOKEN_SECONDS = 3600
 REJECTED = "106"
 _LAYOUT, _PARAMETERS = Layout(), Parameters()
 _FORM = FieldglassSettings.model_fields
+MARKER = "External Reference"
+CREATION, REVISION = "Work Order Upload", "Work Order Revision Upload"
 _CLOSING_COLUMNS = {_LAYOUT.id_column, _LAYOUT.end_column, _LAYOUT.closed_at_column, _LAYOUT.status_column}
 
 _EXAMPLE = {
@@ -47,6 +50,7 @@ _EXAMPLE = {
     "Currency": "EUR",
     "Rate Unit": "Hour",
     "Closed At": "",
+    MARKER: "",
 }
 
 Row = dict[str, str]
@@ -60,16 +64,22 @@ def page_of(rows: Iterable[Mapping[str, str]], since: datetime | None, limit: in
 
 
 class FieldglassSandbox:
-    """One company. ``work_orders`` are the rows of its download by work order id."""
+    """One company. ``work_orders`` are the rows of its download by work order id; a new one shows after ``lag_seconds``."""
+
+    app: ASGIApp
+    effects: EffectLedger
+    faults: Faults
 
     def __init__(self, *, latency_seconds: float = 0.0) -> None:
         self.client_id, self.client_secret = "stint-sandbox", secrets.token_urlsafe(24)
         self.application_key = secrets.token_urlsafe(16)
         self.work_orders: dict[str, Row] = {}
         self.tokens_issued = 0
+        self.lag_seconds = 0.0
+        self._shows_at: dict[str, datetime] = {}
         self._tokens: dict[str, datetime] = {}
         self._last_modified = datetime.min.replace(tzinfo=UTC)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self.effects, self.faults = EffectLedger(), Faults()
         self.app = FaultyApp(self._routes(), self.faults, latency_seconds=latency_seconds)
 
@@ -80,6 +90,10 @@ class FieldglassSandbox:
             "client_id": self.client_id,
             "client_secret": self.client_secret,
             "application_key": self.application_key,
+            "creation_connector": CREATION,
+            "revision_connector": REVISION,
+            "layout": {"marker_column": MARKER},
+            "parameters": {"marker": "externalReference"},
             "ca_file": str(ca_file),
         }
 
@@ -94,6 +108,7 @@ class FieldglassSandbox:
                 _LAYOUT.end_column: (today + timedelta(days=90)).isoformat(),
                 **columns,
             }
+            self._shows_at[row[_LAYOUT.id_column]] = datetime.now(UTC) + timedelta(seconds=self.lag_seconds)
             self._store(row)
             return row[_LAYOUT.id_column]
 
@@ -101,6 +116,10 @@ class FieldglassSandbox:
         """Set ``columns`` (by label) of a work order."""
         with self._lock:
             self._store({**self.work_orders[work_order_id], **columns})
+
+    def show_all(self) -> None:
+        """End the lag of what was created so far."""
+        self._shows_at.clear()
 
     def expire_tokens(self) -> None:
         """Stop accepting every access token given out so far."""
@@ -121,6 +140,8 @@ class FieldglassSandbox:
                 Route(TOKEN_PATH, self._token, methods=["POST"]),
                 Route(f"/api/vc/connector/{download}", self._guarded(self._download), methods=["GET"]),
                 Route(f"/api/vc/connector/{closing}", self._guarded(self._close), methods=["POST"]),
+                Route(f"/api/vc/connector/{CREATION}", self._guarded(self._create), methods=["POST"]),
+                Route(f"/api/vc/connector/{REVISION}", self._guarded(self._revise), methods=["POST"]),
             ]
         )
 
@@ -151,7 +172,10 @@ class FieldglassSandbox:
     async def _download(self, request: Request) -> Response:
         query = request.query_params
         with self._lock:
-            rows = list(self.work_orders.values())
+            now = datetime.now(UTC)
+            rows = [row for one, row in self.work_orders.items() if self._shows_at.get(one, now) <= now]
+        if "externalReference" in query:
+            rows = [row for row in rows if row[MARKER] == query["externalReference"]]
         if _PARAMETERS.id in query:
             rows = [row for row in rows if row[_LAYOUT.id_column] == query[_PARAMETERS.id]]
         since = query.get(_PARAMETERS.modified_since)
@@ -165,6 +189,26 @@ class FieldglassSandbox:
                 return _receipt(REJECTED)
             for row in rows:
                 self._close_one(row)
+        return _receipt("0")
+
+    async def _create(self, request: Request) -> Response:
+        rows = (await request.json())["data"]
+        if not all(row.get("Worker Last Name") and set(row) <= {*_EXAMPLE, "Start Date", _LAYOUT.end_column} for row in rows):
+            return _receipt(REJECTED)
+        for row in rows:
+            self.effects.record("create_work_order", self.add_work_order(**row))
+        return _receipt("0")
+
+    async def _revise(self, request: Request) -> Response:
+        rows = (await request.json())["data"]
+        with self._lock:
+            if not all(row.get(_LAYOUT.id_column) in self.work_orders for row in rows):
+                return _receipt(REJECTED)
+            for row in rows:
+                work_order_id = row[_LAYOUT.id_column]
+                if any(self.work_orders[work_order_id].get(column) != value for column, value in row.items()):
+                    self.change(work_order_id, **row)
+                    self.effects.record("revise_work_order", work_order_id)
         return _receipt("0")
 
     def _close_one(self, row: Row) -> None:

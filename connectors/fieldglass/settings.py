@@ -39,13 +39,17 @@ class Layout(ConnectorSettings):
     end_column: Label = Field(default="End Date", description="ISO date in download and upload")
     closed_at_column: Label = Field(default="Closed At", description="ISO 8601 instant, in the upload only")
     closed_status: Label = Field(default="Closed", description="the status that the upload sets")
-    inactive_statuses: frozenset[Label] = Field(
-        default=frozenset({"Closed", "Cancelled"}), description="statuses of a work order on which nobody works (any more)"
+    marker_column: Label | None = Field(
+        default=None, description="a custom field, in uploads and in the download, that carries our marker; needed to create"
+    )
+    inactive_statuses: tuple[Label, ...] = Field(
+        default=("Closed", "Cancelled"), description="statuses of a work order on which nobody works (any more)"
     )
 
     def required(self) -> tuple[str, ...]:
         """The columns without which a download cannot be used."""
-        return self.id_column, self.modified_column, self.status_column, self.end_column
+        always = (self.id_column, self.modified_column, self.status_column, self.end_column)
+        return always if self.marker_column is None else (*always, self.marker_column)
 
 
 class Parameters(ConnectorSettings):
@@ -54,6 +58,9 @@ class Parameters(ConnectorSettings):
     modified_since: Label = Field(default="modifiedSince", description="earliest Last Modified, inclusive (ISO 8601, UTC)")
     limit: Label = Field(default="limit", description="greatest number of rows in one answer")
     id: Label = Field(default="workOrderId", description="exactly this work order")
+    marker: Label | None = Field(
+        default=None, description="exactly the work orders with this marker; without it the whole download is searched"
+    )
 
 
 class FieldglassSettings(ConnectorSettings):
@@ -67,6 +74,8 @@ class FieldglassSettings(ConnectorSettings):
     )
     download_connector: Label = "Work Order Download"
     closing_connector: Label = "Work Order Close Upload"
+    creation_connector: Label | None = Field(default=None, description="the upload that creates; needed to create")
+    revision_connector: Label | None = Field(default=None, description="the upload that changes; needed to change")
     rows_field: Label = Field(default="data", description="the field of a download's JSON answer that holds the rows")
     layout: Layout = Layout()
     parameters: Parameters = Parameters()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import pairwise
 from typing import Protocol
@@ -44,7 +44,12 @@ class FieldglassSource:
 
         Raises ``Misconfigured`` naming a missing column, or when a cut-off answer is not sorted; ``Refused`` naming the column of a bad row.
         """
-        settings, place = self._client.settings, Cursor.decode(cursor)
+        rows, place, complete = self.page(Cursor.decode(cursor))
+        return ChangePage([_record(row) for row in rows], place.encode(), complete=complete)
+
+    def page(self, place: Cursor) -> tuple[list[Row], Cursor, bool]:
+        """The rows behind ``place``, the place behind those, and whether that is the end."""
+        settings = self._client.settings
         since, limit = place.since(settings.overlap), settings.page_size
         while True:
             rows = self._client.changed(since, limit)
@@ -53,8 +58,7 @@ class FieldglassSource:
             if cut_off:
                 self._require_sorted(rows)
             if unseen or not cut_off:
-                after = place.after(rows, settings.overlap)
-                return ChangePage([_record(row) for row in unseen], after.encode(), complete=not cut_off)
+                return unseen, place.after(rows, settings.overlap), not cut_off
             since, limit = self._further(rows, since, limit)
 
     def read(self, external_id: str) -> SourceRecord:
@@ -82,6 +86,14 @@ class FieldglassSource:
                 cause="layout_drift",
                 field=column,
             )
+
+
+def every_row(client: Downloads) -> Iterator[Row]:
+    """The whole download, each row in every version that it shows while it is read."""
+    source, place, complete = FieldglassSource(client), Cursor(), False
+    while not complete:
+        rows, place, complete = source.page(place)
+        yield from rows
 
 
 def _record(row: Row) -> SourceRecord:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -11,10 +12,9 @@ import structlog
 from pydantic import ValidationError
 
 from connectors.contract import Surroundings
-from connectors.fieldglass.records import AccessGrant
 from connectors.fieldglass.settings import FieldglassSettings
 from connectors.http import Dialect, HttpEdge, Verdict, json_object, verdict_by_status
-from connectors.tokens import GrantedToken, TokenCache
+from connectors.tokens import AccessGrant, GrantedToken, TokenCache
 from workforce.errors import OutcomeUnknown, RetryLater
 
 log = structlog.get_logger(__name__)
@@ -52,9 +52,10 @@ class ClientCredentials:
     def _ask(self) -> dict[str, Any]:
         # Once: the call that needs the token is retried by its own rules, and retries within retries multiply.
         query = {"grant_type": "client_credentials", "response_type": "token"}
-        basic = httpx.BasicAuth(self._settings.client_id, self._settings.client_secret.get_secret_value())
+        pair = f"{self._settings.client_id}:{self._settings.client_secret.get_secret_value()}"
+        basic = {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
         try:
-            return json_object(self._edge.write("POST", TOKEN_PATH, params=query, auth=basic), SYSTEM)
+            return json_object(self._edge.write("POST", TOKEN_PATH, params=query, headers=basic), SYSTEM)
         except OutcomeUnknown as error:
             raise RetryLater(str(error), cause=error.cause) from None
 

@@ -1,23 +1,25 @@
-"""The wire to Gusto: tokens, pages, versions, refusals. Source: the vendor's App Integrations OpenAPI description, 2025-06-15."""
+"""One company at Gusto: tokens, pages, versions, terminations.
+
+Sources: the vendor's App Integrations OpenAPI description, 2025-06-15; for the Embedded edition its SDK's operations, 2026-06-15, and
+the vendor's pages about them.
+"""
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
-import httpx
 import structlog
-from pydantic import ValidationError
 
 from connectors.contract import ALONE, Surroundings
-from connectors.gusto.records import Contractor, Faults, TokenInfo, parse
+from connectors.gusto.records import Contractor, TokenInfo, parse
 from connectors.gusto.settings import GustoSettings
-from connectors.gusto.tokens import InProcessCredentials, RenewedAccess, grant_verdict
-from connectors.http import Dialect, HttpEdge, Verdict, json_object, verdict_by_status
-from workforce.errors import AlreadyTaken, HubError, OutcomeUnknown, Refused, RetryLater
+from connectors.gusto.tokens import InProcessCredentials, RenewedAccess, SystemAccess, grant_verdict
+from connectors.gusto.wire import GustoWire, dialect
+from connectors.http import Dialect, HttpEdge
+from workforce.errors import HubError, Misconfigured, OutcomeUnknown, Refused, RetryLater
 from workforce.ports import CheckResult, CredentialStore
 
 log = structlog.get_logger(__name__)
@@ -31,36 +33,44 @@ NOT_TRIED = (
 FOUND_BY: frozenset[str | None] = frozenset({None, "email"})
 """Duplicates (``None``: of an unnamed field) whose holder can be looked up; of any other field it is a plain refusal."""
 
-_ADDRESS = re.compile(r"[^\s<>\"']+@[^\s<>\"']+")
-
-
-def _verdict(response: httpx.Response) -> Verdict:
-    """Refusals with a body pass: only here, beside the request, is it known what they are about."""
-    verdict = verdict_by_status(response)
-    return Verdict.OK if verdict is Verdict.REFUSED else verdict
-
 
 class GustoClient:
     """One company at Gusto. Thread-safe. Every method raises only the errors of ``workforce.errors``.
 
-    ``around.credentials`` keeps the rotating refresh token; without it, this process does, and only as long as it runs.
+    ``around.credentials`` keeps the rotating refresh token; without it, this process does, and only as long as it runs. ``wire`` carries
+    requests with the company's authorisation, ``system`` those with the application's own.
     """
 
     def __init__(self, settings: GustoSettings, around: Surroundings = ALONE) -> None:
-        self.settings, credentials = settings, around.credentials
+        self.settings, self._around, credentials = settings, around, around.credentials
         self._check_is_free = settings.access_token is not None or credentials is not None
-        version = {"X-Gusto-API-Version": settings.api_version}
-        wire: dict[str, Any] = {"reach": around.reach(settings), "headers": version}
-        dialect = Dialect("gusto", verdict=_verdict, reason=lambda response: _faults(response)[0])
+        self._to_vendor: dict[str, Any] = {
+            "reach": around.reach(settings),
+            "headers": {"X-Gusto-API-Version": settings.sent_version},
+        }
+        self._edges: list[HttpEdge | SystemAccess] = []
         if settings.access_token is not None:
             bearer = {"Authorization": f"Bearer {settings.access_token.get_secret_value()}"}
-            self._edge = HttpEdge(settings.base_url, dialect, authorize=lambda: bearer, **wire)
-            self._edges = [self._edge]
-            return
-        grants = HttpEdge(settings.base_url, Dialect("gusto", grant_verdict), **wire)
-        access = _renewed(settings, credentials or InProcessCredentials(), grants)
-        self._edge = HttpEdge(settings.base_url, dialect, authorize=access.headers, renew=access.rejected, **wire)
-        self._edges = [self._edge, grants]
+            edge = HttpEdge(settings.base_url, dialect(), authorize=lambda: bearer, **self._to_vendor)
+        else:
+            grants = HttpEdge(settings.base_url, Dialect("gusto", grant_verdict), **self._to_vendor)
+            self._edges.append(grants)
+            access = _renewed(settings, credentials or InProcessCredentials(), grants)
+            edge = HttpEdge(settings.base_url, dialect(), authorize=access.headers, renew=access.rejected, **self._to_vendor)
+        self._edges.append(edge)
+        self.wire = GustoWire(edge)
+
+    @cached_property
+    def system(self) -> GustoWire:
+        """Requests that want the application's own token: events and webhook subscriptions. Raises ``Misconfigured``."""
+        settings = self.settings
+        if settings.client_id is None or settings.client_secret is None:
+            message = "gusto: events and webhook subscriptions need client_id and client_secret beside access_token"
+            raise Misconfigured(message, cause="missing_setting", field="client_secret")
+        access = SystemAccess(settings, self._to_vendor)
+        edge = HttpEdge(settings.base_url, dialect(), authorize=access.headers, renew=access.rejected, **self._to_vendor)
+        self._edges += [access, edge]
+        return GustoWire(edge)
 
     def check(self) -> CheckResult:
         """Ask what the token opens: it must be this company's, with the scopes to read, create and update contractors.
@@ -70,7 +80,7 @@ class GustoClient:
         if not self._check_is_free:
             return CheckResult(ok=False, detail=NOT_TRIED)
         try:
-            info = parse(TokenInfo, self._json("/v1/token_info"))
+            info = parse(TokenInfo, self.wire.get("/v1/token_info"))
         except HubError as error:
             return CheckResult(ok=False, detail=str(error))
         if info.resource is None or info.resource.uuid != self.settings.company_uuid:
@@ -96,7 +106,7 @@ class GustoClient:
         page = 1
         while True:
             params = {"page": str(page), "per": str(PER_PAGE), "sort_by": "created_at:asc"}
-            fresh = [one for one in parse(list[Contractor], self._json(path, params=params)) if one.uuid not in seen]
+            fresh = [one for one in parse(list[Contractor], self.wire.get(path, params=params)) if one.uuid not in seen]
             if not fresh:
                 return
             yield from fresh
@@ -105,12 +115,12 @@ class GustoClient:
 
     def contractor(self, uuid: str) -> Contractor:
         """One contractor. Raises ``NotFound``."""
-        return parse(Contractor, self._json(_path(uuid)))
+        return parse(Contractor, self.wire.get(_path(uuid)))
 
     def create_contractor(self, fields: Mapping[str, object]) -> str:
         """Create a contractor; its uuid. Raises ``AlreadyTaken``, ``OutcomeUnknown``."""
         path = f"/v1/companies/{self.settings.company_uuid}/contractors"
-        uuid = self._write("POST", path, fields, unique=FOUND_BY).get("uuid")
+        uuid = self.wire.send("POST", path, fields, unique=FOUND_BY).get("uuid")
         if not isinstance(uuid, str) or not uuid:
             raise OutcomeUnknown("gusto: POST succeeded without telling the new contractor's uuid", cause="unreadable_answer")
         return uuid
@@ -120,7 +130,7 @@ class GustoClient:
         for attempt in (1, 2):
             version = self.contractor(uuid).version
             try:
-                self._write("PUT", _path(uuid), {**fields, "version": version})
+                self.wire.send("PUT", _path(uuid), {**fields, "version": version})
             except Refused as error:
                 if error.cause != "http_409":
                     raise
@@ -129,22 +139,13 @@ class GustoClient:
                 return
         raise RetryLater("gusto: the contractor changes faster than it can be updated", cause="version_conflict")
 
-    def _json(self, path: str, **request: Any) -> object:
-        response = self._edge.read("GET", path, **request)
-        _accept(response, {}, frozenset())
-        try:
-            payload: object = response.json()
-        except ValueError:
-            raise RetryLater("gusto: GET answered without readable JSON", cause="unreadable_answer") from None
-        return payload
+    def schedule_termination(self, uuid: str, end_date: str) -> None:
+        """Embedded only: dismiss an active contractor, without a pending dismissal, as of ``end_date`` (ISO, past or coming)."""
+        self.wire.order("POST", f"{_path(uuid)}/termination", {"end_date": end_date})
 
-    def _write(
-        self, method: str, path: str, fields: Mapping[str, object], *, unique: frozenset[str | None] = frozenset()
-    ) -> dict[str, Any]:
-        body = json.dumps(dict(fields), ensure_ascii=False).encode()
-        response = self._edge.write(method, path, content=body, headers={"Content-Type": "application/json"})
-        _accept(response, fields, unique)
-        return json_object(response, "gusto")
+    def cancel_termination(self, uuid: str) -> None:
+        """Embedded only: take back a dismissal that is pending, or not more than two days old."""
+        self.wire.order("DELETE", f"{_path(uuid)}/termination")
 
 
 def _renewed(settings: GustoSettings, credentials: CredentialStore, edge: HttpEdge) -> RenewedAccess:
@@ -154,38 +155,3 @@ def _renewed(settings: GustoSettings, credentials: CredentialStore, edge: HttpEd
 
 def _path(uuid: str) -> str:
     return f"/v1/contractors/{quote(uuid, safe='')}"
-
-
-def _accept(response: httpx.Response, sent: Mapping[str, object], unique: frozenset[str | None]) -> None:
-    """Raise ``Refused`` naming the field, or ``AlreadyTaken`` for a duplicate in ``unique``, unless the answer is a success."""
-    if response.is_success:
-        return
-    reason, field = _faults(response)
-    told = f"gusto: {response.request.method} answered {response.status_code}: {_without_values(reason, sent)}"
-    log.info("gusto.refused", status=response.status_code, field=field)
-    if (
-        response.status_code == 422 and field in unique and "already been taken" in reason
-    ):  # the words of the description's examples
-        raise AlreadyTaken(f"{told}; look at the contractor that holds it", field=field)
-    raise Refused(f"{told}; correct {field or 'the record'} and replay", cause=f"http_{response.status_code}", field=field)
-
-
-def _faults(response: httpx.Response) -> tuple[str, str | None]:
-    """What Gusto says, as "attribute: message" without addresses, and the first attribute it names."""
-    try:
-        faults = Faults.model_validate_json(response.content).leaves()
-    except ValidationError:
-        faults = []
-    if not faults:
-        return response.reason_phrase, None
-    told = "; ".join(f"{fault.error_key}: {fault.message or fault.category}" for fault in faults)
-    named = [fault.error_key for fault in faults if fault.error_key != "base"]
-    return _ADDRESS.sub("…", told)[:300], named[0] if named else None
-
-
-def _without_values(reason: str, sent: Mapping[str, object]) -> str:
-    """The reason without the texts that were sent: it may quote a person's name or number."""
-    quoted = sorted((value for value in sent.values() if isinstance(value, str) and value), key=len, reverse=True)
-    for text in quoted:
-        reason = re.sub(rf"(?<!\w){re.escape(text)}(?!\w)", "…", reason, flags=re.IGNORECASE)
-    return reason

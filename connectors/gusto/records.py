@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
 
 from workforce.errors import RetryLater
 
 T = TypeVar("T")
+MAX_EPOCH_SECONDS = 253_402_300_799  # the end of the year 9999
 
 
 class _Wire(BaseModel):
@@ -35,6 +38,57 @@ class Contractor(_Wire):
     onboarding_status: str | None = None
     is_active: bool = True
     dismissal_date: str | None = None
+
+
+class Event(_Wire):
+    """GET /v1/events. ``timestamp`` is in Unix seconds; only ``uuid`` is sure to be there."""
+
+    uuid: str
+    event_type: str | None = None
+    entity_uuid: str | None = None
+    timestamp: int | None = Field(default=None, ge=0, le=MAX_EPOCH_SECONDS)
+
+    @property
+    def occurred_at(self) -> datetime | None:
+        """The vendor's clock, UTC."""
+        return datetime.fromtimestamp(self.timestamp, UTC) if self.timestamp is not None else None
+
+
+class PaymentRecord(_Wire):
+    """One payment of a group; amounts are numbers in strings."""
+
+    uuid: str | None = None
+    contractor_uuid: str
+    payment_method: str | None = None
+    wage: Decimal | None = None
+    hours: Decimal | None = None
+    bonus: Decimal | None = None
+    reimbursement: Decimal | None = None
+
+
+class PaymentGroupRecord(_Wire):
+    """A contractor payment group (Embedded). ``status`` is Funded or Unfunded; a list leaves the payments out."""
+
+    uuid: str
+    check_date: str | None = None
+    status: str | None = None
+    creation_token: str | None = None
+    contractor_payments: tuple[PaymentRecord, ...] = ()
+
+
+class Subscription(_Wire):
+    """A webhook subscription. ``status`` is pending, verified, removed or unreachable."""
+
+    uuid: str
+    url: str | None = None
+    status: str | None = None
+
+
+class Verification(_Wire):
+    """What Gusto posts, unsigned, to a new subscription's url. The field names are from memory: not verified against the vendor."""
+
+    verification_token: SecretStr = Field(min_length=1)
+    webhook_subscription_uuid: str = Field(min_length=1)
 
 
 class _Resource(_Wire):

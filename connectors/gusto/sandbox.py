@@ -1,7 +1,8 @@
-"""A stand-in of Gusto: one company with contractors, in memory.
+"""A stand-in of Gusto: one company with contractors, in memory, in the App Integrations or the Embedded edition.
 
-As the vendor where it hurts: no marker, nothing unique, versions that go stale, pages, tokens that expire and refresh tokens that work
-once, a rate limit (``requests_per_minute``), records that cannot be read for ``lag_seconds`` after they were created.
+As the vendor where it hurts: no marker, nothing unique but creation tokens, versions that go stale, pages, tokens that expire and refresh
+tokens that work once, events that want the application's own token, a rate limit (``requests_per_minute``), records that cannot be read
+for ``lag_seconds`` after they were created. Embedded answers follow the vendor's pages; no description holds them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, date, datetime
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -21,9 +23,10 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from connectors.gusto.webhooks import SCHEME, SIGNATURE
-from connectors.sandbox import EffectLedger, Faults, FaultyApp
+from connectors.sandbox import Answer, EffectLedger, FaultKind, Faults, FaultyApp
 from connectors.webhooks import sign
 
 COMPANY_UUID = "7b1d0df1-6403-4a06-8768-c1dd7d24d27a"
@@ -38,17 +41,46 @@ _WRITABLE = (
     *("file_new_hire_report", "work_state", "business_name", "ein", "is_active"),
 )
 _CHOICES = {"type": ("Individual", "Business"), "wage_type": ("Fixed", "Hourly")}
+_EMBEDDED_ONLY = "This endpoint is part of Gusto Embedded."
+
+
+def _answer(status: int, category: str, message: str, *headers: tuple[bytes, bytes]) -> Answer:
+    fault = {"errors": [{"error_key": "request", "category": category, "message": message}]}
+    return Answer(status, json.dumps(fault).encode(), ((b"content-type", b"application/json"), *headers))
+
+
+_RATE = ((b"x-ratelimit-limit", b"200"), (b"x-ratelimit-remaining", b"0"))
+_ANSWERS = {
+    FaultKind.THROTTLED_BEFORE: Answer(429, b"Too Many Requests", ((b"retry-after", b"0"), *_RATE)),
+    FaultKind.THROTTLED_BARE_BEFORE: Answer(429, b"Too Many Requests", _RATE),
+    FaultKind.EXPIRED_BEFORE: _answer(401, "invalid_token", "The access token expired."),
+    FaultKind.FORBIDDEN_BEFORE: _answer(403, "missing_oauth_scopes", "Action requires another OAuth scope."),
+    FaultKind.ERROR_AFTER: _answer(500, "internal_error", "An unexpected error has occurred."),
+}
 
 
 class GustoSandbox:
     """Gusto with one company. ``contractors`` maps uuids to what GET shows; ``scope`` and ``company_uuid`` are the token's.
 
+    ``events`` is everything that happened, oldest first; ``groups`` and ``subscriptions`` map uuids to what was created, ``posted`` is
+    what Gusto posted to subscribers to verify them. ``edition`` says which of the vendor's programmes the application is in.
+
     ``changes_behind_our_back`` counts updates, still to come, before which somebody else changes the contractor first.
     ``access_tokens`` maps tokens to the instant (monotonic seconds) until which they are good; clear it and they have expired.
     """
 
-    def __init__(self, *, latency_seconds: float = 0.0) -> None:
+    app: ASGIApp
+    effects: EffectLedger
+    faults: Faults
+
+    def __init__(self, *, latency_seconds: float = 0.0, edition: str = "app_integrations") -> None:
         self.effects, self.faults = EffectLedger(), Faults()
+        self.edition = edition
+        self.events: list[dict[str, Any]] = []
+        self.groups: dict[str, dict[str, Any]] = {}
+        self.subscriptions: dict[str, dict[str, Any]] = {}
+        self.posted: list[bytes] = []
+        self.system_tokens: dict[str, float] = {}
         self.contractors: dict[str, dict[str, Any]] = {}
         self.company_uuid = COMPANY_UUID
         self.scope = "public contractors:read contractors:write contractors:manage"
@@ -61,14 +93,18 @@ class GustoSandbox:
         self.per_limit = 100
         self._visible_from: dict[str, float] = {}
         self._recent: deque[float] = deque()
-        self.app = FaultyApp(Starlette(routes=self._routes()), self.faults, latency_seconds=latency_seconds)
+        routed = Starlette(routes=self._routes())
+        self.app = FaultyApp(routed, self.faults, latency_seconds=latency_seconds, answers=_ANSWERS)
 
     def settings(self, base_url: str, ca_file: Path) -> dict[str, Any]:
         """The values of the settings form for an instance that talks to this sandbox at ``base_url``, with a token that stays good."""
         return {
             "base_url": base_url,
             "company_uuid": COMPANY_UUID,
+            "edition": self.edition,
             "access_token": ACCESS_TOKEN,
+            "client_id": CLIENT_ID,
+            "client_secret": CLIENT_SECRET,
             "webhook_verification_tokens": [VERIFICATION_TOKEN],
             "ca_file": ca_file,
         }
@@ -76,10 +112,14 @@ class GustoSandbox:
     def refreshing_settings(self, base_url: str, ca_file: Path) -> dict[str, Any]:
         """The same with a refresh token instead."""
         rest = {name: value for name, value in self.settings(base_url, ca_file).items() if name != "access_token"}
-        return {**rest, "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, "refresh_token": self.refresh_token}
+        return {**rest, "refresh_token": self.refresh_token}
 
     def webhook(self, kind: str, entity_uuid: str, *, uuid: str | None = None) -> tuple[dict[str, str], bytes]:
-        """Headers (lower case) and body of a signed delivery of ``kind`` about an entity."""
+        """Headers (lower case) and body of a signed delivery of ``kind`` about an entity; the event is one that is told when asked."""
+        body = json.dumps(self._happened(kind, entity_uuid, uuid)).encode()
+        return {SIGNATURE: sign(SCHEME, VERIFICATION_TOKEN.encode(), {}, body), "content-type": "application/json"}, body
+
+    def _happened(self, kind: str, entity_uuid: str, uuid: str | None = None) -> dict[str, Any]:
         event = {
             "uuid": uuid or str(uuid4()),
             "event_type": kind,
@@ -89,12 +129,27 @@ class GustoSandbox:
             "entity_uuid": entity_uuid,
             "timestamp": int(datetime.now(UTC).timestamp()),
         }
-        body = json.dumps(event).encode()
-        return {SIGNATURE: sign(SCHEME, VERIFICATION_TOKEN.encode(), {}, body), "content-type": "application/json"}, body
+        self.events.append(event)
+        return event
 
     def _routes(self) -> list[Route]:
         company, contractor = "/v1/companies/{company}/contractors", "/v1/contractors/{uuid}"
+        subscriptions, groups = "/v1/webhook_subscriptions", "/v1/companies/{company}/contractor_payment_groups"
+        one_subscription, one_group = subscriptions + "/{uuid}", "/v1/contractor_payment_groups/{uuid}"
         return [
+            Route("/v1/events", self._guarded(self._list_events, system=True), methods=["GET"]),
+            Route(subscriptions, self._guarded(self._list_subscriptions, system=True), methods=["GET"]),
+            Route(subscriptions, self._guarded(self._subscribe, system=True), methods=["POST"]),
+            Route(one_subscription + "/verify", self._guarded(self._verify, system=True), methods=["PUT"]),
+            Route(
+                one_subscription + "/request_verification_token", self._guarded(self._post_token, system=True), methods=["GET"]
+            ),
+            Route(contractor + "/termination", self._guarded(self._terminate, embedded=True), methods=["POST"]),
+            Route(contractor + "/termination", self._guarded(self._cancel_termination, embedded=True), methods=["DELETE"]),
+            Route(groups, self._guarded(self._create_group, embedded=True), methods=["POST"]),
+            Route(groups, self._guarded(self._list_groups, embedded=True), methods=["GET"]),
+            Route(one_group, self._guarded(self._get_group, embedded=True), methods=["GET"]),
+            Route(one_group, self._guarded(self._cancel_group, embedded=True), methods=["DELETE"]),
             Route("/oauth/token", self._token, methods=["POST"]),
             Route("/v1/token_info", self._guarded(self._token_info), methods=["GET"]),
             Route(company, self._guarded(self._list), methods=["GET"]),
@@ -103,13 +158,17 @@ class GustoSandbox:
             Route(contractor, self._guarded(self._update), methods=["PUT"]),
         ]
 
-    def _guarded(self, answer: Callable[[Request, dict[str, Any]], Response]) -> Callable[[Request], Awaitable[Response]]:
-        """The route with its token and the rate limit checked and its JSON body read."""
+    def _guarded(
+        self, answer: Callable[[Request, dict[str, Any]], Response], *, system: bool = False, embedded: bool = False
+    ) -> Callable[[Request], Awaitable[Response]]:
+        """The route with its token, the edition and the rate limit checked and its JSON body read."""
 
         async def route(request: Request) -> Response:
             token = request.headers.get("authorization", "").removeprefix("Bearer ")
-            if self.access_tokens.get(token, 0.0) <= time.monotonic():
-                return JSONResponse({"error": "invalid_token"}, status_code=401)
+            if (self.system_tokens if system else self.access_tokens).get(token, 0.0) <= time.monotonic():
+                return _fault(401, "request", "invalid_token", "The access token is invalid.")
+            if embedded and self.edition != "embedded":
+                return _fault(404, "request", "missing_permissions", _EMBEDDED_ONLY)
             if throttled := self._throttled():
                 return throttled
             if request.path_params.get("company", self.company_uuid) != self.company_uuid:
@@ -139,6 +198,8 @@ class GustoSandbox:
         body = await request.json()
         if (body.get("client_id"), body.get("client_secret")) != (CLIENT_ID, CLIENT_SECRET):
             return JSONResponse({"error": "invalid_client"}, status_code=401)
+        if body.get("grant_type") == "system_access":
+            return self._system_token()
         if body.get("grant_type") != "refresh_token" or body.get("refresh_token") != self.refresh_token:
             return JSONResponse({"error": "invalid_grant"}, status_code=400)
         self.refresh_token = secrets.token_urlsafe(16)
@@ -155,6 +216,12 @@ class GustoSandbox:
                 "scope": self.scope,
             }
         )
+
+    def _system_token(self) -> Response:
+        token = secrets.token_urlsafe(16)
+        self.system_tokens[token] = time.monotonic() + self.token_lifetime_seconds
+        told = {"expires_in": self.token_lifetime_seconds, "created_at": int(time.time()), "refresh_token": None}
+        return JSONResponse({"access_token": token, "token_type": "Bearer", **told})
 
     def _token_info(self, _request: Request, _body: dict[str, Any]) -> Response:
         resource = {"type": "Company", "uuid": self.company_uuid}
@@ -192,6 +259,7 @@ class GustoSandbox:
         contractor["has_ssn"] = "ssn" in body
         self.contractors[contractor["uuid"]] = contractor
         self._visible_from[contractor["uuid"]] = time.monotonic() + self.lag_seconds
+        self._happened("contractor.created", contractor["uuid"])
         self.effects.record("create_contractor", str(body.get("email") or contractor["uuid"]))
         return JSONResponse(contractor, status_code=201)
 
@@ -211,8 +279,125 @@ class GustoSandbox:
         if changed["is_active"] != contractor["is_active"]:
             changed["dismissal_date"] = datetime.now(UTC).date().isoformat() if ended else None
         contractor.update(changed, version=uuid4().hex)
+        self._happened("contractor.deactivated" if ended else "contractor.updated", contractor["uuid"])
         self.effects.record("end_contractor" if ended else "update_contractor", contractor["uuid"])
         return JSONResponse(contractor)
+
+    def _terminate(self, request: Request, body: dict[str, Any]) -> Response:
+        contractor, today = self._one(request), datetime.now(UTC).date().isoformat()
+        if contractor is None:
+            return _not_found()
+        if not contractor["is_active"] or contractor["dismissal_date"]:
+            return _fault(422, "base", "invalid_operation", "The contractor is not active or has a pending dismissal.")
+        if not _is_day(body.get("end_date")):
+            return _fault(422, "end_date", "invalid_attribute_value", "end_date is not a date.")
+        contractor.update(dismissal_date=body["end_date"], is_active=body["end_date"] > today, version=uuid4().hex)
+        self._happened("contractor.updated" if contractor["is_active"] else "contractor.deactivated", contractor["uuid"])
+        self.effects.record("end_contractor", contractor["uuid"])
+        return Response(status_code=204)
+
+    def _cancel_termination(self, request: Request, _body: dict[str, Any]) -> Response:
+        contractor = self._one(request)
+        if contractor is None:
+            return _not_found()
+        if not contractor["dismissal_date"]:
+            return _fault(422, "base", "invalid_operation", "There is no pending dismissal.")
+        contractor.update(dismissal_date=None, is_active=True, version=uuid4().hex)
+        self.effects.record("cancel_termination", contractor["uuid"])
+        return Response(status_code=204)
+
+    # events and subscriptions
+
+    def _list_events(self, request: Request, _body: dict[str, Any]) -> Response:
+        query = request.query_params
+        after = query.get("starting_after_uuid")
+        uuids = [event["uuid"] for event in self.events]
+        if after is not None and after not in uuids:
+            return _fault(422, "starting_after_uuid", "invalid_attribute_value", "starting_after_uuid is not known.")
+        rest = self.events[uuids.index(after) + 1 if after else 0 :]
+        wanted, company = query.get("event_type", "*"), query.get("resource_uuid", COMPANY_UUID)
+        shown = [event for event in rest if fnmatchcase(event["event_type"], wanted) and event["resource_uuid"] == company]
+        return JSONResponse(shown[: min(int(query.get("limit", "25")), self.per_limit)])
+
+    def _list_subscriptions(self, _request: Request, _body: dict[str, Any]) -> Response:
+        return JSONResponse(list(self.subscriptions.values()))
+
+    def _subscribe(self, _request: Request, body: dict[str, Any]) -> Response:
+        if not str(body.get("url", "")).startswith("https://"):
+            return _fault(422, "url", "invalid_attribute_value", "url is not a public https address.")
+        made = {"uuid": str(uuid4()), "url": body["url"], "status": "pending", "subscription_types": body["subscription_types"]}
+        self.subscriptions[made["uuid"]] = made
+        self.effects.record("subscribe", made["url"])
+        self._post_verification(made["uuid"])
+        return JSONResponse(made, status_code=201)
+
+    def _post_verification(self, uuid: str) -> None:
+        """Gusto's own request to the subscriber, as a body to be handed over."""
+        told = {"verification_token": VERIFICATION_TOKEN, "webhook_subscription_uuid": uuid}
+        self.posted.append(json.dumps(told).encode())
+
+    def _post_token(self, request: Request, _body: dict[str, Any]) -> Response:
+        if request.path_params["uuid"] not in self.subscriptions:
+            return _not_found()
+        self._post_verification(request.path_params["uuid"])
+        return JSONResponse({"message": "Success! The subscriber will be notified with the verification token"})
+
+    def _verify(self, request: Request, body: dict[str, Any]) -> Response:
+        held = self.subscriptions.get(request.path_params["uuid"])
+        if held is None:
+            return _not_found()
+        if body.get("verification_token") != VERIFICATION_TOKEN:
+            return _fault(
+                422, "verification_token", "invalid_attribute_value", "verification_token is not the one that was sent."
+            )
+        held["status"] = "verified"
+        return JSONResponse(held)
+
+    # payment groups
+
+    def _create_group(self, _request: Request, body: dict[str, Any]) -> Response:
+        token, payments = body.get("creation_token"), body.get("contractor_payments")
+        if not token or not payments or not _is_day(body.get("check_date")):
+            return _fault(422, "base", "missing_parameter", "check_date, creation_token and contractor_payments are required.")
+        if any(group["creation_token"] == token for group in self.groups.values()):
+            return _fault(422, "creation_token", "invalid_attribute_value", "Creation token has already been taken")
+        if any(payment.get("contractor_uuid") not in self.contractors for payment in payments):
+            return _fault(422, "contractor_uuid", "invalid_attribute_value", "contractor_uuid is not of this company.")
+        nothing = dict.fromkeys(("wage", "hours", "bonus", "reimbursement"), "0.00")
+        paid = [{"uuid": str(uuid4()), **nothing, **payment, "status": "Unfunded"} for payment in payments]
+        told = {"company_uuid": COMPANY_UUID, "check_date": body["check_date"], "status": "Unfunded", "creation_token": token}
+        group = {"uuid": str(uuid4()), **told, "contractor_payments": paid}
+        self.groups[group["uuid"]] = group
+        self.effects.record("create_payment_group", token)
+        return JSONResponse(group, status_code=201)
+
+    def _list_groups(self, request: Request, _body: dict[str, Any]) -> Response:
+        query = request.query_params
+        within = [g for g in self.groups.values() if query["start_date"] <= g["check_date"] <= query["end_date"]]
+        page, per = int(query["page"]), min(int(query["per"]), self.per_limit)
+        listed = [{name: value for name, value in group.items() if name != "contractor_payments"} for group in within]
+        return JSONResponse(listed[(page - 1) * per : page * per])
+
+    def _get_group(self, request: Request, _body: dict[str, Any]) -> Response:
+        group = self.groups.get(request.path_params["uuid"])
+        return JSONResponse(group) if group else _not_found()
+
+    def _cancel_group(self, request: Request, _body: dict[str, Any]) -> Response:
+        group = self.groups.get(request.path_params["uuid"])
+        if group is None:
+            return _not_found()
+        if group["status"] == "Funded":
+            return _fault(422, "base", "invalid_operation", "A funded group cannot be cancelled.")
+        del self.groups[group["uuid"]]
+        self.effects.record("cancel_payment_group", group["creation_token"])
+        return Response(status_code=204)
+
+
+def _is_day(value: object) -> bool:
+    try:
+        return bool(date.fromisoformat(str(value)))
+    except ValueError:
+        return False
 
 
 def _blank() -> dict[str, Any]:
@@ -255,9 +440,7 @@ def _malformed(body: Mapping[str, Any]) -> Response | None:
         return _fault(422, "hourly_rate", "invalid_attribute_value", "hourly_rate must be a number in a string.")
     if "ssn" in body and not re.fullmatch(r"[0-9]{9}", str(body["ssn"])):
         return _fault(422, "ssn", "invalid_attribute_value", f"{body['ssn']} is not a valid SSN.")
-    try:
-        date.fromisoformat(str(body["start_date"]))
-    except ValueError:
+    if not _is_day(body["start_date"]):
         return _fault(422, "start_date", "invalid_attribute_value", "start_date is not a date.")
     return None
 

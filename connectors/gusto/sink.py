@@ -61,17 +61,23 @@ class GustoSink:
             raise RetryLater(f"gusto: contractor {external_id} does not show yet", cause="lagging") from None
 
     def end(self, external_id: str, *, ended_at: datetime, ends_on: str) -> None:
-        """Deactivate the contractor now, unless that is done or a dismissal stands for ``ends_on`` or earlier.
+        """End the contractor, unless that is done or a dismissal stands for ``ends_on`` or earlier.
 
-        The App Integrations description has no dated termination (only the Embedded SDK has); ``is_active`` is read-only in answers but
-        described in the body of PUT. Gusto itself sets ``dismissal_date``. A dismissal that somebody scheduled for later makes Gusto
-        refuse: it has to be cancelled in Gusto first.
+        The Embedded edition dismisses as of ``ends_on``, also of a coming day; a later dismissal that is pending is cancelled first.
+        App Integrations describes no dated termination: there the contractor is deactivated now, and Gusto itself sets
+        ``dismissal_date`` (``is_active`` is read-only in answers but described in the body of PUT). There a dismissal that somebody
+        scheduled for later makes Gusto refuse: it has to be cancelled in Gusto first.
         """
         del ended_at
         now = self._client.contractor(external_id)
-        dismissed = now.dismissal_date is not None and now.dismissal_date <= ends_on
-        if now.is_active and not dismissed:
+        if not now.is_active or (now.dismissal_date is not None and now.dismissal_date <= ends_on):
+            return
+        if self._client.settings.edition != "embedded":
             self._client.update_contractor(external_id, {"is_active": False})
+            return
+        if now.dismissal_date is not None:
+            self._client.cancel_termination(external_id)
+        self._client.schedule_termination(external_id, ends_on)
 
     def read(self, external_id: str) -> StoredRecord:
         """The contractor as it is now, without a marker. ``active`` means neither inactive nor with a dismissal. Raises ``NotFound``."""

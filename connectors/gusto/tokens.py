@@ -1,4 +1,4 @@
-"""Gusto's company-level access tokens, renewed with a refresh token that changes with each use.
+"""Gusto's access tokens: a company's, renewed with a refresh token that changes with each use, and the application's own.
 
 Gusto replaces the refresh token whenever it is used (not verified against the vendor), so the new one must outlive this process and be
 the same for all processes: it is kept in a ``CredentialStore``, together with its access token. Whoever finds that another process
@@ -9,16 +9,18 @@ tokens that were given out before.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import httpx
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from connectors.gusto.records import Token, parse
+from connectors.gusto.settings import GustoSettings
 from connectors.http import HttpEdge, Verdict, verdict_by_status
-from connectors.tokens import GrantedToken, TokenCache
+from connectors.tokens import GrantedToken, TokenCache, TokenEndpoint
 from workforce.errors import Misconfigured, OutcomeUnknown, RetryLater
 from workforce.ports import CredentialStore, HeldCredential
 
@@ -133,6 +135,27 @@ class RenewedAccess:
             refresh_token=token.refresh_token or refresh_token,
             expires_at=self._now() + token.expires_in,
         )
+
+
+class SystemAccess:
+    """The ``Authorization`` of the application itself (grant system_access); ``headers`` and ``rejected`` are its ``TokenCache``'s.
+
+    ``to_vendor`` is how the client reaches Gusto: reach and headers.
+    """
+
+    def __init__(self, settings: GustoSettings, to_vendor: Mapping[str, Any]) -> None:
+        secret = settings.client_secret.get_secret_value() if settings.client_secret else ""
+        self._form = {"client_id": settings.client_id, "client_secret": secret, "grant_type": "system_access"}
+        self._endpoint = TokenEndpoint(settings.base_url, "gusto", field="client_secret", **to_vendor)
+        tokens = TokenCache(self._fetch)
+        self.headers, self.rejected = tokens.authorize, tokens.renew
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self._endpoint.close()
+
+    def _fetch(self) -> GrantedToken:
+        return self._endpoint.grant("/oauth/token", json=self._form)
 
 
 def _read(kept: str) -> _Grant:

@@ -7,11 +7,11 @@ so it is in others' code; not verified against the vendor. Payload: ``Event`` of
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Field, ValidationError
 
+from connectors.gusto.records import Event
 from connectors.gusto.settings import GustoSettings
 from connectors.webhooks import HmacScheme, header, hex_text, verify
 from workforce.errors import BadSignature, UnusableContent
@@ -19,22 +19,20 @@ from workforce.events import SourceEvent
 
 SIGNATURE = "x-gusto-signature"
 SCHEME = HmacScheme("Gusto", encode=hex_text, candidates=header(SIGNATURE))
-MAX_EPOCH_SECONDS = 253_402_300_799  # the end of the year 9999
 
 Name = Annotated[str, Field(min_length=1)]
 
 
-class _Event(BaseModel):
+class _Delivery(Event):
     uuid: Name
     event_type: Name
     entity_uuid: Name
-    timestamp: Annotated[int, Field(ge=0, le=MAX_EPOCH_SECONDS)] | None = None
 
 
 class GustoWebhooks:
     """Thin events: one a delivery, about one entity of the company.
 
-    The verification of a new subscription (Gusto posts the token, somebody confirms it) is an administrator's step, not done here.
+    The verification of a new subscription is an administrator's step: see ``connectors.gusto.subscriptions``.
     """
 
     def __init__(self, settings: GustoSettings) -> None:
@@ -49,9 +47,8 @@ class GustoWebhooks:
     def events(self, body: bytes) -> Sequence[SourceEvent]:
         """The one event in ``body``, identified by its ``uuid``. Raises ``UnusableContent``."""
         try:
-            event = _Event.model_validate_json(body)
+            event = _Delivery.model_validate_json(body)
         except ValidationError as error:
             where = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"]) or "body"
             raise UnusableContent(f"gusto: webhook: {where} is not as described", field=where) from None
-        occurred_at = datetime.fromtimestamp(event.timestamp, UTC) if event.timestamp is not None else None
-        return [SourceEvent(event.uuid, event.event_type, event.entity_uuid, occurred_at)]
+        return [SourceEvent(event.uuid, event.event_type, event.entity_uuid, event.occurred_at)]

@@ -1,4 +1,4 @@
-"""LDAP directories (OpenLDAP): accounts, groups, native expiry, and proof by trying to sign in."""
+"""LDAP directories (OpenLDAP, 389 Directory Server, Active Directory): accounts, groups, native expiry, proof by trying to sign in."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ CONNECTOR = Connector(
     settings=LdapSettings,
     client=LdapClient,
     can=Capabilities(directory=LdapDirectory),
-    evidence=Evidence(peer="OpenLDAP 2.5 (slapd)"),
-    limits="none of its own; every search is paged",
+    evidence=Evidence(
+        peer="OpenLDAP 2.5.13 (slapd), 389 Directory Server 2.3.1, and a Samba 4.17 domain controller for Active Directory; "
+        "no domain controller of Microsoft's"
+    ),
+    limits="no rate limits of its own and every search is paged; LDAP ends no sessions, and cannot tell which accounts are gone",
 )

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import ldap
 
 from connectors.http import tls_context
-from connectors.ldap.results import LOST, translated
+from connectors.ldap.results import LOST, translated_bind
 from connectors.ldap.settings import LdapSettings
 from workforce.errors import HubError, Misconfigured, RetryLater
 
@@ -165,14 +165,17 @@ class ConnectionPool:
         except LOST as error:
             raise _unreachable(error) from None
         except ldap.LDAPError as error:
-            raise translated(error, "bind", writing=False) from None
+            raise translated_bind(error) from None
 
 
 def _answers(connection: Connection) -> bool:
+    """Whether an answer comes, be it that the server does not know "who am I" (RFC 4532; Samba)."""
     try:
         connection.whoami_s()
-    except ldap.LDAPError:
+    except LOST:
         return False
+    except ldap.LDAPError:
+        return True
     return True
 
 

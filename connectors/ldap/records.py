@@ -1,4 +1,4 @@
-"""Entries of the directory, typed: attribute lists of bytes become account states here, and values become bytes."""
+"""Entries of the directory, typed: attribute lists of bytes become values here, and values become bytes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import NewType
+from typing import NewType, TypeAlias
+
+from ldap.filter import escape_filter_chars
 
 from workforce.errors import Refused
 from workforce.markers import is_marker
@@ -14,17 +16,10 @@ from workforce.markers import is_marker
 Filter = NewType("Filter", str)
 """A search filter (RFC 4515) whose values are escaped."""
 
-PERMANENT_LOCK = "000001010000Z"
-"""``pwdAccountLockedTime`` of an account that only an administrator unlocks (slapo-ppolicy(5))."""
-NEVER = "21000101000000Z"
-"""``pwdStartTime`` of an account that is blocked. Unlike the lock it survives a change of password.
-
-Not the end of time: slapd 2.5.13 takes 99991231235959Z and does not enforce it (measured).
-"""
+Mods: TypeAlias = Sequence[tuple[int, str, list[bytes] | None]]
+"""One modify request in python-ldap's terms: what to do (``ldap.MOD_…``), with which attribute, with which values (``None``: all)."""
 
 MARKER = "employeeNumber"
-LOGIN = "uid"
-ACCOUNT_ATTRIBUTES = ("entryUUID", MARKER, LOGIN, "pwdAccountLockedTime", "pwdStartTime", "pwdEndTime")
 
 _GENERALIZED_TIME = re.compile(r"(\d{10})(\d{2})?(\d{2})?(?:[.,](\d+))?(Z|[+-]\d{4})")
 
@@ -41,36 +36,60 @@ class Entry:
         values = self.values.get(attribute)
         return values[0].decode("utf-8", "replace") if values else None
 
+    def number(self, attribute: str) -> int | None:
+        """The first value as a whole number, or ``None``."""
+        text = self.first(attribute)
+        return int(text) if text and re.fullmatch(r"-?\d{1,19}", text) else None
+
+    @property
+    def marker(self) -> str | None:
+        """Our marker, if the entry carries one."""
+        held = self.first(MARKER)
+        return held if held and is_marker(held) else None
+
 
 @dataclass(frozen=True, slots=True)
 class AccountEntry:
-    """An account's entry. ``locked`` is the administrator's permanent lock, not the short one after wrong passwords."""
+    """An account's entry as its server's dialect reads it.
 
-    dn: str
-    entry_uuid: str
-    marker: str | None
+    ``blocked`` tells whether sign-in is blocked, expiry apart; ``locked`` whether by a lock that a change of password would lift.
+    ``untouchable`` accounts are protected by the directory itself. ``groups`` is ``None`` where the entry does not tell them.
+    """
+
+    entry: Entry
+    account_id: str
     login: str
-    locked: bool
-    starts_at: datetime | None
+    blocked: bool
     ends_at: datetime | None
+    locked: bool = False
+    untouchable: bool = False
+    groups: frozenset[str] | None = None
 
-    @classmethod
-    def of(cls, entry: Entry) -> AccountEntry:
-        """Read an entry that was searched with ``ACCOUNT_ATTRIBUTES``."""
-        marker = entry.first(MARKER)
-        return cls(
-            dn=entry.dn,
-            entry_uuid=entry.first("entryUUID") or "",
-            marker=marker if marker and is_marker(marker) else None,
-            login=entry.first(LOGIN) or "",
-            locked=entry.first("pwdAccountLockedTime") == PERMANENT_LOCK,
-            starts_at=instant(entry.first("pwdStartTime")),
-            ends_at=instant(entry.first("pwdEndTime")),
-        )
+    @property
+    def dn(self) -> str:
+        """Where the entry is just now."""
+        return self.entry.dn
 
-    def enabled_at(self, now: datetime) -> bool:
-        """Whether sign-in is allowed, expiry apart."""
-        return not self.locked and (self.starts_at is None or self.starts_at <= now)
+    @property
+    def marker(self) -> str | None:
+        """Our marker, if the account carries one."""
+        return self.entry.marker
+
+
+def equals(attribute: str, value: str) -> Filter:
+    """The filter ``(attribute=value)``. Whatever ``value`` holds, it stays one value (RFC 4515 §3). Raises ``Refused`` for a broken string."""
+    encoded(attribute, value)
+    return Filter(f"({attribute}={escape_filter_chars(value)})")
+
+
+def any_of(conditions: Sequence[Filter]) -> Filter:
+    """The filter that one of ``conditions`` is met."""
+    return Filter(f"(|{''.join(conditions)})")
+
+
+def all_of(*conditions: Filter) -> Filter:
+    """The filter that all ``conditions`` are met."""
+    return Filter(f"(&{''.join(conditions)})")
 
 
 def instant(text: str | None) -> datetime | None:
@@ -86,12 +105,15 @@ def instant(text: str | None) -> datetime | None:
         return None
 
 
-def generalized_time(moment: datetime) -> str:
-    """An aware instant as GeneralizedTime in whole seconds, rounded up, so that nobody is cut off early."""
+def whole_second(moment: datetime) -> datetime:
+    """An aware instant in UTC and whole seconds, rounded up, so that nobody is cut off early."""
     whole = moment.astimezone(UTC)
-    if whole.microsecond:
-        whole = whole.replace(microsecond=0) + timedelta(seconds=1)
-    return whole.strftime("%Y%m%d%H%M%SZ")
+    return whole.replace(microsecond=0) + timedelta(seconds=1) if whole.microsecond else whole
+
+
+def generalized_time(moment: datetime) -> str:
+    """An aware instant as GeneralizedTime in whole seconds, rounded up."""
+    return whole_second(moment).strftime("%Y%m%d%H%M%SZ")
 
 
 def encoded(attribute: str, value: object) -> list[bytes]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,9 +13,10 @@ from typing import Any, Self
 import ldap
 import ldap.dn
 
-from connectors.ldap.client import LdapClient, equals
+from connectors.ldap.client import LdapClient
 from connectors.ldap.connection import bound, close
-from connectors.ldap.records import MARKER
+from connectors.ldap.processes import CANNOT_RUN_HERE, free_port, listens
+from connectors.ldap.records import MARKER, equals
 from connectors.ldap.settings import LdapSettings
 from connectors.tls import make_loopback_tls
 from workforce.errors import Misconfigured
@@ -31,7 +31,6 @@ _BINARIES = ("/usr/sbin/slapd", "/usr/local/sbin/slapd", "/usr/local/libexec/sla
 _MODULES = ("/usr/lib/ldap", "/usr/lib64/openldap", "/usr/lib/openldap", "/usr/local/libexec/openldap", "/opt/symas/lib/openldap")
 _SCHEMAS = ("/etc/ldap/schema", "/etc/openldap/schema", "/usr/local/etc/openldap/schema", "/opt/symas/etc/openldap/schema")
 _STARTS = 5
-_START_SECONDS = 10.0
 
 _CONFIGURATION = """
 include {schemas}/core.schema
@@ -108,11 +107,11 @@ class SlapdSandbox:
     def start(self) -> None:
         """Start slapd, again on the port that it had; returns when it takes connections."""
         for _ in range(_STARTS):
-            port, ldaps_port = self._port or _free_port(), self._ldaps_port or _free_port()
+            port, ldaps_port = self._port or free_port(), self._ldaps_port or free_port()
             urls = f"ldap://127.0.0.1:{port}/ ldaps://127.0.0.1:{ldaps_port}/"
             command = [_binary(), "-d", "0", "-h", urls, "-f", str(self._folder / "slapd.conf")]
             self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL)  # noqa: S603 - our own arguments only
-            if _listening(self._process, port):
+            if listens(self._process, port):
                 self._port, self._ldaps_port = port, ldaps_port
                 return
         raise Misconfigured(f"slapd did not start; run it by hand to see why: slapd -d 1 -f {self._folder / 'slapd.conf'}")
@@ -240,33 +239,7 @@ def _folder_with(file: str, folders: tuple[str, ...]) -> str:
 
 
 def _not_installed(searched: str) -> Misconfigured:
-    return Misconfigured(f"OpenLDAP's server is not installed (searched for {searched}); run: apt-get install slapd ldap-utils")
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
-def _listening(process: subprocess.Popen[bytes], port: int) -> bool:
-    """Wait until the process takes connections (true) or has ended (false), looking again whenever it has had 20 ms to go on."""
-    for _ in range(int(_START_SECONDS / 0.02)):
-        try:
-            process.wait(0.02)
-        except subprocess.TimeoutExpired:
-            if _connects(port):
-                return True
-        else:
-            return False
-    process.terminate()
-    process.wait()
-    return False
-
-
-def _connects(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), 1).close()
-    except OSError:
-        return False
-    return True
+    return Misconfigured(
+        f"OpenLDAP's server is not installed (searched for {searched}); run: apt-get install slapd ldap-utils",
+        cause=CANNOT_RUN_HERE,
+    )

@@ -18,6 +18,10 @@ class Dialect(StrEnum):
 
     OPENLDAP = "openldap"
     """OpenLDAP 2.5 or later with the overlay ``ppolicy``."""
+    DS389 = "389ds"
+    """389 Directory Server, also as Red Hat Directory Server and in FreeIPA."""
+    ACTIVE_DIRECTORY = "active_directory"
+    """Active Directory; ``url`` names one domain controller, from which everything is read back."""
 
 
 def is_dn(text: str) -> bool:

@@ -502,3 +502,6 @@ def test_a_backfill_that_cannot_go_on_is_parked_by_its_instance(company: Company
     company.handlers().failed(job_of(JobName.BACKFILL, instance="docusign"), Misconfigured("no", cause="credentials"))
     (failure,) = company.failures()
     assert failure.subject == "backfill:docusign"
+    assert replay(company.hub(), "acme", failure.id) == "backfill:docusign"
+    assert ("backfill", {"instance": "docusign"}) in company.waiting()
+    assert company.failures() == []
