@@ -59,14 +59,16 @@ class Place:
 def ldap_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     with SlapdSandbox(tmp_path_factory.mktemp("directory") / "slapd") as slapd:
         client = LDAP.client(LDAP.settings(**slapd.settings()), ON_LOOPBACK)
-        entry = {"objectClass": ["inetOrgPerson"], "cn": ["Em Ployee"], "sn": ["Ployee"], "employeeNumber": ["4711"]}
+        entry = {"objectClass": ["inetOrgPerson"], "cn": ["Em Ployee"], "sn": ["Ployee"]}
         yield Place(
             directory=LDAP.can.directory(client),
             login=lambda name: name,
             attributes=lambda name: {"cn": name, "sn": name, "title": "Developer"},
             add_group=slapd.add_group,
             absent_group=f"cn=absent,ou=groups,{SUFFIX}",
-            add_employee=lambda login: slapd.plant(f"uid={login},ou=people,{SUFFIX}", {**entry, "uid": [login]}),
+            add_employee=lambda login: slapd.plant(
+                f"uid={login},ou=people,{SUFFIX}", {**entry, "uid": [login], "employeeNumber": [login]}
+            ),
             check=client.check,
         )
         client.close()
@@ -76,14 +78,16 @@ def ldap_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 def dirsrv_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     with started(DirsrvSandbox(tmp_path_factory.mktemp("directory") / "389")) as dirsrv:
         client = LDAP.client(LDAP.settings(**dirsrv.settings()), ON_LOOPBACK)
-        entry = {"objectClass": ["inetOrgPerson"], "cn": ["Em Ployee"], "sn": ["Ployee"], "employeeNumber": ["4711"]}
+        entry = {"objectClass": ["inetOrgPerson"], "cn": ["Em Ployee"], "sn": ["Ployee"]}
         yield Place(
             directory=LDAP.can.directory(client),
             login=lambda name: name,
             attributes=lambda name: {"cn": name, "sn": name, "title": "Developer"},
             add_group=dirsrv.add_group,
             absent_group=f"cn=absent,ou=groups,{SUFFIX}",
-            add_employee=lambda login: dirsrv.plant(f"uid={login},ou=people,{SUFFIX}", {**entry, "uid": [login]}),
+            add_employee=lambda login: dirsrv.plant(
+                f"uid={login},ou=people,{SUFFIX}", {**entry, "uid": [login], "employeeNumber": [login]}
+            ),
             check=client.check,
         )
         client.close()

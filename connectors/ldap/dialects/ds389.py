@@ -1,0 +1,63 @@
+"""389 Directory Server (Red Hat Directory Server, FreeIPA's directory). Everything here was measured on 389-ds-base 2.3.1."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+
+import ldap
+
+from connectors.ldap.dialects.dialect import InetOrgPersonDialect
+from connectors.ldap.records import AccountEntry, Entry, Filter, Mods, equals, instant
+
+_UNIQUE_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{8}){3}", re.IGNORECASE)
+
+
+class Ds389(InetOrgPersonDialect):
+    """Blocked by ``nsAccountLock``, which a change of password does not lift.
+
+    The server has no expiry of an account of its own. The end is written to ``krbPrincipalExpiration`` (schema 60kerberos.ldif, which
+    the server ships and an administrator loads): FreeIPA enforces it, and so does the server's Account Policy Plugin when its
+    ``stateattrname`` names that attribute, ``altstateattrname`` is ``1.1`` and ``accountInactivityLimit`` is 1. Without either it is
+    a record of the end that blocks nobody. The plugin "referential integrity" has to be on for memberships to follow a move.
+    """
+
+    attributes = ("nsUniqueId", "employeeNumber", "uid", "nsAccountLock", "krbPrincipalExpiration", "modifyTimestamp")
+    object_classes = (b"inetOrgPerson", b"krbPrincipalAux")
+    reserved = re.compile(
+        r"ns|krb|password|account(Unlock|Inactivity)|acctPolicy|userPassword|entry|memberOf|passwd|pwd", re.IGNORECASE
+    )
+    expiry = "krbPrincipalExpiration"
+    not_signed_in = (ldap.INVALID_CREDENTIALS, ldap.UNWILLING_TO_PERFORM, ldap.CONSTRAINT_VIOLATION)
+    """Besides a wrong password: a locked account (53), an expired one or too many wrong passwords (19)."""
+
+    def by_id(self, account_id: str) -> Filter | None:
+        """By nsUniqueId, which every entry has; entryUUID is missing where the plugin came later than the entry."""
+        return equals("nsUniqueId", account_id) if _UNIQUE_ID.fullmatch(account_id) else None
+
+    def account(self, entry: Entry, now: datetime) -> AccountEntry:
+        """``nsAccountLock`` also shows a lock that a role or a class of service gives."""
+        del now
+        return AccountEntry(
+            entry,
+            account_id=entry.first("nsUniqueId") or "",
+            login=entry.first("uid") or "",
+            blocked=(entry.first("nsAccountLock") or "").lower() == "true",
+            ends_at=instant(entry.first("krbPrincipalExpiration")),
+        )
+
+    def blocking(self, account: AccountEntry) -> Sequence[Mods]:
+        """Set the lock."""
+        del account
+        return [[(ldap.MOD_REPLACE, "nsAccountLock", [b"TRUE"])]]
+
+    def enabling(self, account: AccountEntry) -> Sequence[Mods]:
+        """Take the lock away."""
+        del account
+        return [[(ldap.MOD_REPLACE, "nsAccountLock", None)]]
+
+    def new_password(self, account: AccountEntry, password: str) -> Mods:
+        """Replace ``userPassword``."""
+        del account
+        return [(ldap.MOD_REPLACE, "userPassword", [password.encode()])]

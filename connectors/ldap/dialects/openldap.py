@@ -1,0 +1,79 @@
+"""OpenLDAP with the overlay ``ppolicy``. Everything here was measured on slapd 2.5.13."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import ldap
+
+from connectors.ldap.dialects.dialect import InetOrgPersonDialect
+from connectors.ldap.records import AccountEntry, Entry, Filter, Mods, equals, instant
+
+PERMANENT_LOCK = "000001010000Z"
+"""``pwdAccountLockedTime`` of an account that only an administrator unlocks (slapo-ppolicy(5))."""
+NEVER = "21000101000000Z"
+"""``pwdStartTime`` of an account that is blocked. Unlike the lock it survives a change of password.
+
+Not the end of time: slapd 2.5.13 takes 99991231235959Z and does not enforce it (measured).
+"""
+
+_BLOCK = (("pwdStartTime", NEVER), ("pwdAccountLockedTime", PERMANENT_LOCK))
+
+
+class OpenLdap(InetOrgPersonDialect):
+    """Blocked by an administrator's lock and by a password start in the year 2100.
+
+    The second is there because any later change of password silently lifts the first (slapo-ppolicy(5)). The native expiry is
+    ``pwdEndTime``: from that second on, binds fail.
+    """
+
+    attributes = (
+        "entryUUID", "employeeNumber", "uid", "pwdAccountLockedTime", "pwdStartTime", "pwdEndTime", "modifyTimestamp"
+    )  # fmt: skip
+    reserved = re.compile(r"pwd|userPassword|entry|memberOf", re.IGNORECASE)
+    expiry = "pwdEndTime"
+
+    def by_id(self, account_id: str) -> Filter | None:
+        """By entryUUID (RFC 4530)."""
+        try:
+            return equals("entryUUID", str(UUID(account_id)))
+        except ValueError:
+            return None
+
+    def account(self, entry: Entry, now: datetime) -> AccountEntry:
+        """``locked`` is the administrator's permanent lock, not the short one after wrong passwords."""
+        locked = entry.first("pwdAccountLockedTime") == PERMANENT_LOCK
+        starts_at = instant(entry.first("pwdStartTime"))
+        return AccountEntry(
+            entry,
+            account_id=entry.first("entryUUID") or "",
+            login=entry.first("uid") or "",
+            blocked=locked or (starts_at is not None and starts_at > now),
+            ends_at=instant(entry.first("pwdEndTime")),
+            locked=locked,
+        )
+
+    def blocking(self, account: AccountEntry) -> Sequence[Mods]:
+        """Both in one atomic operation."""
+        del account
+        return [[(ldap.MOD_REPLACE, name, [value.encode()]) for name, value in _BLOCK]]
+
+    def enabling(self, account: AccountEntry) -> Sequence[Mods]:
+        """Take both away."""
+        del account
+        return [[(ldap.MOD_REPLACE, name, None) for name, _ in _BLOCK]]
+
+    def new_password(self, account: AccountEntry, password: str) -> Mods:
+        """Replace ``userPassword`` and keep the lock.
+
+        A change of password lifts the lock, and slapd lifts even one that the same operation sets, unless the operation itself deletes
+        it first and adds it again. That fails when the lock went away in the meantime.
+        """
+        replace = (ldap.MOD_REPLACE, "userPassword", [password.encode()])
+        if not account.locked:
+            return [replace]
+        gone = (ldap.MOD_DELETE, "pwdAccountLockedTime", None)
+        return [gone, replace, (ldap.MOD_ADD, "pwdAccountLockedTime", [PERMANENT_LOCK.encode()])]
