@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+OIDC := tests/peers/oidc/node_modules
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := help
@@ -13,7 +14,7 @@ help: ## list the targets
 demo: $(VENV)/.runtime ## run the main job once, end to end, on this machine
 	$(BIN)/stint demo
 
-test: $(VENV)/.dev ## run all tests, against real PostgreSQL, slapd and Prefect
+test: $(VENV)/.dev $(OIDC)/.installed ## run all tests, against real PostgreSQL, slapd and Prefect
 	$(BIN)/pytest -n 2 --dist loadgroup -q
 
 unit: $(VENV)/.dev ## run only the tests that open no connection
@@ -32,8 +33,15 @@ format: $(VENV)/.dev ## format the code
 lock: ## resolve the requirement files again (needs uv)
 	scripts/lock
 
+# A real OpenID provider for the tests of Microsoft's sign-in library. It is the only part that needs npm; without it, its tests say so.
+$(OIDC)/.installed: tests/peers/oidc/package.json
+	@if command -v npm >/dev/null; then \
+	    echo "installing the OpenID provider of the tests"; \
+	    npm install --prefix $(<D) --no-package-lock --no-audit --no-fund --silent && touch $@; \
+	else echo "no npm: the tests against a real OpenID provider are skipped"; fi
+
 clean: ## remove the virtual environment and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis $(OIDC)
 
 system-packages:
 	@scripts/system-packages $(PYTHON)
