@@ -6,7 +6,7 @@ OIDC := tests/peers/oidc/node_modules
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit check format lock clean system-packages
+.PHONY: help demo test peers unit check format lock clean system-packages
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -16,6 +16,9 @@ demo: $(VENV)/.runtime ## run the main job once, end to end, on this machine
 
 test: $(VENV)/.dev $(OIDC)/.installed ## run all tests, against real PostgreSQL, slapd and Prefect
 	$(BIN)/pytest -n 2 --dist loadgroup -q
+
+peers: ## also install Samba and 389 Directory Server, for the tests of their dialects
+	@scripts/peers
 
 unit: $(VENV)/.dev ## run only the tests that open no connection
 	$(BIN)/pytest -q tests/unit
