@@ -15,6 +15,7 @@ from connectors.teams import CONNECTOR
 from connectors.teams.sandbox import SIGNATURE, TeamsSandbox
 from connectors.teams.trial import TRIAL
 from connectors.trial import Opened
+from tests.contract.specs import opened as closed_at_the_end
 from workforce.errors import Misconfigured, OutcomeUnknown, RetryLater
 
 pytestmark = pytest.mark.integration
@@ -27,7 +28,9 @@ def opened(tmp_path: Path) -> Iterator[Opened[TeamsSandbox]]:
 
 
 def instance(opened: Opened[TeamsSandbox], **changed: Any) -> Instance:
-    return Instance("teams", CONNECTOR, CONNECTOR.settings.model_validate({**opened.settings, **changed}), ON_LOOPBACK)
+    one = Instance("teams", CONNECTOR, CONNECTOR.settings.model_validate({**opened.settings, **changed}), ON_LOOPBACK)
+    closed_at_the_end(one.client)
+    return one
 
 
 def send(one: Instance) -> None:

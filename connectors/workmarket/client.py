@@ -1,0 +1,128 @@
+"""The wire to WorkMarket: token, envelope, assignments. Nearly every parameter of a POST travels in the query, also of writes.
+
+The edge logs no query. Source: the vendor's Employer API description, v1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from connectors.contract import ALONE, Surroundings
+from connectors.http import Dialect, HttpEdge, json_object
+from connectors.tokens import GrantedToken, TokenCache, TokenEndpoint
+from connectors.workmarket.records import SYSTEM, Assignment, Created, Envelope, Grant, Listing, parse, reason, verdict
+from connectors.workmarket.settings import WorkMarketSettings
+from workforce.errors import HubError, Misconfigured, NotFound, OutcomeUnknown, Refused, RetryLater
+from workforce.ports import CheckResult
+
+TOKEN_PATH = "/v1/employer/authorization/request"  # noqa: S105 - a path
+ASSIGNMENTS = "/v1/employer/assignments"
+Params = Mapping[str, str]
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class WorkMarketClient:
+    """One company. Thread-safe; connects on first use. Methods raise the four errors of ``workforce.errors``."""
+
+    def __init__(
+        self, settings: WorkMarketSettings, around: Surroundings = ALONE, *, now: Callable[[], datetime] = _utc_now
+    ) -> None:
+        self.settings, self.now = settings, now
+        reach = around.reach(settings)
+        self._sign_in = TokenEndpoint(settings.base_url, SYSTEM, reach, field="api_secret")
+        tokens = TokenCache(self._granted, early_seconds=60)
+        dialect = Dialect(SYSTEM, verdict, reason)
+        self._edge = HttpEdge(settings.base_url, dialect, authorize=tokens.authorize, renew=tokens.renew, reach=reach)
+
+    def check(self) -> CheckResult:
+        """Get a token and ask for the company's statuses; one that the settings do not know is no fault."""
+        try:
+            self._read(f"{ASSIGNMENTS}/statuses")
+        except HubError as error:
+            return CheckResult(ok=False, detail=str(error))
+        return CheckResult(ok=True, detail=f"{SYSTEM}: {self.settings.base_url} answers")
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self._edge.close()
+        self._sign_in.close()
+
+    def updated(self, since: int, start: int) -> tuple[Listing, int]:
+        """Assignments modified at or after ``since``, newest first, from offset ``start``; and the vendor's clock."""
+        params = {"modified_since": str(since), "start": str(start), "limit": str(self.settings.page_size), "sort_dir": "desc"}
+        envelope = self._read(f"{ASSIGNMENTS}/list_updated", params)
+        listing, clock = parse(Listing, envelope.response), envelope.meta.timestamp
+        for item in listing.data:
+            self._require_unit(item.last_modified_on)
+        return listing, self.ticks(self.now()) if clock is None else clock
+
+    def assignment(self, assignment_id: str) -> tuple[Assignment, dict[str, Any]]:
+        """The assignment as it is now, and all its fields. Raises ``NotFound``."""
+        values = self._read(f"{ASSIGNMENTS}/get", {"id": assignment_id}).response
+        assignment = parse(Assignment, values)
+        if assignment.id != assignment_id:
+            raise NotFound(f"{SYSTEM}: there is no assignment {assignment_id}", field="id")
+        self._require_unit(assignment.last_modified_on)
+        return assignment, values
+
+    def create(self, params: Params) -> str:
+        """Create an assignment; its id. Raises ``Refused``, ``OutcomeUnknown``."""
+        try:
+            created = Created.model_validate(self._write(f"{ASSIGNMENTS}/create", params))
+        except ValidationError:
+            raise OutcomeUnknown(f"{SYSTEM}: the creation's answer tells no id", cause="unreadable_answer") from None
+        if not created.successful:
+            raise Refused(f"{SYSTEM}: the creation was not successful; look at the template and its fields", cause="unsuccessful")
+        return created.id
+
+    def change(self, path: str, params: Params) -> None:
+        """Send a change to ``path`` below the assignments. Raises ``Refused``, ``NotFound``, ``OutcomeUnknown``."""
+        answer = self._write(f"{ASSIGNMENTS}/{path}", params)
+        if not isinstance(answer, dict) or not isinstance(answer.get("successful"), bool):
+            raise OutcomeUnknown(f"{SYSTEM}: the answer does not tell whether it was done", cause="unreadable_answer")
+        if not answer["successful"]:
+            action = path.rpartition("/")[2]
+            raise Refused(f"{SYSTEM}: {action} was not successful; look at the assignment's status", cause="unsuccessful")
+
+    def ticks(self, moment: datetime) -> int:
+        """An instant in the vendor's unit."""
+        return int(moment.timestamp() * self.settings.ticks_per_second)
+
+    def moment(self, ticks: int) -> datetime:
+        """The instant of a time of the vendor's."""
+        return datetime.fromtimestamp(ticks / self.settings.ticks_per_second, UTC)
+
+    def _require_unit(self, ticks: int) -> None:
+        """A time far from now shows that the unit is wrong, and everything would be read as long past or still to come."""
+        try:
+            year = self.moment(ticks).year
+        except (ValueError, OverflowError, OSError):
+            year = 0
+        if not 1990 <= year <= 2200:
+            message = f"time_unit: {SYSTEM} does not give times in {self.settings.time_unit}; choose the other unit"
+            raise Misconfigured(message, cause="wrong_unit", field="time_unit")
+
+    def _read(self, path: str, params: Params | None = None) -> Envelope:
+        return parse(Envelope, self._edge.read_object("GET", path, params=dict(params or {})))
+
+    def _write(self, path: str, params: Params) -> Any:
+        return json_object(self._edge.write("POST", path, params=dict(params)), SYSTEM).get("response")
+
+    def _granted(self) -> GrantedToken:
+        settings = self.settings
+        secrets = {"token": settings.api_token.get_secret_value(), "secret": settings.api_secret.get_secret_value()}
+        envelope = parse(Envelope, self._sign_in.ask(TOKEN_PATH, params=secrets))
+        try:
+            return GrantedToken(Grant.model_validate(envelope.response).access_token, settings.token_lifetime_seconds)
+        except ValidationError:
+            if envelope.meta.errors or (envelope.meta.status_code or 200) >= 400:
+                message = f"{SYSTEM}: it gives no access token for api_token and api_secret; renew them in WorkMarket"
+                raise Misconfigured(message, cause="token_refused", field="api_secret") from None
+            raise RetryLater(f"{SYSTEM}: the sign-in's answer holds no token", cause="unreadable_answer") from None

@@ -1,0 +1,123 @@
+"""What crosses the wire: the envelope of every answer, items of the list, an assignment. Field names are the vendor's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
+
+import httpx
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from connectors.http import Verdict, verdict_by_status
+from workforce.errors import RetryLater
+
+SYSTEM = "WorkMarket"
+R = TypeVar("R", bound=BaseModel)
+Text = Annotated[str, Field(min_length=1)]
+
+_OF_TOKEN = re.compile(r"token|unauthori[sz]ed|not authenticated", re.IGNORECASE)
+_OF_ABSENCE = re.compile(r"not found|does not exist", re.IGNORECASE)
+_BY_STATUS = {401: Verdict.UNAUTHENTICATED, 403: Verdict.FORBIDDEN, 404: Verdict.NOT_FOUND, 429: Verdict.THROTTLED}
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", coerce_numbers_to_str=True)
+
+
+class Meta(_Wire):
+    """The envelope's head. A refusal comes with HTTP 200 as well: then ``errors`` is filled. ``timestamp`` is the vendor's clock."""
+
+    errors: tuple[Mapping[str, Any], ...] = ()
+    status_code: int | None = None
+    request_id: str | None = Field(default=None, alias="requestId")
+    timestamp: int | None = None
+
+
+class Envelope(_Wire):
+    """Every answer."""
+
+    meta: Meta = Meta()
+    response: Any = None
+
+
+class Grant(_Wire):
+    """An access token; how long it lives is not told."""
+
+    access_token: Annotated[str, Field(min_length=1, max_length=16384, pattern=r"^[\x21-\x7e]+$")]
+
+
+class Item(_Wire):
+    """An assignment in a list."""
+
+    id: Text
+    title: str = ""
+    status: str = ""
+    last_modified_on: int
+
+
+class Listing(_Wire):
+    """A part of a list by offset. ``total`` counts all of it."""
+
+    data: tuple[Item, ...]
+    total: int | None = Field(default=None, alias="totalResults")
+
+
+class Assignment(_Wire):
+    """One assignment: what is used here. Times are in the settings' unit; ``time_zone`` is an IANA name."""
+
+    id: Text
+    title: str = ""
+    status: str = ""
+    scheduled_start: int | None = None
+    scheduled_end: int | None = None
+    last_modified_on: int
+    time_zone: str | None = None
+
+
+class Created(_Wire):
+    """The answer to a creation."""
+
+    id: Text
+    successful: bool = True
+
+
+def verdict(response: httpx.Response) -> Verdict:
+    """By the envelope's head where HTTP says 200."""
+    by_status = verdict_by_status(response)
+    meta = _meta(response)
+    is_fine = not meta.errors and (meta.status_code or 200) < 400
+    if by_status is not Verdict.OK or is_fine:
+        return by_status
+    if (meta.status_code or 200) >= 500:
+        return Verdict.UNAVAILABLE
+    said = " ".join(str(error.get("message", "")) for error in meta.errors)
+    if known := _BY_STATUS.get(meta.status_code or 200):
+        return known
+    if _OF_TOKEN.search(said):
+        return Verdict.UNAUTHENTICATED
+    return Verdict.NOT_FOUND if _OF_ABSENCE.search(said) else Verdict.REFUSED
+
+
+def reason(response: httpx.Response) -> str:
+    """The errors' codes and the request's id; their messages may quote what was sent."""
+    meta = _meta(response)
+    codes = [str(error.get("code", "")) for error in meta.errors]
+    told = [code for code in [*codes, meta.request_id or ""] if re.fullmatch(r"[\w.-]{1,64}", code)]
+    return ", ".join(told) or response.reason_phrase
+
+
+def parse(shape: type[R], content: object) -> R:
+    """``content`` as ``shape``. Raises ``RetryLater`` when it is not: for answers to reads."""
+    try:
+        return shape.model_validate(content)
+    except ValidationError as error:
+        where = ".".join(map(str, error.errors(include_input=False)[0]["loc"])) or "the answer"
+        raise RetryLater(f"{SYSTEM}: {where} is not as described", cause="unreadable_answer") from None
+
+
+def _meta(response: httpx.Response) -> Meta:
+    try:
+        return Envelope.model_validate(response.json()).meta
+    except (ValueError, RecursionError):
+        return Meta()
