@@ -8,11 +8,10 @@ from pathlib import Path
 
 from cli import catalogue
 from cli.installation import open_hub
-from config.hub import Hub, network_of
+from config.hub import Hub, permitted
 from config.secrets import SecretStore
 from config.settings import Settings
 from config.tenant import Fault, TenantConfig, read_tenant
-from connectors.contract import Surroundings
 from ledger import documents
 from mappings.registry import MappingRegistry
 from workforce.errors import Misconfigured
@@ -39,9 +38,7 @@ def check_folder(folder: Path, settings: Settings, *, connect: bool) -> list[Fau
     faults = _mapping_faults()
     if not folder.is_dir():
         return [*faults, Fault(str(folder), "", f"is no folder; searched: {folder.absolute()}")]
-    config, found = read_tenant(
-        read_folder(folder), SecretStore(settings.secrets), lambda _name: Surroundings(network=network_of(settings))
-    )
+    config, found = read_tenant(read_folder(folder), SecretStore(settings.secrets), lambda _name: permitted(settings))
     faults += [Fault(str(folder / fault.file), fault.key, fault.message) for fault in found]
     return faults + _connection_faults(str(folder), config if connect else None)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache, partial
 from typing import TYPE_CHECKING
@@ -127,7 +127,7 @@ class Hub:
 
     def surroundings(self, tenant: str, instance: str) -> Surroundings:
         """What the client of a connector instance is given besides its settings."""
-        return Surroundings(network=network_of(self.settings), credentials=self.credentials(tenant, instance))
+        return replace(permitted(self.settings), credentials=self.credentials(tenant, instance))
 
     def close(self) -> None:
         """Close the connections to the systems and to the ledger."""
@@ -137,9 +137,9 @@ class Hub:
         self.database.close()
 
 
-def network_of(settings: Settings) -> Network:
-    """How far connectors may reach."""
-    return Network(internal=tuple(settings.internal_hosts.split()))
+def permitted(settings: Settings) -> Surroundings:
+    """How far connectors may reach in this installation, whatever a tenant configures."""
+    return Surroundings(network=Network(internal=tuple(settings.internal_hosts.split())), folders=settings.exchange_folders)
 
 
 def ledger_dsn(settings: Settings) -> str:

@@ -48,6 +48,10 @@ class Settings(BaseSettings):
         default="",
         description="host names, addresses and networks, separated by spaces, that connectors may reach although they lie inside",
     )
+    file_folders: str = Field(
+        default="",
+        description="folders, separated by colons, below which the files connector may read and write (default: DATA_DIR/files)",
+    )
     prefect_port: Port = 4200
     prefect_api_url: str | None = Field(default=None, description="a Prefect server of your own; none is started then")
     prefect_auth_string: SecretStr | None = Field(default=None, description="user:password of the Prefect API")
@@ -82,6 +86,12 @@ class Settings(BaseSettings):
     def _absolute(cls, path: Path | None) -> Path | None:
         """Absolute, so that a child process in another folder means the same place."""
         return path.expanduser().absolute() if path else None
+
+    @property
+    def exchange_folders(self) -> tuple[Path, ...]:
+        """The only places on this machine where connectors may read and write files."""
+        named = [Path(text).expanduser().absolute() for text in self.file_folders.split(":") if text]
+        return tuple(named) or (self.data_dir / "files",)
 
     @property
     def postgres_dir(self) -> Path:

@@ -69,11 +69,12 @@ class ReachSettings(Protocol):
 class Surroundings:
     """What a client is given besides its settings: how far it may reach, and where a credential is kept that changes with each use.
 
-    Only connectors that declare ``keeps_credential`` look at ``credentials``.
+    ``folders`` are the only places on this machine, with all below them, in which files may be read and written. Only connectors that declare ``keeps_credential`` look at ``credentials``.
     """
 
     network: Network = field(default_factory=Network)
     credentials: CredentialStore | None = field(default=None, repr=False)
+    folders: tuple[Path, ...] = ()
 
     def reach(self, settings: ReachSettings) -> Reach:
         """The reach of a client with ``settings``."""

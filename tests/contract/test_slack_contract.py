@@ -15,7 +15,7 @@ from connectors.slack import CONNECTOR
 from connectors.slack.sandbox import BOT_TOKEN, SlackSandbox
 from connectors.slack.trial import TRIAL
 from connectors.trial import Opened
-from tests.contract.specs import VendorSpec
+from tests.contract.specs import OPENED, VendorSpec
 from tests.contract.specs import opened as closed_at_the_end
 from workforce.errors import HubError, Misconfigured, NotFound, OutcomeUnknown, Refused, RetryLater
 
@@ -29,6 +29,8 @@ def opened(tmp_path: Path) -> Iterator[Opened[SlackSandbox]]:
     with TRIAL.open(tmp_path) as opened:
         opened.settings["timeout_seconds"] = 0.5
         yield opened
+        while OPENED:  # before the server, which waits for its clients
+            OPENED.pop().close()
 
 
 @pytest.fixture

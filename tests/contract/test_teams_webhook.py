@@ -15,6 +15,7 @@ from connectors.teams import CONNECTOR
 from connectors.teams.sandbox import SIGNATURE, TeamsSandbox
 from connectors.teams.trial import TRIAL
 from connectors.trial import Opened
+from tests.contract.specs import OPENED
 from tests.contract.specs import opened as closed_at_the_end
 from workforce.errors import Misconfigured, OutcomeUnknown, RetryLater
 
@@ -25,6 +26,8 @@ pytestmark = pytest.mark.integration
 def opened(tmp_path: Path) -> Iterator[Opened[TeamsSandbox]]:
     with TRIAL.open(tmp_path) as opened:
         yield opened
+        while OPENED:  # before the server, which waits for its clients
+            OPENED.pop().close()
 
 
 def instance(opened: Opened[TeamsSandbox], **changed: Any) -> Instance:
