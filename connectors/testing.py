@@ -52,6 +52,7 @@ _PERMITTED: Mapping[FaultKind, tuple[type[HubError], ...]] = {
     FaultKind.EXPIRED_BEFORE: (Misconfigured,),
     FaultKind.FORBIDDEN_BEFORE: (Refused, Misconfigured, RetryLater),
 }
+_ADDRESS = re.compile(r"[\w.+-]+@[\w-]+\.[a-z]{2,}")
 _SECRET_NAME = re.compile(r"(secret|password|private_key|api_key|signing_key|(access|refresh|api|bot|ssws)_token)s?$")
 
 KEYS = catalogue.known_keys()
@@ -250,6 +251,7 @@ def test_whatever_goes_wrong_nothing_is_guessed_and_no_write_is_sent_twice(
                 faults += [f"{kind.name}: {fault}" for fault in _faults_of(operation, stage, kind, watch)]
     secrets = [secret for secret in secrets_in(connector.settings.model_validate(form)) if len(secret) >= 8]
     faults += [f"a secret is told: {text[:80]}…" for text in watch.texts if any(secret in text for secret in secrets)]
+    faults += [f"somebody's address is told: {text[:80]}…" for text in watch.texts if _ADDRESS.search(text)]
     assert faults == []
 
 

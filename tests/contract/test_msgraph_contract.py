@@ -102,11 +102,11 @@ def _use_everything(client: MsGraphClient, sandbox: MsGraphSandbox) -> None:
     assert directory.accounts(page.cursor).gone == [others[2]]
     sandbox.expire_delta_tokens()
     assert not directory.accounts(page.cursor).complete
-    sandbox.give_admin_role(account_id)
-    with pytest.raises(Refused):
+    sandbox.give_admin_role(account_id, by_group=True)
+    with pytest.raises(Refused, match="administrator role by way of a group"):
         directory.disable(account_id)
     outcomes = directory.block_all([account_id, *others])
-    assert [error.cause if error else None for error in outcomes.values()] == ["protected_account", None, None, "not_found"]
+    assert [error.cause if error else None for error in outcomes.values()] == ["forbidden", None, None, "not_found"]
     sandbox.throttle_seconds = 60  # last: nothing more is sent for a minute
     with pytest.raises(RetryLater):
         directory.read(account_id)

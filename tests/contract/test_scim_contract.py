@@ -348,7 +348,7 @@ def test_nobody_who_was_there_all_along_is_missed(
             elif what == "remove" and present:
                 gone = present.pop(where % len(present))
                 all_along.discard(gone)
-                sandbox.remove_user(gone)
+                sandbox.remove("Users", gone)
 
     with serve(sandbox.app, tls) as base_url:
         form = {**sandbox.settings(base_url, tls.ca), "page_size": page_size}

@@ -1,4 +1,4 @@
-"""One contract for every directory: the same tests against a real slapd, 389 Directory Server and Samba, and against Graph's sandbox."""
+"""One contract for every directory: against a real slapd, 389 Directory Server and Samba, and the sandboxes of Graph, Okta and SCIM."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ from connectors.ldap.samba import SambaSandbox
 from connectors.ldap.sandbox import SUFFIX, SlapdSandbox
 from connectors.msgraph import CONNECTOR as MSGRAPH
 from connectors.msgraph.sandbox import MsGraphSandbox
+from connectors.okta import CONNECTOR as OKTA
+from connectors.okta.sandbox import OktaSandbox
 from connectors.sandbox import ON_LOOPBACK, serve
+from connectors.scim import CONNECTOR as SCIM
+from connectors.scim.sandbox import ScimSandbox
 from connectors.tls import make_loopback_tls
 from workforce.access import AccountState, DesiredAccount
 from workforce.errors import AlreadyTaken, Misconfigured, NotFound, Refused
@@ -152,7 +156,50 @@ def msgraph_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         client.close()
 
 
-@pytest.fixture(params=["ldap_place", "dirsrv_place", "samba_place", "msgraph_place"])
+@pytest.fixture(scope="module")
+def scim_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    tls = make_loopback_tls(Path(tmp_path_factory.mktemp("scim-tls")))
+    sandbox = ScimSandbox(page_size=20)
+    with serve(sandbox.app, tls) as base_url:
+        client = SCIM.client(SCIM.settings(**sandbox.settings(base_url, tls.ca)), ON_LOOPBACK)
+        yield Place(
+            directory=SCIM.can.directory(client),
+            login=lambda name: f"{name}@client.example",
+            attributes=lambda name: {"displayName": name, "title": "Developer"},
+            add_group=sandbox.add_group,
+            absent_group=ABSENT_ID,
+            add_employee=lambda login: sandbox.add_user(userName=login, displayName="Em Ployee", externalId="4711"),
+            check=client.check,
+            forbidden=("active", "Active", "password", "groups", "externalId", "id", "schemas"),
+        )
+        client.close()
+
+
+@pytest.fixture(scope="module")
+def okta_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    tls = make_loopback_tls(Path(tmp_path_factory.mktemp("okta-tls")))
+    sandbox = OktaSandbox(page_size=20)
+    with serve(sandbox.app, tls) as base_url:
+        client = OKTA.client(OKTA.settings(**sandbox.settings(base_url, tls.ca)), ON_LOOPBACK)
+        yield Place(
+            directory=OKTA.can.directory(client),
+            login=lambda name: f"{name}@client.example",
+            attributes=lambda name: {
+                "firstName": "Ada",
+                "lastName": name,
+                "email": f"{name}@client.example",
+                "title": "Developer",
+            },
+            add_group=sandbox.add_group,
+            absent_group=ABSENT_ID,
+            add_employee=lambda login: sandbox.add_user(login=login, displayName="Em Ployee", employeeNumber="4711"),
+            check=client.check,
+            forbidden=("employeeNumber", "status", "password", "credentials", "id"),
+        )
+        client.close()
+
+
+@pytest.fixture(params=["ldap_place", "dirsrv_place", "samba_place", "msgraph_place", "scim_place", "okta_place"])
 def place(request: pytest.FixtureRequest) -> Place:
     found: Place = request.getfixturevalue(request.param)
     return found
@@ -204,7 +251,7 @@ def test_a_login_that_is_in_use_is_already_taken(place: Place, wanted: DesiredAc
     namesake = DesiredAccount(new_marker(), wanted.login, wanted.attributes, frozenset(), END)
     with pytest.raises(AlreadyTaken) as caught:
         place.directory.create(namesake)
-    assert caught.value.field in {"uid", "userPrincipalName"}
+    assert caught.value.field in {"uid", "userPrincipalName", "userName", "login"}
     assert place.directory.find(namesake.marker) == []
 
 

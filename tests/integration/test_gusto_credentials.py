@@ -255,10 +255,12 @@ def test_the_hub_gives_a_store_to_the_connectors_that_keep_credentials(
     with database.transaction("acme") as tx:
         documents.apply(tx, as_files(content), HUB)
     for _ in range(2):  # a process, and the one after it
-        settings = Settings(data_dir=tmp_path / "data")
+        settings = Settings(data_dir=tmp_path / "data", internal_hosts="localhost")
         hub = Hub(settings, database, MappingRegistry.shipped(), SecretStore(tmp_path / "secrets"))
         instances = hub.tenant("acme").instances
-        assert [name for name, one in instances.items() if one.credentials] == ["gusto"]
+        keepers = {name: one.around.credentials for name, one in instances.items() if one.connector.keeps_credential}
+        assert list(keepers) == ["gusto"]
+        assert keepers["gusto"] is not None
         client = instances["gusto"].client
         assert isinstance(client, GustoClient)
         with closing(client):

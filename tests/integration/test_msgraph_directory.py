@@ -173,6 +173,22 @@ def test_protected_accounts_are_seen_and_refused(sandbox: MsGraphSandbox, direct
     assert sandbox.effects.count("disable_user") == 0
 
 
+def test_a_holder_of_an_administrator_role_is_not_touched_even_where_the_app_might(
+    sandbox: MsGraphSandbox, directory: MsGraphDirectory
+) -> None:
+    admin, group = directory.create(an_account()), sandbox.add_group("developers")
+    sandbox.give_admin_role(admin)
+    sandbox.app_is_admin = True
+    for act in (directory.disable, directory.enable, directory.revoke_sessions, lambda each: directory.add_member(group, each)):
+        with pytest.raises(Refused) as caught:
+            act(admin)
+        assert caught.value.cause == "protected_account"
+    (outcome,) = directory.block_all([admin]).values()
+    assert outcome is not None
+    assert outcome.cause == "protected_account"
+    assert [entry.operation for entry in sandbox.effects.entries] == ["create_user"]
+
+
 def test_repeating_changes_nothing_at_the_vendor(sandbox: MsGraphSandbox, directory: MsGraphDirectory) -> None:
     account_id, group = directory.create(an_account()), sandbox.add_group("developers")
     for _ in range(2):

@@ -156,6 +156,7 @@ def test_a_part_that_is_throttled_for_ever_is_given_up(router: respx.MockRouter,
         ({"status": 403}, Refused),
         ({"status": 404}, NotFound),
         ({"status": 424, "headers": {"Content-Encoding": "gzip"}}, Refused),
+        ({"status": 403, "headers": {"Retry-After": "\u2603"}}, Refused),
     ],
 )
 def test_what_becomes_of_one_part_is_its_own(
@@ -224,20 +225,23 @@ def test_no_write_is_repeated_unless_graph_said_that_it_was_not_done(plan: list[
 
 
 def test_protected_accounts_are_never_among_the_writes(router: respx.MockRouter) -> None:
-    ours, listed, employee, gone, lost = (an_id(n) for n in range(5))
+    ours, listed, employee, gone, lost, admin = (an_id(n) for n in range(6))
+    role = {"@odata.type": "#microsoft.graph.directoryRole", "id": an_id(9)}
     marked = {"userPrincipalName": "x@client.example", "accountEnabled": True, "employeeId": "ST0123456789ABC"}
 
     def answer(part: dict[str, object]) -> dict[str, object] | None:
         key = str(part["id"])
         if part["method"] != "GET":
             return done(part)
+        if str(part["url"]).partition("?")[0].endswith("/memberOf"):
+            return {"status": 200, "body": {"value": [role] if key == admin else []}}
         if key in {gone, lost}:
             return {"status": 404} if key == gone else {"status": 200, "body": {"id": key}}
         return {"status": 200, "body": {**marked, "id": key, **({"employeeId": "4711"} if key == employee else {})}}
 
     graph = FakeGraph(router, answer)
     directory = MsGraphDirectory(MsGraphClient(MsGraphSettings(**FORM, protected_user_ids=[listed])))
-    outcomes = directory.block_all([ours, listed, employee, gone, lost, "../../users"])
+    outcomes = directory.block_all([ours, listed, employee, gone, lost, admin, "../../users"])
     causes = {key: error.cause if error else None for key, error in outcomes.items()}
     assert causes == {
         ours: None,
@@ -245,9 +249,27 @@ def test_protected_accounts_are_never_among_the_writes(router: respx.MockRouter)
         employee: "protected_account",
         gone: "not_found",
         lost: "unusable_content",
+        admin: "protected_account",
         "../../users": "not_found",
     }
-    assert graph.sent == [[ours, listed, employee, gone, lost], [ours], [ours]]
+    assert graph.sent == [[ours, listed, employee, gone, lost, admin], [ours, listed, admin], [ours], [ours]]
+
+
+def test_the_first_of_many_are_blocked_before_the_last_are_read_and_signed_out_last(router: respx.MockRouter) -> None:
+    done_so_far: list[str] = []
+
+    def answer(part: dict[str, object]) -> dict[str, object]:
+        kind = str(part["url"]).partition("?")[0].rpartition("/")[2]
+        done_so_far.append(f"{part['method']} {kind}" if kind in {"memberOf", "revokeSignInSessions"} else str(part["method"]))
+        marked = {"id": part["id"], "userPrincipalName": "x@client.example", "employeeId": "ST0123456789ABC"}
+        return {"status": 200, "body": {"value": []} if kind == "memberOf" else marked}
+
+    FakeGraph(router, answer)
+    ids = [an_id(n) for n in range(250)]
+    assert MsGraphDirectory(MsGraphClient(MsGraphSettings(**FORM))).block_all(ids) == dict.fromkeys(ids)
+    assert done_so_far.index("PATCH") == 200
+    assert done_so_far[-250:] == ["POST revokeSignInSessions"] * 250
+    assert done_so_far.count("PATCH") == 250
 
 
 def test_nobody_to_block_is_no_call(router: respx.MockRouter) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from urllib.parse import parse_qs
@@ -16,7 +17,7 @@ from pydantic import ValidationError
 from connectors.msgraph import addresses
 from connectors.msgraph.client import MsGraphClient
 from connectors.msgraph.directory import MsGraphDirectory
-from connectors.msgraph.records import SELECTED, User, parsed
+from connectors.msgraph.records import SELECTED, User, UserPage, parsed
 from connectors.msgraph.settings import MsGraphSettings
 from workforce.access import DesiredAccount
 from workforce.errors import Misconfigured, NotFound, OutcomeUnknown, Refused, RetryLater, UnusableContent
@@ -37,6 +38,7 @@ def graph() -> Iterator[respx.MockRouter]:
             json={"issuer": tenant, "authorization_endpoint": f"{tenant}/a", "token_endpoint": f"{tenant}/oauth2/v2.0/token"}
         )
         router.post(f"{tenant}/oauth2/v2.0/token").respond(json={"access_token": "t", "expires_in": 3600, "token_type": "Bearer"})
+        router.get(url__startswith=f"{GRAPH}/users/{PERSON}/memberOf", name="memberships").respond(json={"value": []})
         yield router
 
 
@@ -138,6 +140,72 @@ def test_any_success_of_revoking_is_success(graph: respx.MockRouter, directory: 
     directory.revoke_sessions(PERSON)
     assert revoke.call_count == 1
     assert revoke.calls[0].request.headers["client-request-id"]
+
+
+def test_whoever_does_not_carry_the_marker_is_not_found_even_if_the_filter_was_not_heeded(
+    graph: respx.MockRouter, directory: MsGraphDirectory
+) -> None:
+    other = {**USER, "id": GROUP, "employeeId": "ST0123456789ABD"}
+    graph.get(url__startswith=f"{GRAPH}/users?").respond(json={"value": [USER, other, {**USER, "employeeId": None}]})
+    nothing = [{"id": each, "status": 200, "body": {"value": []}} for each in (PERSON, GROUP)]
+    graph.post(f"{GRAPH}/$batch").respond(json={"responses": nothing})
+    assert [account.account_id for account in directory.find("ST0123456789ABD")] == [GROUP]
+
+
+def test_an_account_whose_memberships_do_not_show_yet_is_found_all_the_same(
+    graph: respx.MockRouter, directory: MsGraphDirectory
+) -> None:
+    graph.get(url__startswith=f"{GRAPH}/users").respond(json=USER)
+    graph["memberships"].respond(404)
+    graph.post(f"{GRAPH}/$batch").respond(json={"responses": [{"id": PERSON, "status": 404}]})
+    found = directory.find_by_login("ada@client.example")
+    assert found is not None
+    assert found.account_id == PERSON
+
+
+@pytest.mark.parametrize(("told", "enabled"), [(True, True), (False, False), (None, True), ("absent", True)])
+def test_only_what_graph_calls_disabled_is_disabled(
+    graph: respx.MockRouter, directory: MsGraphDirectory, told: object, enabled: bool
+) -> None:
+    user = {name: value for name, value in {**USER, "accountEnabled": told}.items() if value != "absent"}
+    graph.get(url__startswith=f"{GRAPH}/users/{PERSON}").respond(json=user)
+    assert directory.read(PERSON).enabled is enabled
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"employeeLeaveDateTime": "0001-01-01T00:00:00+14:00"},
+        {"employeeLeaveDateTime": "9999-12-31T23:59:59-14:00"},
+        {"onPremisesExtensionAttributes": {"extensionAttribute7": 5}},
+        {"id": "../groups"},
+        {"id": ""},
+    ],
+)
+def test_what_no_user_can_have_is_unusable(graph: respx.MockRouter, odd: dict[str, object]) -> None:
+    directory = MsGraphDirectory(MsGraphClient(MsGraphSettings(**FORM, marker_attribute="extensionAttribute7")))
+    content = json.dumps({**USER, **odd}).encode()
+    graph.get(url__startswith=f"{GRAPH}/users/{PERSON}").respond(content=content)
+    with pytest.raises(UnusableContent):
+        directory.read(PERSON)
+
+
+def test_a_page_full_of_unusable_users_is_told_in_a_few_words() -> None:
+    with pytest.raises(UnusableContent) as caught:
+        parsed(UserPage, {"value": [{}] * 900})
+    assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize("field", ["code", "target", "request-id"])
+def test_a_refusal_shows_no_words_that_are_no_code(graph: respx.MockRouter, directory: MsGraphDirectory, field: str) -> None:
+    graph.get(f"{GRAPH}/users/{PERSON}").respond(json=USER)
+    words = "Ada\x00 of ada@client.example"
+    error = {"code": "Odd", "target": "jobTitle", "innerError": {"request-id": "trace-me"}}
+    odd = {**error, "innerError": {"request-id": words}} if field == "request-id" else {**error, field: words}
+    graph.patch(f"{GRAPH}/users/{PERSON}").respond(400, json={"error": odd})
+    with pytest.raises(Refused) as caught:
+        directory.update(PERSON, {"jobTitle": "x"})
+    assert "Ada" not in f"{caught.value} {caught.value.field}"
 
 
 def test_a_refusal_carries_graphs_code_and_not_its_words(graph: respx.MockRouter, directory: MsGraphDirectory) -> None:

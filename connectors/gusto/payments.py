@@ -1,0 +1,139 @@
+"""Contractor payment groups of Gusto Embedded: several contractors paid on one day, once.
+
+A group carries a ``creation_token``, of which Gusto takes each only once: it is derived from our marker, so that a lost reply is found
+again and a repeated creation gives the group that exists. The vendor's pages call the token both "required to be unique" and "returned by
+the preview": that a token of our own is accepted is not verified against the vendor.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final
+from urllib.parse import quote
+from uuid import UUID, uuid5
+
+from connectors.gusto.client import PER_PAGE, GustoClient
+from connectors.gusto.records import PaymentGroupRecord, PaymentRecord, parse
+from workforce.errors import AlreadyTaken, Misconfigured, OutcomeUnknown, Refused, RetryLater
+
+TOKENS: Final = UUID("a4b8e9d0-6a0c-5d5e-9f0e-3c1f0a7d2b61")
+UNIQUE: frozenset[str | None] = frozenset({None, "creation_token"})
+AROUND: Final = timedelta(days=31)  # Gusto may move a check date to a later banking day
+AMOUNTS: Final = ("wage", "hours", "bonus", "reimbursement")
+
+
+class PaymentMethod(StrEnum):
+    """How the contractor gets the money. Historical payments are only reported."""
+
+    DIRECT_DEPOSIT = "Direct Deposit"
+    CHECK = "Check"
+    HISTORICAL = "Historical Payment"
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """One contractor's pay: ``wage`` where it is fixed, ``hours`` where it is hourly. Amounts are in US dollars."""
+
+    contractor_uuid: str
+    wage: Decimal | None = None
+    hours: Decimal | None = None
+    bonus: Decimal | None = None
+    reimbursement: Decimal | None = None
+    payment_method: PaymentMethod = PaymentMethod.DIRECT_DEPOSIT
+
+    def fields(self) -> dict[str, str]:
+        """As Gusto takes it."""
+        given = {name: value for name in AMOUNTS if (value := getattr(self, name)) is not None}
+        amounts = {name: f"{value:f}" for name, value in given.items()}
+        return {"contractor_uuid": self.contractor_uuid, "payment_method": self.payment_method, **amounts}
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentGroup:
+    """Payments of one day. ``marker`` is our identity of this pay-out: another pay-out has another one."""
+
+    marker: str
+    check_date: date
+    payments: Sequence[Payment]
+
+    @property
+    def creation_token(self) -> str:
+        """The same for the same marker, always."""
+        return str(uuid5(TOKENS, self.marker))
+
+
+class PaymentGroups:
+    """One company's groups. Raises ``Misconfigured`` unless ``edition`` is embedded."""
+
+    def __init__(self, client: GustoClient) -> None:
+        if client.settings.edition != "embedded":
+            message = "gusto: payment groups are part of Embedded; set edition to embedded where Gusto has agreed to it"
+            raise Misconfigured(message, cause="missing_capability", field="edition")
+        self._client = client
+        self._path = f"/v1/companies/{client.settings.company_uuid}/contractor_payment_groups"
+
+    def create(self, group: PaymentGroup) -> str:
+        """Create the group; its uuid, also of one that was created before with the same content.
+
+        Raises ``OutcomeUnknown``: call it again. Raises ``Refused`` (cause ``other_content``) when the marker was used for other payments.
+        """
+        fields = {
+            "check_date": group.check_date.isoformat(),
+            "creation_token": group.creation_token,
+            "contractor_payments": [payment.fields() for payment in group.payments],
+        }
+        try:
+            uuid = self._client.wire.send("POST", self._path, fields, unique=UNIQUE).get("uuid")
+        except Refused as error:
+            return self._existing(group, error)
+        if not isinstance(uuid, str) or not uuid:
+            raise OutcomeUnknown("gusto: POST succeeded without telling the new group's uuid", cause="unreadable_answer")
+        return uuid
+
+    def find(self, group: PaymentGroup) -> str | None:
+        """The uuid of the group that carries the token of ``group``, or ``None``."""
+        first, last = (group.check_date - AROUND).isoformat(), (group.check_date + AROUND).isoformat()
+        seen: set[str] = set()
+        page = 1
+        while True:
+            params = {"start_date": first, "end_date": last, "page": str(page), "per": str(PER_PAGE)}
+            listed = parse(list[PaymentGroupRecord], self._client.wire.get(self._path, params=params))
+            fresh = [one for one in listed if one.uuid not in seen]
+            if holder := next((one.uuid for one in fresh if one.creation_token == group.creation_token), None):
+                return holder
+            if not fresh:
+                return None
+            seen.update(one.uuid for one in fresh)
+            page += 1
+
+    def read(self, uuid: str) -> PaymentGroupRecord:
+        """The group as it is now, with its payments. Raises ``NotFound``."""
+        return parse(PaymentGroupRecord, self._client.wire.get(f"/v1/contractor_payment_groups/{quote(uuid, safe='')}"))
+
+    def cancel(self, uuid: str) -> None:
+        """Cancel an unfunded group with all its payments. Raises ``NotFound``, and ``Refused`` once it is funded."""
+        self._client.wire.order("DELETE", f"/v1/contractor_payment_groups/{quote(uuid, safe='')}")
+
+    def _existing(self, group: PaymentGroup, refusal: Refused) -> str:
+        """The group that has the token already. Raises ``refusal`` when that is about something else."""
+        is_taken = isinstance(refusal, AlreadyTaken)
+        if not is_taken and refusal.field != "creation_token":
+            raise refusal
+        uuid = self.find(group)
+        if uuid is None and not is_taken:
+            raise refusal
+        if uuid is None:
+            raise RetryLater("gusto: the payment group exists but does not show yet", cause="lagging") from None
+        if Counter(map(_content, group.payments)) != Counter(map(_content, self.read(uuid).contractor_payments)):
+            message = f"gusto: group {uuid} was created under the same marker with other payments; look at it in Gusto"
+            raise Refused(message, cause="other_content", field="contractor_payments") from None
+        return uuid
+
+
+def _content(payment: Payment | PaymentRecord) -> tuple[str, tuple[Decimal, ...]]:
+    return payment.contractor_uuid, tuple(getattr(payment, name) or Decimal(0) for name in AMOUNTS)

@@ -1,0 +1,156 @@
+"""The wire to Okta's Management API: credentials, pages, throttling, refusals."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeVar
+
+import httpx
+
+from connectors.contract import ALONE, Surroundings
+from connectors.http import (
+    MAX_RETRY_AFTER_SECONDS,
+    Dialect,
+    HttpEdge,
+    Verdict,
+    json_object,
+    retry_after_seconds,
+    verdict_by_status,
+)
+from connectors.okta.records import OktaError, OktaRecord, User, parsed
+from connectors.okta.settings import OktaSettings
+from connectors.okta.tokens import AppGrant
+from workforce.errors import AlreadyTaken, HubError, OutcomeUnknown, Refused, RetryLater, UnusableContent
+from workforce.markers import new_marker
+from workforce.ports import CheckResult
+
+API = "/api/v1"
+PAGE_SIZE = "200"
+VALIDATION_FAILED = "E0000001"
+
+R = TypeVar("R", bound=OktaRecord)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a list, and the address of the next."""
+
+    items: list[Any]
+    next_link: str | None
+
+
+class OktaClient:
+    """One org. Thread-safe; connects on first use."""
+
+    def __init__(self, settings: OktaSettings, around: Surroundings = ALONE) -> None:
+        self.settings, reach = settings, around.reach(settings)
+        self._grant = AppGrant(settings, reach) if settings.api_token is None else None
+        fixed = {"Authorization": f"SSWS {settings.api_token.get_secret_value()}"} if settings.api_token else {}
+        self._edge = HttpEdge(
+            settings.org_url,
+            Dialect("okta", verdict=_verdict, reason=_reason, wait=_wait),
+            authorize=self._grant.authorize if self._grant else lambda: fixed,
+            renew=self._grant.renew if self._grant else None,
+            reach=reach,
+        )
+
+    def check(self) -> CheckResult:
+        """Search for a marker that nobody has: it proves the credentials and the right to read users. Raises nothing."""
+        try:
+            self.page("/users", User, {"search": f'profile.employeeNumber eq "{new_marker()}"', "limit": "1"})
+        except HubError as error:
+            return CheckResult(ok=False, detail=str(error))
+        return CheckResult(ok=True, detail=f"okta: users of {self.settings.org_url} are readable")
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self._edge.close()
+        if self._grant is not None:
+            self._grant.close()
+
+    def get(self, path: str, kind: type[R]) -> R:
+        """Read one record. Raises ``NotFound``."""
+        response = _accept(self._edge.read("GET", f"{API}{path}"))
+        try:
+            return parsed(kind, json_object(response, "okta"))
+        except OutcomeUnknown as error:
+            raise RetryLater(str(error), cause=error.cause) from None
+
+    def page(self, path: str, kind: type[OktaRecord], query: Mapping[str, str] | None = None) -> Page:
+        """One page. ``path`` is below the API, or the address that a page before gave for the next, which is followed as it stands."""
+        is_next = path.startswith("https://")
+        response = _accept(self._edge.read("GET", path if is_next else f"{API}{path}", **({"params": query} if query else {})))
+        try:
+            body = response.json()
+        except (ValueError, RecursionError):
+            raise RetryLater("okta: a page is not readable", cause="unreadable_answer") from None
+        if not isinstance(body, list):
+            raise RetryLater("okta: a page is no list", cause="unreadable_answer")
+        return Page([parsed(kind, item) for item in body], response.links.get("next", {}).get("url"))
+
+    def all(self, path: str, kind: type[R], query: Mapping[str, str] | None = None) -> Iterator[R]:
+        """Every record of a list, page after page."""
+        page, seen = self.page(path, kind, query), set[str]()
+        yield from page.items
+        while page.next_link is not None:
+            if page.next_link in seen:
+                raise RetryLater("okta: the pages go round in a circle", cause="circular_pages")
+            seen.add(page.next_link)
+            page = self.page(page.next_link, kind)
+            yield from page.items
+
+    def write(self, method: str, path: str, **request: Any) -> httpx.Response:
+        """Send a change, once. Raises ``AlreadyTaken``, ``OutcomeUnknown``."""
+        return _accept(self._edge.write(method, f"{API}{path}", **request))
+
+
+def _verdict(response: httpx.Response) -> Verdict:
+    """Plain refusals pass the edge: ``_accept`` reads what they are about."""
+    verdict = verdict_by_status(response)
+    return Verdict.OK if verdict is Verdict.REFUSED else verdict
+
+
+def _wait(response: httpx.Response) -> float | None:
+    """Okta says when the limit is set anew, in epoch seconds, and gives no Retry-After; its own clock is in Date."""
+    reset = response.headers.get("x-rate-limit-reset", "")
+    if not reset.isascii() or not reset.isdigit() or len(reset) > 12:
+        return retry_after_seconds(response.headers.get("retry-after"))
+    try:
+        now = parsedate_to_datetime(response.headers["date"]).timestamp()
+    except (KeyError, ValueError, OverflowError):
+        now = time.time()
+    return min(max(int(reset) - now, 0.0), MAX_RETRY_AFTER_SECONDS)
+
+
+def _accept(response: httpx.Response) -> httpx.Response:
+    """The answer, if it is a success. That a taken login is told by E0000001 and these words is not verified against the vendor."""
+    if response.is_success:
+        return response
+    error = _error_of(response)
+    said = f"okta: {response.request.method} answered {response.status_code}: {_reason(response)}"
+    for cause in error.error_causes:
+        field, _, words = cause.error_summary.partition(":")
+        if error.error_code == VALIDATION_FAILED and field == "login" and "already exists" in words:
+            raise AlreadyTaken(f"{said}: login is in use; look up its holder", field="login")
+    raise Refused(said, cause=f"http_{response.status_code}", field=_field_of(error))
+
+
+def _reason(response: httpx.Response) -> str:
+    error = _error_of(response)
+    return f"{error.error_code or response.reason_phrase} (errorId {error.error_id or 'none'})"
+
+
+def _field_of(error: OktaError) -> str | None:
+    """The first attribute that the causes name."""
+    names = (cause.error_summary.partition(":")[0] for cause in error.error_causes)
+    return next((name for name in names if name.isidentifier()), None)
+
+
+def _error_of(response: httpx.Response) -> OktaError:
+    try:
+        return parsed(OktaError, json_object(response, "okta"))
+    except (OutcomeUnknown, UnusableContent):
+        return OktaError()

@@ -1,0 +1,282 @@
+"""Accounts and groups of an Okta org.
+
+Blocking is ``suspend``, which can be taken back: group and app assignments stay. ``deactivate`` deletes a person's factors and app
+assignments, asynchronously, so it is the last resort, for the states that Okta does not suspend: only ACTIVE users are suspended.
+Searches lag behind what is written; reads by id or login do not (neither is verified against the vendor).
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from connectors.http import json_object
+from connectors.okta.client import PAGE_SIZE, OktaClient
+from connectors.okta.records import Group, Role, Status, User, parsed
+from workforce.access import AccountPage, AccountState, DesiredAccount
+from workforce.errors import HubError, NotFound, OutcomeUnknown, Refused, UnusableContent, outcome_of_each
+from workforce.markers import is_marker
+
+CLOCKS_DIFFER = timedelta(hours=2)
+"""At most, Okta's from ours, and what its index lags behind: changes are asked for from this much earlier."""
+
+_ID = re.compile(r"[A-Za-z0-9]{1,40}")
+_LOGIN = re.compile(r"[A-Za-z0-9][^\s/\\?#%\"]*")
+_NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+_SIGN_OUT = {"oauthTokens": "true", "forgetDevices": "true"}
+
+
+class _Cursor(BaseModel):
+    """Where the reading of all accounts stands. ``since``: only what changed after; ``begun``: when this reading began."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    since: str = "1970-01-01T00:00:00.000Z"
+    begun: str
+    next_link: str | None = None
+
+
+class OktaDirectory:
+    """The ``Directory`` port on Okta. Ids are Okta's; a login is ``profile.login``; the marker is ``profile.employeeNumber``.
+
+    Okta has no expiry of its own. Where the org has an attribute for it (``expiry_attribute``) the end instant is written there, for the
+    org's own automation to act on.
+    """
+
+    def __init__(self, client: OktaClient) -> None:
+        self._client, self._settings = client, client.settings
+
+    def find(self, marker: str) -> Sequence[AccountState]:
+        """Every account whose employeeNumber is ``marker``, once Okta's index has it."""
+        if not is_marker(marker):
+            return []
+        query = {"search": f'profile.employeeNumber eq "{marker}"', "limit": PAGE_SIZE}
+        return [self._state(user) for user in self._client.all("/users", User, query)]
+
+    def find_by_login(self, login: str) -> AccountState | None:
+        """The account whose login is ``login``. The path would take an id, ``me`` or the first part of a login too: those are nobody."""
+        if not _LOGIN.fullmatch(login):
+            return None
+        try:
+            user = self._client.get(f"/users/{quote(login, safe='@')}", User)
+        except NotFound:
+            return None
+        return self._state(user) if user.profile.login.casefold() == login.casefold() else None
+
+    def read(self, account_id: str) -> AccountState:
+        """The account as it is now, with its groups. Raises ``NotFound``."""
+        return self._state(self._user(account_id))
+
+    def create(self, account: DesiredAccount) -> str:
+        """Create and activate the user in one request, marker included; its id. The password keeps Okta from writing to the person."""
+        if not is_marker(account.marker):
+            raise Refused("okta: the marker does not have our form", cause="bad_marker", field="employeeNumber")
+        ours = {"login": account.login, "employeeNumber": account.marker, **self._expiry(account.expires_at)}
+        profile = {name: value for name, value in _mapped(account.attributes, ours).items() if value is not None}
+        body = {"profile": {**profile, **ours}, "credentials": {"password": {"value": f"{secrets.token_urlsafe(32)}aA1!"}}}
+        response = self._client.write("POST", "/users", params={"activate": "true"}, json=body)
+        try:
+            return parsed(User, json_object(response, "okta")).id
+        except UnusableContent:
+            raise OutcomeUnknown("okta: the answer to a create is not a user", cause="unreadable_answer") from None
+
+    def update(self, account_id: str, attributes: Mapping[str, object]) -> None:
+        """Set attributes of the profile; ``None`` and ``""`` clear one."""
+        user = self._writable(account_id)
+        ours: dict[str, object] = {
+            "employeeNumber": user.profile.employee_number,
+            **dict.fromkeys(self._expiry(datetime.now(UTC)), object()),
+        }
+        self._set(account_id, _mapped(attributes, ours))
+
+    def set_expiry(self, account_id: str, expires_at: datetime) -> None:
+        """Set ``expiry_attribute``; without that setting nothing, since Okta has no expiry."""
+        self._writable(account_id)
+        self._set(account_id, self._expiry(expires_at))
+
+    def enable(self, account_id: str) -> None:
+        """Unsuspend, or activate what was deactivated or never active; without writing to the person."""
+        user = self._writable(account_id)
+        if user.status == Status.SUSPENDED:
+            self._lifecycle(account_id, "unsuspend")
+        elif user.is_blocked:
+            self._lifecycle(account_id, "activate", {"sendEmail": "false"})
+
+    def disable(self, account_id: str) -> None:
+        """Suspend; what cannot be suspended is deactivated."""
+        self._block(self._writable(account_id))
+
+    def revoke_sessions(self, account_id: str) -> None:
+        """End Okta's sessions, and revoke OAuth tokens and remembered devices. Apps end their own sessions when they ask Okta again."""
+        self._sign_out(self._writable(account_id))
+
+    def add_member(self, group_id: str, account_id: str) -> None:
+        """Add to a group. Groups that an app or Okta manages take nobody (403)."""
+        path = f"/groups/{_id(group_id, 'groups')}/users/{_id(account_id, 'account_id')}"
+        self._writable(account_id)
+        self._unless_admin(account_id, lambda: self._client.write("PUT", path))
+
+    def remove_member(self, group_id: str, account_id: str) -> None:
+        """Remove from a group; 404 means that there is no such membership."""
+        self._writable(account_id)
+        try:
+            path = f"/groups/{_id(group_id, 'groups')}/users/{account_id}"
+            self._unless_admin(account_id, lambda: self._client.write("DELETE", path))
+        except NotFound:
+            return
+
+    def move_to_disabled(self, account_id: str) -> None:
+        """Nothing: Okta has no place for disabled accounts."""
+
+    def accounts(self, cursor: str | None) -> AccountPage:
+        """A page of accounts, deactivated ones too; later those that changed, but neither deletions nor memberships tell.
+
+        The groups of accounts that are not ours are left out.
+        """
+        at = _read(cursor)
+        query = {"filter": f'lastUpdated gt "{at.since}"', "limit": PAGE_SIZE}
+        page = self._client.page(at.next_link, User) if at.next_link else self._client.page("/users", User, query)
+        states = [self._state(user) for user in page.items]
+        if page.next_link is not None:
+            follow = at.model_copy(update={"next_link": page.next_link})
+            return AccountPage(states, follow.model_dump_json(), complete=False)
+        return AccountPage(states, _Cursor(since=at.begun, begun=_earlier()).model_dump_json())
+
+    def block_all(self, account_ids: Sequence[str]) -> Mapping[str, HubError | None]:
+        """One by one: Okta has no batches."""
+
+        def block(account_id: str) -> None:
+            user = self._writable(account_id)
+            self._block(user)
+            self._sign_out(user)
+
+        return outcome_of_each(account_ids, block)
+
+    def sign_in_works(self, account_id: str) -> None:
+        """``None``: an app has no way to try a person's sign-in."""
+
+    def _block(self, user: User) -> None:
+        if user.status == Status.ACTIVE and user.transitioning_to is None:
+            try:
+                self._lifecycle(user.id, "suspend")
+            except Refused as error:
+                if error.cause != "http_400":
+                    raise
+                user = self._user(user.id)  # its status has changed meanwhile
+            else:
+                return
+        if not user.is_blocked:
+            self._lifecycle(user.id, "deactivate", {"sendEmail": "false"})
+
+    def _sign_out(self, user: User) -> None:
+        if user.status != Status.DEPROVISIONED:
+            self._unless_admin(user.id, lambda: self._client.write("DELETE", f"/users/{user.id}/sessions", params=_SIGN_OUT))
+
+    def _lifecycle(self, account_id: str, step: str, query: Mapping[str, str] | None = None) -> None:
+        request = {"params": query} if query else {}
+        self._unless_admin(account_id, lambda: self._client.write("POST", f"/users/{account_id}/lifecycle/{step}", **request))
+
+    def _set(self, account_id: str, profile: Mapping[str, object]) -> None:
+        if profile:
+            self._unless_admin(account_id, lambda: self._client.write("POST", f"/users/{account_id}", json={"profile": profile}))
+
+    def _expiry(self, moment: datetime) -> dict[str, object]:
+        name = self._settings.expiry_attribute
+        return {name: _instant(moment)} if name else {}
+
+    def _user(self, account_id: str) -> User:
+        return self._client.get(f"/users/{_id(account_id, 'account_id')}", User)
+
+    def _writable(self, account_id: str) -> User:
+        """The account, read just before it is written: only one that carries our marker is ever touched."""
+        user = self._user(account_id)
+        if user.id != account_id or self._is_protected(user):
+            raise _protected("it is listed in protected_user_ids, or does not carry our marker")
+        return user
+
+    def _is_protected(self, user: User) -> bool:
+        return user.id in self._settings.protected_user_ids or not is_marker(user.profile.employee_number or "")
+
+    def _unless_admin(self, account_id: str, write: Callable[[], object]) -> None:
+        """Do ``write``; a 403 is told apart: on administrators it is expected, on others a permission is missing.
+
+        Where we may not read roles (okta.roles.read, not verified against the vendor) it stays a missing permission.
+        """
+        try:
+            write()
+        except Refused as error:
+            if error.cause == "forbidden" and self._holds_role(account_id):
+                raise _protected("it holds an administrator role") from None
+            raise
+
+    def _holds_role(self, account_id: str) -> bool:
+        try:
+            return any(True for _ in self._client.all(f"/users/{account_id}/roles", Role))
+        except HubError:
+            return False
+
+    def _state(self, user: User) -> AccountState:
+        marker = user.profile.employee_number if is_marker(user.profile.employee_number or "") else None
+        name = self._settings.expiry_attribute
+        return AccountState(
+            account_id=user.id,
+            login=user.profile.login,
+            marker=marker,
+            enabled=not user.is_blocked,
+            groups=self._groups(user.id) if marker else frozenset(),
+            expires_at=_moment(user.profile.text(name)) if name else None,
+            protected=self._is_protected(user),
+        )
+
+    def _groups(self, account_id: str) -> frozenset[str]:
+        """All but those that Okta fills by itself (Everyone)."""
+        groups = self._client.all(f"/users/{account_id}/groups", Group)
+        return frozenset(group.id for group in groups if group.type != "BUILT_IN")
+
+
+def _id(text: str, field: str) -> str:
+    """``text`` as an id. Raises ``NotFound``: nothing can have any other, and a path takes logins where we mean ids."""
+    if not _ID.fullmatch(text) or text == "me":
+        raise NotFound(f"okta: {field}: not an id of Okta's", field=field)
+    return text
+
+
+def _protected(why: str) -> Refused:
+    return Refused(f"okta: the account is protected: {why}; automation does not touch it", cause="protected_account")
+
+
+def _mapped(attributes: Mapping[str, object], ours: Mapping[str, object]) -> dict[str, object]:
+    """The mapping's attributes, ``""`` as null. Raises ``Refused`` for those that only the connector may write."""
+    for name, value in attributes.items():
+        if not _NAME.fullmatch(name) or ours.get(name, value) != value:
+            raise Refused(f"okta: the mapping must not set {name}", cause="reserved_attribute", field=name)
+    return {name: None if value == "" else value for name, value in attributes.items() if name not in ours}
+
+
+def _instant(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _moment(text: str | None) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text) if text else None
+    except ValueError:
+        return None
+    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
+
+
+def _earlier() -> str:
+    return _instant(datetime.now(UTC) - CLOCKS_DIFFER)
+
+
+def _read(cursor: str | None) -> _Cursor:
+    """A cursor that is none of ours begins anew."""
+    try:
+        return _Cursor.model_validate_json(cursor) if cursor else _Cursor(begun=_earlier())
+    except ValidationError:
+        return _Cursor(begun=_earlier())

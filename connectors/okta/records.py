@@ -1,0 +1,106 @@
+"""What Okta sends, typed. Field names are Okta's own (Management API 2026.06.3)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from workforce.errors import UnusableContent
+
+
+class Status(StrEnum):
+    """A user's status."""
+
+    STAGED = "STAGED"
+    """Never activated: cannot sign in."""
+    PROVISIONED = "PROVISIONED"
+    """Activated, and still to set up a sign-in."""
+    ACTIVE = "ACTIVE"
+    RECOVERY = "RECOVERY"
+    """On the way to a new password."""
+    PASSWORD_EXPIRED = "PASSWORD_EXPIRED"  # noqa: S105 - a status
+    LOCKED_OUT = "LOCKED_OUT"
+    """After wrong passwords; time, an administrator or the person's own doing unlocks it."""
+    SUSPENDED = "SUSPENDED"
+    """Cannot sign in; everything is kept. From here only unsuspend and deactivate."""
+    DEPROVISIONED = "DEPROVISIONED"
+    """Deactivated: cannot sign in; app assignments and factors are gone."""
+
+
+CANNOT_SIGN_IN = frozenset({Status.STAGED, Status.SUSPENDED, Status.DEPROVISIONED})
+"""In all other states a person signs in, or can get there without us."""
+
+
+class OktaRecord(BaseModel):
+    """Base: frozen, and unknown fields are none of our business."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+
+class Profile(OktaRecord):
+    """What we look at of a profile; ``extra`` holds the org's own attributes."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True)
+
+    login: str
+    employee_number: str | None = Field(default=None, alias="employeeNumber")
+
+    def text(self, name: str) -> str | None:
+        """A custom attribute, where it is a text."""
+        held = (self.model_extra or {}).get(name)
+        return held if isinstance(held, str) else None
+
+
+class User(OktaRecord):
+    """A user. ``transitioning_to`` is told while a change of status is under way. A status that we do not know is not blocked."""
+
+    id: str
+    status: str
+    transitioning_to: str | None = Field(default=None, alias="transitioningToStatus")
+    profile: Profile
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether the person cannot sign in, and is not about to."""
+        return self.status in CANNOT_SIGN_IN and self.transitioning_to in {None, Status.DEPROVISIONED}
+
+
+class Group(OktaRecord):
+    """A group; ``BUILT_IN`` ones (Everyone) are managed by Okta alone."""
+
+    id: str
+    type: str = ""
+
+
+class Role(OktaRecord):
+    """An administrator role that is assigned to a user."""
+
+    type: str = ""
+
+
+class ErrorCause(OktaRecord):
+    """One reason, such as ``login: An object with this field already exists``."""
+
+    error_summary: str = Field(default="", alias="errorSummary")
+
+
+class OktaError(OktaRecord):
+    """Okta's error answer. Summaries may name people: they are looked at, never passed on."""
+
+    error_code: str = Field(default="", alias="errorCode", pattern=r"^(E\d{7})?$")
+    error_id: str = Field(default="", alias="errorId", pattern=r"^[\w-]{0,64}$")
+    error_causes: list[ErrorCause] = Field(default=[], alias="errorCauses")
+
+
+R = TypeVar("R", bound=OktaRecord)
+
+
+def parsed(kind: type[R], body: Any) -> R:
+    """``body`` as ``kind``. Raises ``UnusableContent`` naming the fields at fault, without their values."""
+    try:
+        return kind.model_validate(body)
+    except ValidationError as error:
+        fields = ", ".join(".".join(map(str, fault["loc"])) for fault in error.errors(include_input=False))
+        raise UnusableContent(f"okta: an answer has unusable fields: {fields}", field=fields) from None

@@ -1,0 +1,241 @@
+"""Accounts and groups of a SCIM 2.0 target.
+
+SCIM has no sessions and no end of access: what ``active: false`` ends is the target's affair, and an end is written only where the
+target has an attribute of its own for it. Nothing is ever deleted, because what a DELETE takes along is the target's affair too.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pydantic import ValidationError
+from scim2_models import Group, GroupMember, ScimFilter
+
+from connectors.scim.bulk import deactivated
+from connectors.scim.client import Position, ScimClient
+from connectors.scim.records import Account, User, as_json, at, instant_of, leaves, merged, require_allowed, schemas_of, value_at
+from workforce.access import AccountPage, AccountState, DesiredAccount
+from workforce.errors import HubError, NotFound, Refused, outcome_of_each
+from workforce.markers import is_marker
+
+CLOCKS_DIFFER = timedelta(hours=2)
+"""At most, the target's from ours: changes are asked for from this much earlier."""
+
+
+class _Cursor(Position):
+    """Where the reading of all accounts stands. ``since``: only what changed from then on; ``begun``: when this reading began."""
+
+    since: str | None = None
+    begun: str
+
+
+class ScimDirectory:
+    """The ``Directory`` port on a SCIM target. Ids are the target's; a login is a userName.
+
+    The marker is in ``marker_attribute``. Groups are those that the target shows on the User or, where it shows none, those that list
+    the User among their members.
+    """
+
+    def __init__(self, client: ScimClient) -> None:
+        self._client, self._settings = client, client.settings
+
+    def find(self, marker: str) -> Sequence[AccountState]:
+        """Every account that carries ``marker``."""
+        if not is_marker(marker):
+            return []
+        found = self._client.all(Account, f"{self._client.marker_path} eq {ScimFilter.quote(marker)}")
+        return [self._state(user) for user in found if self._marker(user) == marker]
+
+    def find_by_login(self, login: str) -> AccountState | None:
+        """The account whose userName is ``login``, in any case (RFC 7643 §4.1.1). Raises ``Refused`` when several have it."""
+        if not login or not login.isprintable():
+            return None
+        found = self._client.all(Account, f"userName eq {ScimFilter.quote(login)}")
+        holders = [user for user in found if (user.user_name or "").casefold() == login.casefold()]
+        if len(holders) > 1:
+            raise Refused("scim: several accounts hold this userName", cause="ambiguous_login", field="userName")
+        return self._state(holders[0]) if holders else None
+
+    def read(self, account_id: str) -> AccountState:
+        """The account as it is now, with its direct groups. Raises ``NotFound``."""
+        return self._state(self._client.get(Account, account_id))
+
+    def create(self, account: DesiredAccount) -> str:
+        """Create the User in one request, marker included; its id."""
+        if not is_marker(account.marker):
+            raise Refused("scim: the marker does not have our form", cause="bad_marker", field=self._client.marker_path)
+        require_allowed(account.attributes, {self._client.marker_path: account.marker, "userName": account.login})
+        ours = {"userName": account.login, **at(self._client.marker_path, account.marker)}
+        body = merged(merged(merged({}, account.attributes), self._expiry(account.expires_at)), ours)
+        password = {"password": f"{secrets.token_urlsafe(32)}aA1!"} if self._settings.password_on_create else {}
+        return self._client.create({**body, **password, "active": True, "schemas": schemas_of(body)})
+
+    def update(self, account_id: str, attributes: Mapping[str, object]) -> None:
+        """Set attributes; ``None`` and ``""`` clear one. Of a complex attribute, the parts that are not named stay."""
+        marker = self._marker(self._writable(account_id))
+        expiry = {self._settings.expiry_attribute: object()} if self._settings.expiry_attribute else {}
+        require_allowed(attributes, {self._client.marker_path: marker, **expiry})
+        self._set(account_id, attributes)
+
+    def set_expiry(self, account_id: str, expires_at: datetime) -> None:
+        """Set ``expiry_attribute``; without that setting nothing, since SCIM has no end of access."""
+        self._writable(account_id)
+        if self._settings.expiry_attribute:
+            self._set(account_id, self._expiry(expires_at))
+
+    def enable(self, account_id: str) -> None:
+        """Set ``active``."""
+        self._writable(account_id)
+        self._set(account_id, {"active": True})
+
+    def disable(self, account_id: str) -> None:
+        """Clear ``active`` (RFC 7643 §4.1.1)."""
+        self._writable(account_id)
+        self._set(account_id, {"active": False})
+
+    def revoke_sessions(self, account_id: str) -> None:
+        """Nothing but a look whether the account may be touched: SCIM has no sessions."""
+        self._writable(account_id)
+
+    def add_member(self, group_id: str, account_id: str) -> None:
+        """Add to a group. A target may refuse what is a member already, so a refusal is held against what it shows."""
+        self._writable(account_id)
+        if not self._settings.patch:
+            self._client.replace(Group, group_id, lambda group: _with_member(group, account_id), needs_version=True)
+            return
+        try:
+            self._client.patch(Group, group_id, [{"op": "add", "path": "members", "value": [{"value": account_id}]}])
+        except NotFound:
+            raise
+        except Refused:
+            if group_id not in self.read(account_id).groups:
+                raise
+
+    def remove_member(self, group_id: str, account_id: str) -> None:
+        """Remove from a group; no such group, or no such member (``noTarget``), is no membership."""
+        self._writable(account_id)
+        try:
+            if self._settings.patch:
+                path = f"members[value eq {ScimFilter.quote(account_id)}]"
+                self._client.patch(Group, group_id, [{"op": "remove", "path": path}])
+            else:
+                self._client.replace(Group, group_id, lambda group: _without_member(group, account_id), needs_version=True)
+        except Refused as error:
+            if not isinstance(error, NotFound) and error.cause != "noTarget":
+                raise
+
+    def move_to_disabled(self, account_id: str) -> None:
+        """Nothing: SCIM has no place for disabled accounts."""
+
+    def accounts(self, cursor: str | None) -> AccountPage:
+        """A page of accounts. Where ``tells_changes`` is set, a later reading gives what changed, but neither deletions nor memberships.
+
+        The groups of accounts that are not ours are told only where the target shows them on the User.
+        """
+        at_cursor = _read(cursor)
+        condition = f'meta.lastModified ge "{at_cursor.since}"' if at_cursor.since else None
+        page = self._client.page(Account, at_cursor, condition)
+        states = [self._state(user) for user in page.resources]
+        if page.next is not None:
+            follow = _Cursor(**page.next.model_dump(), since=at_cursor.since, begun=at_cursor.begun)
+            return AccountPage(states, follow.model_dump_json(), complete=False)
+        return AccountPage(states, _begin(since=at_cursor.begun).model_dump_json() if self._settings.tells_changes else "")
+
+    def block_all(self, account_ids: Sequence[str]) -> Mapping[str, HubError | None]:
+        """Look at each, then clear ``active`` in bulk where the target can; what bulk leaves open is done one by one."""
+        allowed: list[str] = []
+
+        def look(account_id: str) -> None:
+            if self._writable(account_id).active is not False:
+                allowed.append(account_id)
+
+        outcome = outcome_of_each(account_ids, look)
+        done = deactivated(self._client, allowed) if len(allowed) > 1 and self._settings.patch else frozenset[str]()
+        return {**outcome, **outcome_of_each([one for one in allowed if one not in done], self.disable)}
+
+    def sign_in_works(self, account_id: str) -> None:
+        """``None``: SCIM has no sign-in."""
+
+    def _set(self, account_id: str, changes: Mapping[str, Any]) -> None:
+        marker = self._client.marker_path.casefold()
+        if not self._settings.patch:
+            self._client.replace(Account, account_id, lambda user: _with_values(user, changes))
+        elif operations := [_operation(path, value) for path, value in leaves(changes) if path.casefold() != marker]:
+            self._client.patch(Account, account_id, operations)
+
+    def _expiry(self, moment: datetime) -> dict[str, Any]:
+        path = self._settings.expiry_attribute
+        return at(path, moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")) if path else {}
+
+    def _writable(self, account_id: str) -> Any:
+        """The account, read just before it is written: only one that carries our marker is ever touched."""
+        user = self._client.get(Account, account_id)
+        if self._is_protected(user):
+            raise Refused(
+                "scim: the account is protected: it is listed in protected_user_ids, or does not carry our marker; "
+                "automation does not touch it",
+                cause="protected_account",
+            )
+        return user
+
+    def _is_protected(self, user: User[Any]) -> bool:
+        return self._marker(user) is None or user.id in self._settings.protected_user_ids
+
+    def _marker(self, user: User[Any]) -> str | None:
+        held = value_at(as_json(user), self._client.marker_path)
+        return held if isinstance(held, str) and is_marker(held) else None
+
+    def _state(self, user: User[Any]) -> AccountState:
+        path = self._settings.expiry_attribute
+        return AccountState(
+            account_id=user.id or "",
+            login=user.user_name or "",
+            marker=self._marker(user),
+            enabled=user.active is not False,
+            groups=self._groups(user),
+            expires_at=instant_of(value_at(as_json(user), path)) if path else None,
+            protected=self._is_protected(user),
+        )
+
+    def _groups(self, user: User[Any]) -> frozenset[str]:
+        """The direct groups. A target that shows none on the User either has none or does not show them (RFC 7643 §2.5)."""
+        if user.groups is not None:
+            return frozenset(held.value for held in user.groups if held.value and held.type != "indirect")
+        if self._marker(user) is None:
+            return frozenset()
+        found = self._client.all(Group, f"members.value eq {ScimFilter.quote(user.id)}", without="members")
+        return frozenset(group.id for group in found if group.id)
+
+
+def _operation(path: str, value: object) -> dict[str, Any]:
+    return {"op": "remove", "path": path} if value is None else {"op": "replace", "path": path, "value": value}
+
+
+def _with_values(user: User[Any], changes: Mapping[str, Any]) -> User[Any]:
+    body = merged(as_json(user), changes)
+    return type(user).model_validate({**body, "schemas": schemas_of(body)})
+
+
+def _with_member(group: Group, account_id: str) -> Group:
+    held = [one for one in group.members or [] if one.value != account_id]
+    return group.model_copy(update={"members": [*held, GroupMember(value=account_id)]})
+
+
+def _without_member(group: Group, account_id: str) -> Group:
+    return group.model_copy(update={"members": [one for one in group.members or [] if one.value != account_id]})
+
+
+def _begin(*, since: str | None = None) -> _Cursor:
+    begun = (datetime.now(UTC) - CLOCKS_DIFFER).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return _Cursor(since=since, begun=begun)
+
+
+def _read(cursor: str | None) -> _Cursor:
+    """A cursor that is none of ours begins anew."""
+    try:
+        return _Cursor.model_validate_json(cursor) if cursor else _begin()
+    except ValidationError:
+        return _begin()

@@ -1,0 +1,87 @@
+"""Slack's answers as typed records. Field names are the vendor's.
+
+Message metadata and conversations.history are from the vendor's pages; the archived description has neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from workforce.errors import RetryLater
+
+T = TypeVar("T", bound=BaseModel)
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Identified(_Wire):
+    """A user or a conversation."""
+
+    id: str = Field(min_length=1)
+    name: str | None = None
+
+
+class UserFound(_Wire):
+    """users.lookupByEmail."""
+
+    user: Identified
+
+
+class Opened(_Wire):
+    """conversations.open."""
+
+    channel: Identified
+
+
+class _Next(_Wire):
+    next_cursor: str = ""
+
+
+class Page(_Wire):
+    """What every list has. ``cursor`` leads on; it is empty at the end."""
+
+    response_metadata: _Next | None = None
+
+    @property
+    def cursor(self) -> str:
+        """The next page's, or nothing."""
+        return self.response_metadata.next_cursor if self.response_metadata else ""
+
+
+class ChannelPage(Page):
+    """conversations.list."""
+
+    channels: tuple[Identified, ...]
+
+
+class Metadata(_Wire):
+    """What an app attached to its message."""
+
+    event_type: str = ""
+    event_payload: Mapping[str, Any] = Field(default_factory=dict)
+
+
+class Message(_Wire):
+    """A message of a conversation's history."""
+
+    metadata: Metadata | None = None
+
+
+class History(Page):
+    """conversations.history, youngest first."""
+
+    messages: tuple[Message, ...]
+
+
+def parse(shape: type[T], payload: object) -> T:
+    """``payload`` of a read as ``shape``. Raises ``RetryLater`` when it is something else: a read may be repeated."""
+    try:
+        return shape.model_validate(payload)
+    except ValidationError as error:
+        where = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"]) or "answer"
+        raise RetryLater(f"slack: unexpected answer at {where}", cause="unreadable_answer") from None

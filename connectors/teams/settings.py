@@ -1,0 +1,48 @@
+"""The settings form of a Teams instance."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import ConfigDict, Field, SecretStr, field_validator
+from pydantic_core import PydanticCustomError
+
+from connectors.contract import ConnectorSettings
+
+
+class TeamsSettings(ConnectorSettings):
+    """One channel or chat, into which a workflow posts what its webhook is sent.
+
+    In Teams: Workflows, "Send webhook alerts to a channel" (or to a chat). Whoever has the address can post, so it is a secret. The
+    workflow belongs to a person: give it a co-owner, or it ends with that person's account.
+    """
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    webhook_url: SecretStr = Field(description="the address that the workflow shows, whole: https://…/workflows/…/invoke?…&sig=…")
+    timeout_seconds: float = Field(default=10.0, gt=0, le=60)
+    ca_file: Path | None = Field(default=None, description="PEM file that replaces the system's trust store")
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _is_whole(cls, value: SecretStr) -> SecretStr:
+        parts = urlsplit(value.get_secret_value())
+        is_plain = value.get_secret_value().isascii() and not any(letter.isspace() for letter in value.get_secret_value())
+        if parts.scheme != "https" or not parts.hostname or "@" in parts.netloc or not parts.query or not is_plain:
+            raise PydanticCustomError(
+                "webhook_url", "give the whole https address that the workflow shows, with what follows its ?"
+            )
+        return value
+
+    @property
+    def origin(self) -> str:
+        """Where the webhook is, without what is secret."""
+        parts = urlsplit(self.webhook_url.get_secret_value())
+        return f"https://{parts.netloc}"
+
+    @property
+    def target(self) -> bytes:
+        """The secret rest, as it goes over the wire."""
+        parts = urlsplit(self.webhook_url.get_secret_value())
+        return f"{parts.path or '/'}?{parts.query}".encode("ascii")

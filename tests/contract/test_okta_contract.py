@@ -1,0 +1,402 @@
+"""Okta's traps: statuses that are not suspended, searches that lag, limits told in epoch seconds; and every exchange as described."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.responses import JSONResponse
+
+from connectors.contract import Instance
+from connectors.okta import CONNECTOR
+from connectors.okta.directory import OktaDirectory
+from connectors.okta.records import CANNOT_SIGN_IN, Status
+from connectors.okta.sandbox import EXPIRY, OktaSandbox
+from connectors.okta.trial import TRIAL
+from connectors.sandbox import ON_LOOPBACK, Fault, FaultKind, serve
+from connectors.tls import make_loopback_tls
+from connectors.trial import Opened
+from tests.contract.specs import VendorSpec
+from workforce.access import DesiredAccount
+from workforce.errors import AlreadyTaken, Misconfigured, NotFound, OutcomeUnknown, Refused, RetryLater
+from workforce.markers import new_marker
+
+pytestmark = pytest.mark.integration
+
+END = datetime(2031, 3, 31, 22, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[Opened[OktaSandbox]]:
+    with TRIAL.open(tmp_path) as opened:
+        yield opened
+
+
+def instance(opened: Opened[OktaSandbox], **other: object) -> Any:
+    form = {name: value for name, value in {**opened.settings, **other}.items() if value is not None}
+    return closing(Instance("okta", CONNECTOR, CONNECTOR.settings.model_validate(form), ON_LOOPBACK))
+
+
+@pytest.fixture
+def directory(opened: Opened[OktaSandbox]) -> Iterator[OktaDirectory]:
+    with instance(opened) as one:
+        yield one.directory()
+
+
+def wanted(name: str = "ada", **attributes: object) -> DesiredAccount:
+    login = f"{name}@client.example"
+    profile = {
+        "firstName": "Ada",
+        "lastName": "Lovelace",
+        "email": login,
+        "title": "Developer",
+        "department": "Engines",
+        **attributes,
+    }
+    return DesiredAccount(new_marker(), login, profile, frozenset(), END)
+
+
+def every_account(directory: OktaDirectory, cursor: str | None = None) -> tuple[set[str], str]:
+    told: set[str] = set()
+    for _ in range(100):
+        page = directory.accounts(cursor)
+        told |= {account.account_id for account in page.accounts}
+        cursor = page.cursor
+        if page.complete:
+            return told, cursor
+    raise AssertionError("the pages never end")
+
+
+def lifecycle(opened: Opened[OktaSandbox]) -> list[str]:
+    return [exchange.path.rpartition("/")[2] for exchange in opened.exchanges if "/lifecycle/" in exchange.path]
+
+
+# As described
+
+
+def test_every_exchange_is_as_the_vendor_describes_it(opened: Opened[OktaSandbox]) -> None:
+    spec = VendorSpec.load("okta/okta-management.pruned.json")
+    opened.sandbox.page_size = 2
+    with instance(opened) as one:
+        _use_everything(one, opened.sandbox)
+    described = [exchange for exchange in opened.exchanges if not exchange.path.endswith("/roles")]
+    assert {f"{exchange.method} {exchange.status}" for exchange in described} >= {
+        "GET 200", "GET 404", "POST 200", "POST 400", "POST 403", "PUT 204", "PUT 404", "DELETE 204", "GET 429",
+    }  # fmt: skip
+    for exchange in described:
+        spec.check(exchange)
+    assert not [e for e in described if e.method == "DELETE" and re.fullmatch(r"/api/v1/users/[^/]+", e.path)]
+
+
+def _use_everything(one: Instance, sandbox: OktaSandbox) -> None:
+    directory, ada = one.directory(), wanted(mobilePhone="")
+    assert one.client.check().ok
+    account_id = directory.create(ada)
+    with pytest.raises(AlreadyTaken) as caught:
+        directory.create(wanted())
+    assert caught.value.field == "login"
+    with pytest.raises(Refused) as refused:
+        directory.create(wanted("grace", lastName=None))
+    assert refused.value.field == "lastName"
+    groups = {sandbox.add_group(name) for name in ("developers", "vpn", "wiki")}
+    for group in groups:
+        for _ in range(2):
+            directory.add_member(group, account_id)
+    with pytest.raises(NotFound):
+        directory.add_member("00gAbsent", account_id)
+    directory.update(account_id, {"title": "Architect", "organization": None})
+    directory.set_expiry(account_id, END + timedelta(days=1))
+    state = directory.read(account_id)
+    assert (state.groups, state.expires_at, state.marker) == (groups, END + timedelta(days=1), ada.marker)
+    (shown,) = sandbox.users
+    assert (shown["profile"]["title"], "organization" in shown["profile"]) == ("Architect", False)
+    for group in groups:
+        directory.remove_member(group, account_id)
+    directory.disable(account_id)
+    directory.enable(account_id)
+    directory.revoke_sessions(account_id)
+    assert directory.block_all([account_id]) == {account_id: None}
+    every_account(directory)
+    with pytest.raises(NotFound):
+        directory.read("00uAbsent")
+    sandbox.set_status(account_id, "ACTIVE")
+    sandbox.give_admin_role(account_id)
+    with pytest.raises(Refused) as protected:
+        directory.disable(account_id)
+    assert protected.value.cause == "protected_account"
+    sandbox.throttle_seconds = 60  # last: nothing more is sent for a minute
+    with pytest.raises(RetryLater):
+        directory.read(account_id)
+
+
+# Blocked, whatever the status
+
+
+@pytest.mark.parametrize("status", list(Status))
+def test_whoever_is_disabled_cannot_sign_in_and_cannot_get_there(
+    opened: Opened[OktaSandbox], directory: OktaDirectory, status: Status
+) -> None:
+    account_id = directory.create(wanted())
+    opened.sandbox.set_status(account_id, status)
+    for _ in range(2):
+        directory.disable(account_id)
+    assert not directory.read(account_id).enabled
+    assert opened.sandbox.users[0]["status"] in CANNOT_SIGN_IN
+    expected = [] if status in CANNOT_SIGN_IN else ["suspend" if status is Status.ACTIVE else "deactivate"]
+    assert lifecycle(opened) == expected
+
+
+@pytest.mark.parametrize("status", list(Status))
+def test_whoever_is_enabled_can_sign_in_or_get_there(
+    opened: Opened[OktaSandbox], directory: OktaDirectory, status: Status
+) -> None:
+    account_id = directory.create(wanted())
+    opened.sandbox.set_status(account_id, status)
+    for _ in range(2):
+        directory.enable(account_id)
+    assert directory.read(account_id).enabled
+    expected = {Status.SUSPENDED: ["unsuspend"], Status.STAGED: ["activate"], Status.DEPROVISIONED: ["activate"]}
+    assert lifecycle(opened) == expected.get(status, [])
+    assert all(e.query == {"sendEmail": "false"} for e in opened.exchanges if e.path.endswith("/activate"))
+
+
+def test_a_status_that_changes_between_the_look_and_the_suspend_ends_blocked_too(tmp_path: Path) -> None:
+    sandbox, tls = OktaSandbox(), make_loopback_tls(tmp_path)
+
+    async def meddling(scope: Any, receive: Any, send: Any) -> None:
+        """The person runs into the password's expiry just before we suspend."""
+        if scope["path"].endswith("/suspend"):
+            sandbox.set_status(scope["path"].split("/")[4], "PASSWORD_EXPIRED")
+        await sandbox.app(scope, receive, send)
+
+    with serve(meddling, tls) as base_url:
+        settings = CONNECTOR.settings.model_validate(sandbox.settings(base_url, tls.ca))
+        with closing(Instance("okta", CONNECTOR, settings, ON_LOOPBACK)) as one:
+            account_id = one.directory().create(wanted())
+            one.directory().disable(account_id)
+            assert not one.directory().read(account_id).enabled
+    assert sandbox.users[0]["status"] == "DEPROVISIONED"
+
+
+def test_a_deactivation_that_is_still_under_way_is_not_yet_shown_as_blocked(
+    opened: Opened[OktaSandbox], directory: OktaDirectory
+) -> None:
+    account_id = directory.create(wanted())
+    opened.sandbox.set_status(account_id, "RECOVERY")
+    opened.sandbox.deactivation_seconds = 3600.0
+    directory.disable(account_id)
+    assert opened.sandbox.users[0]["transitioningToStatus"] == "DEPROVISIONED"
+    assert directory.read(account_id).enabled
+
+
+def test_a_refused_permission_never_leads_to_the_destructive_way(opened: Opened[OktaSandbox], directory: OktaDirectory) -> None:
+    account_id = directory.create(wanted())
+    opened.sandbox.faults.plan(Fault(FaultKind.FORBIDDEN_BEFORE, "POST", "/suspend$"))
+    with pytest.raises(Refused) as caught:
+        directory.disable(account_id)
+    assert caught.value.cause == "forbidden"
+    opened.sandbox.faults.plan(Fault(FaultKind.UNAVAILABLE_BEFORE, "POST", "/suspend$"))
+    with pytest.raises(OutcomeUnknown):
+        directory.disable(account_id)
+    assert lifecycle(opened) == ["suspend", "suspend"]
+
+
+def test_sessions_tokens_and_devices_go_together(opened: Opened[OktaSandbox], directory: OktaDirectory) -> None:
+    account_id = directory.create(wanted())
+    directory.revoke_sessions(account_id)
+    (revoked,) = [exchange for exchange in opened.exchanges if exchange.method == "DELETE"]
+    assert revoked.query == {"oauthTokens": "true", "forgetDevices": "true"}
+    opened.sandbox.set_status(account_id, "DEPROVISIONED")
+    directory.revoke_sessions(account_id)
+    assert opened.sandbox.effects.count("revoke_sessions_and_tokens") == 1
+
+
+def test_one_failure_keeps_no_other_from_being_blocked(opened: Opened[OktaSandbox], directory: OktaDirectory) -> None:
+    ids = [directory.create(wanted(f"worker.{n}")) for n in range(3)]
+    employee = opened.sandbox.add_user(login="em@client.example", employeeNumber="4711")
+    opened.sandbox.give_admin_role(ids[1])
+    outcome = directory.block_all([*ids, employee, "00uAbsent", "not an id"])
+    causes = [getattr(outcome[one], "cause", None) for one in (*ids, employee, "00uAbsent", "not an id")]
+    assert causes == [None, "protected_account", None, "protected_account", "not_found", "not_found"]
+    assert opened.sandbox.effects.count("suspend_user") == opened.sandbox.effects.count("revoke_sessions_and_tokens") == 2
+
+
+# Who is whom
+
+
+def test_a_path_that_takes_logins_too_never_touches_somebody_else(opened: Opened[OktaSandbox], directory: OktaDirectory) -> None:
+    account_id = directory.create(wanted("ada"))
+    for other in ("me", "ada@client.example"):
+        with pytest.raises(NotFound):
+            directory.disable(other)
+    with pytest.raises(Refused):
+        directory.disable("ada")  # the path finds a user by the first part of a login
+    assert directory.find_by_login("ada") is None
+    assert directory.find_by_login("me") is None
+    found = directory.find_by_login("ADA@client.example")
+    assert found is not None
+    assert found.account_id == account_id
+    assert opened.sandbox.effects.count("suspend_user") == 0
+
+
+def test_a_new_account_is_found_by_its_login_before_the_search_shows_it(
+    opened: Opened[OktaSandbox], directory: OktaDirectory
+) -> None:
+    opened.sandbox.lag_seconds = 3600.0
+    ada = wanted()
+    opened.sandbox.faults.plan(Fault(FaultKind.TIMEOUT_AFTER, "POST", "/users$"))
+    with instance(opened, timeout_seconds=0.4) as one, pytest.raises(OutcomeUnknown):
+        one.directory().create(ada)
+    assert directory.find(ada.marker) == []
+    held = directory.find_by_login(ada.login)
+    assert held is not None
+    assert held.marker == ada.marker
+    with pytest.raises(AlreadyTaken):
+        directory.create(ada)
+
+
+def test_everyone_is_no_group_of_ours_and_a_managed_group_takes_nobody(
+    opened: Opened[OktaSandbox], directory: OktaDirectory
+) -> None:
+    account_id = directory.create(wanted())
+    imported = opened.sandbox.add_group("from Active Directory", kind="APP_GROUP")
+    assert directory.read(account_id).groups == frozenset()
+    with pytest.raises(Refused) as caught:
+        directory.add_member(imported, account_id)
+    assert caught.value.cause == "forbidden"
+
+
+def test_a_listed_account_is_protected_although_it_carries_our_marker(
+    opened: Opened[OktaSandbox], directory: OktaDirectory
+) -> None:
+    account_id = directory.create(wanted())
+    with instance(opened, protected_user_ids=[account_id]) as one:
+        assert one.directory().read(account_id).protected
+        with pytest.raises(Refused) as caught:
+            one.directory().disable(account_id)
+    assert caught.value.cause == "protected_account"
+
+
+@pytest.mark.parametrize(
+    "attributes", [{"employeeNumber": "4711"}, {EXPIRY: "2031-01-01"}, {EXPIRY: None}, {"profile.title": "x"}, {"": 1}]
+)
+def test_a_mapping_cannot_change_the_marker_or_the_end(directory: OktaDirectory, attributes: dict[str, object]) -> None:
+    account_id = directory.create(wanted())
+    with pytest.raises(Refused) as caught:
+        directory.update(account_id, attributes)
+    assert caught.value.cause == "reserved_attribute"
+
+
+def test_without_an_attribute_for_it_no_expiry_is_written_or_told(opened: Opened[OktaSandbox]) -> None:
+    with instance(opened, expiry_attribute=None) as one:
+        account_id = one.directory().create(wanted())
+        one.directory().set_expiry(account_id, END)
+        assert one.directory().read(account_id).expires_at is None
+    assert EXPIRY not in opened.sandbox.users[0]["profile"]
+    assert opened.sandbox.effects.count("update_user") == 0
+
+
+# All accounts
+
+
+def test_all_accounts_are_told_also_the_deactivated_and_later_those_that_changed(
+    opened: Opened[OktaSandbox], directory: OktaDirectory
+) -> None:
+    opened.sandbox.page_size = 2
+    ids = {directory.create(wanted(f"worker.{n}")) for n in range(5)}
+    ids.add(opened.sandbox.add_user(status="DEPROVISIONED", login="gone@client.example"))
+    told, cursor = every_account(directory)
+    assert told == ids
+    changed = directory.create(wanted("new"))
+    assert changed in every_account(directory, cursor)[0]
+    asked = [exchange.query["filter"] for exchange in opened.exchanges if "filter" in exchange.query]
+    assert asked[0] == 'lastUpdated gt "1970-01-01T00:00:00.000Z"'
+    assert asked[-1] > asked[0]
+    assert every_account(directory, "not a cursor")[0] == {*ids, changed}
+
+
+def test_a_next_page_at_another_host_is_not_asked_for(tmp_path: Path) -> None:
+    with _answering(tmp_path, [], {"Link": '<https://evil.example/api/v1/users?after=1>; rel="next"'}) as one:
+        page = one.directory().accounts(None)
+        with pytest.raises(Refused) as caught:
+            one.directory().accounts(page.cursor)
+    assert caught.value.cause == "foreign_address"
+
+
+def test_a_status_that_nobody_knows_hides_nobody_and_is_not_taken_for_blocked(tmp_path: Path) -> None:
+    user = {"id": "00u1", "status": "HIBERNATING", "profile": {"login": "em@client.example"}}
+    with _answering(tmp_path, [user], {}) as one:
+        (state,) = one.directory().accounts(None).accounts
+    assert (state.account_id, state.enabled, state.protected) == ("00u1", True, True)
+
+
+@contextmanager
+def _answering(tmp_path: Path, users: list[dict[str, Any]], headers: dict[str, str]) -> Iterator[Instance]:
+    """An instance whose org answers everything with this page."""
+    tls = make_loopback_tls(tmp_path)
+    with serve(JSONResponse(users, headers=headers), tls) as base_url:
+        settings = CONNECTOR.settings.model_validate({"org_url": base_url, "api_token": "token", "ca_file": tls.ca})
+        with closing(Instance("okta", CONNECTOR, settings, ON_LOOPBACK)) as one:
+            yield one
+
+
+# Credentials and limits
+
+
+def test_a_throttled_call_waits_until_the_limit_is_set_anew(opened: Opened[OktaSandbox], directory: OktaDirectory) -> None:
+    opened.sandbox.throttle_seconds = 37
+    with pytest.raises(RetryLater) as caught:
+        directory.read("00u1")
+    assert caught.value.cause == "throttled"
+    assert caught.value.after_seconds is not None
+    assert 30 < caught.value.after_seconds <= 38
+    sent = len(opened.exchanges)
+    with pytest.raises(RetryLater):
+        directory.read("00u1")
+    assert len(opened.exchanges) == sent
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[tuple[OktaSandbox, dict[str, Any]]]:
+    sandbox, tls = OktaSandbox(credentials="app"), make_loopback_tls(tmp_path)
+    with serve(sandbox.app, tls) as base_url:
+        yield sandbox, sandbox.settings(base_url, tls.ca)
+
+
+def test_an_app_signs_its_assertion_and_renews_what_has_expired(app: tuple[OktaSandbox, dict[str, Any]]) -> None:
+    sandbox, form = app
+    with closing(Instance("okta", CONNECTOR, CONNECTOR.settings.model_validate(form), ON_LOOPBACK)) as one:
+        assert one.client.check().ok
+        account_id = one.directory().create(wanted())
+        sandbox.expire_tokens()
+        one.directory().disable(account_id)
+    assert sandbox.effects.count("suspend_user") == 1
+
+
+@pytest.mark.parametrize("other", [{"client_id": "0oaAnother"}, {"scopes": ["okta.roles.manage"]}])
+def test_an_app_that_is_not_let_in_is_a_fault_of_the_settings(
+    app: tuple[OktaSandbox, dict[str, Any]], other: dict[str, Any]
+) -> None:
+    settings = CONNECTOR.settings.model_validate({**app[1], **other})
+    with closing(Instance("okta", CONNECTOR, settings, ON_LOOPBACK)) as one:
+        assert not one.client.check().ok
+        with pytest.raises(Misconfigured) as caught:
+            one.directory().read("00u1")
+    assert caught.value.field == "private_key"
+
+
+def test_many_threads_cause_one_token(app: tuple[OktaSandbox, dict[str, Any]]) -> None:
+    sandbox, form = app
+    with closing(Instance("okta", CONNECTOR, CONNECTOR.settings.model_validate(form), ON_LOOPBACK)) as one:
+        threads = [threading.Thread(target=one.client.check) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(sandbox._assertions) == 1
