@@ -25,7 +25,7 @@ def plan_access(desired: DesiredAccount, actual: AccountState) -> list[Change]:
     """
     require_touchable(actual, marker=desired.marker)
     changes = []
-    if actual.expires_at != desired.expires_at:
+    if actual.keeps_expiry and actual.expires_at != desired.expires_at:
         changes.append(Change(EffectKind.SET_EXPIRY, desired.expires_at.isoformat()))
     if not actual.enabled:
         changes.append(Change(EffectKind.ENABLE_ACCOUNT))

@@ -36,7 +36,7 @@ def prove_access(directory: Directory, account_id: str, desired: DesiredAccount,
     faults = [f"not in {group}" for group in sorted(desired.groups - account.groups)]
     if not account.enabled:
         faults.append("sign-in is blocked")
-    if account.expires_at != desired.expires_at:
+    if account.keeps_expiry and account.expires_at != desired.expires_at:
         faults.append(f"expires at {account.expires_at}, not {desired.expires_at}")
     if account.marker != desired.marker:
         faults.append("the marker is not ours")

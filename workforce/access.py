@@ -34,6 +34,8 @@ class AccountState:
     groups: frozenset[str] = frozenset()
     expires_at: datetime | None = None
     sessions_valid_from: datetime | None = None
+    keeps_expiry: bool = field(default=True)
+    """Whether the directory can hold an expiry at all; where it cannot, the end instant is enforced by the leaver alone."""
     protected: bool = field(default=False)
     """A break-glass, admin-role or non-contractor account: never touched, refuse and raise an alarm."""
 

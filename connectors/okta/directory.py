@@ -230,6 +230,7 @@ class OktaDirectory:
             enabled=not user.is_blocked,
             groups=self._groups(user.id) if marker else frozenset(),
             expires_at=_moment(user.profile.text(name)) if name else None,
+            keeps_expiry=name is not None,
             protected=self._is_protected(user),
         )
 

@@ -197,6 +197,7 @@ class ScimDirectory:
             enabled=user.active is not False,
             groups=self._groups(user),
             expires_at=instant_of(value_at(as_json(user), path)) if path else None,
+            keeps_expiry=path is not None,
             protected=self._is_protected(user),
         )
 

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from config.secrets import SecretStore, plain_secrets
 from config.tenant import Fault, TenantConfig, read_tenant
+from connectors import catalogue
 from connectors.contract import ConnectorSettings
 from connectors.docusign.sandbox import DocuSignSandbox
 from connectors.docusign.settings import DocuSignSettings
@@ -95,7 +96,7 @@ def test_an_unknown_connector_names_those_that_exist(content: Content, secrets: 
     content["connectors/gusto.yaml"]["connector"] = "gustoo"
     (fault,) = faults_of(content, secrets)
     assert (fault.file, fault.key) == ("connectors/gusto.yaml", "connector")
-    assert "known connectors: bamboohr, docusign, fieldglass, gusto, ldap, msgraph" in fault.message
+    assert f"known connectors: {', '.join(catalogue.known_keys())}" in fault.message
 
 
 @pytest.mark.parametrize(
@@ -106,7 +107,7 @@ def test_an_unknown_connector_names_those_that_exist(content: Content, secrets: 
         ("fieldglass", "layout", {"id_column": ""}, "settings.layout.id_column"),
         ("bamboohr", "subdomain", "acme", "settings.subdomain"),
         ("gusto", "company_uuid", "acme", "settings.company_uuid"),
-        ("gusto", "client_id", "also", "settings"),
+        ("gusto", "refresh_token", "also", "settings"),
         ("ldap", "people_base", "people", "settings.people_base"),
         ("ldap", "people_base", "ou=people,dc=elsewhere", "settings"),
         ("entra", "tenant_id", None, "settings.tenant_id"),

@@ -32,8 +32,11 @@ def actual(
     groups: frozenset[str] = frozenset(),
     expires_at: datetime | None = END,
     protected: bool = False,
+    keeps_expiry: bool = True,
 ) -> AccountState:
-    return AccountState("id-1", "ada.lovelace", marker, enabled, groups, expires_at, protected=protected)
+    return AccountState(
+        "id-1", "ada.lovelace", marker, enabled, groups, expires_at, keeps_expiry=keeps_expiry, protected=protected
+    )
 
 
 def carried_out(account: AccountState, changes: list[Change]) -> AccountState:
@@ -55,6 +58,10 @@ def test_expiry_comes_before_sign_in_and_sign_in_before_groups() -> None:
         Change(K.ADD_MEMBER, "a"),
         Change(K.ADD_MEMBER, "b"),
     ]
+
+
+def test_no_expiry_is_planned_where_the_directory_holds_none() -> None:
+    assert plan_access(desired(), actual(expires_at=None, keeps_expiry=False, groups=desired().groups)) == []
 
 
 def test_nothing_is_planned_for_an_account_that_is_as_desired() -> None:

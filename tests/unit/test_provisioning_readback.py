@@ -25,9 +25,11 @@ def a_directory(
     expires_at: datetime | None = END,
     sessions_valid_from: datetime | None = None,
     signed_in: bool | None = True,
+    keeps_expiry: bool = True,
 ) -> InMemoryDirectory:
     directory = InMemoryDirectory(clock=SettableClock(NOON), signed_in=signed_in)
-    directory.plant("id-1", AccountState("id-1", "ada", marker, enabled, groups, expires_at, sessions_valid_from))
+    account = AccountState("id-1", "ada", marker, enabled, groups, expires_at, sessions_valid_from, keeps_expiry)
+    directory.plant("id-1", account)
     return directory
 
 
@@ -67,6 +69,10 @@ def test_access_that_differs_is_named_and_asked_again(directory: InMemoryDirecto
     with pytest.raises(RetryLater, match=named) as raised:
         proof_of_access(directory)
     assert raised.value.cause == "read_back_mismatch"
+
+
+def test_access_is_proven_where_the_directory_holds_no_expiry() -> None:
+    assert proof_of_access(a_directory(expires_at=None, keeps_expiry=False)).sign_in is True
 
 
 def test_every_difference_is_named_at_once() -> None:
