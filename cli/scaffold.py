@@ -17,11 +17,17 @@ from importlib import resources
 from pathlib import Path
 from string import Template
 from textwrap import indent
+from typing import TypeVar
 
 import connectors
 from connectors import catalogue
 from connectors.contract import Kind
 from workforce.errors import Misconfigured
+
+P = TypeVar("P")
+
+LINE_LENGTH = 130
+"""That of the project's style."""
 
 _KEY = re.compile(r"[a-z][a-z0-9]{1,30}")
 _SHARED = ("client", "settings", "records", "sandbox")
@@ -104,12 +110,13 @@ _WIRES: Mapping[str, Mapping[str, str]] = {
         "block_all": '"PATCH", ONE, "set enabled"',
     },
 }  # fmt: skip
-_UNTRIED = {"directory": {"directory.move_to_disabled": "there is no place for disabled accounts"}}
+_UNTRIED: Mapping[str, Mapping[str, str]] = {
+    "directory": {"directory.move_to_disabled": "there is no place for disabled accounts"}
+}
 _TRIAL_IMPORTS = {
-    "directory": ("from datetime import UTC, datetime", "from workforce.access import DesiredAccount"),
-    "screening": ("", "from workforce.screening import ScreeningOrder"),
-    "signing": ("", "from workforce.signing import SigningParty, SigningRequest"),
-    "notifier": ("", ""),
+    "directory": "from workforce.access import DesiredAccount",
+    "screening": "from workforce.screening import ScreeningOrder",
+    "signing": "from workforce.signing import SigningParty, SigningRequest",
 }
 _CAPABILITIES: Mapping[Kind, tuple[str, ...]] = {
     Kind.VMS: ("source", "sink"),
@@ -121,21 +128,74 @@ _CAPABILITIES: Mapping[Kind, tuple[str, ...]] = {
     Kind.DIRECTORY: ("directory",),
     Kind.NOTIFIER: ("notifier",),
 }
-_WEBHOOK_METHOD = '''
+_CLIENT_METHODS = {
+    "signing": '''
+    def content(self, record_id: str) -> bytes:
+        """A record's document. Raises ``NotFound``; ``Refused`` while there is none."""
+        return _checked(self._edge.read("GET", f"{_path(record_id)}/document", headers={"Accept": "application/pdf"})).content
+''',
+    "directory": '''
+    def member(self, method: str, group_id: str, record_id: str) -> httpx.Response:
+        """Put into a group (PUT) or take out of it (DELETE). Raises ``NotFound``."""
+        return self._write(method, f"/v1/groups/{quote(group_id, safe='')}/members/{quote(record_id, safe='')}")
+''',
+}
+_SANDBOX_METHODS = {
+    "webhooks": '''
     def webhook(self, record_id: str) -> tuple[dict[str, str], bytes]:
         """A signed delivery about a record, with its headers."""
         body = json.dumps({"id": str(uuid4()), "type": "record.changed", "record_id": record_id}).encode()
         return {SIGNATURE: sign(SCHEME, WEBHOOK_SECRET.encode(), {}, body)}, body
-'''
+''',
+    "directory": '''
+    def add_group(self, name: str) -> str:
+        """A group by hand; its id."""
+        self.groups.add(name)
+        return name
+''',
+}
+_SANDBOX_STATE = {"directory": "        self.groups: set[str] = set()\n"}
+_SANDBOX_ROUTES = {
+    "signing": '            Route("/v1/records/{id}/document", self._guarded(self._document), methods=["GET"]),\n',
+    "directory": '            Route("/v1/groups/{group}/members/{id}", self._guarded(self._member), methods=["PUT", "DELETE"]),\n',
+}
+_SANDBOX_HANDLERS = {
+    "signing": """
+    def _document(self, request: Request, body: dict[str, Any]) -> Response:
+        del body
+        if self.records[request.path_params["id"]].get("status") != "completed":
+            return _error(409, "not_signed")
+        return Response(b"%PDF-1.4 signed", media_type="application/pdf")
+""",
+    "directory": """
+    def _member(self, request: Request, body: dict[str, Any]) -> Response:
+        del body
+        group, record_id = request.path_params["group"], request.path_params["id"]
+        held: list[str] = self.records[record_id].setdefault("groups", [])
+        if group not in self.groups or (request.method == "DELETE" and group not in held):
+            return _error(404, "not_found")
+        if request.method == "DELETE":
+            held.remove(group)
+            self.effects.record("remove_member", record_id)
+        elif group not in held:
+            held.append(group)
+            self.effects.record("add_member", record_id)
+        return Response(status_code=204)
+""",
+}
 
 
 @dataclass(frozen=True)
 class Draft:
-    """The connector to be written. Raises ``Misconfigured`` for a key that cannot be one or is taken."""
+    """The connector to be written. Raises ``Misconfigured`` for a key that cannot be one or is taken.
+
+    ``also`` are capabilities besides those that its kind starts with.
+    """
 
     key: str
     kind: Kind
     title: str
+    also: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not _KEY.fullmatch(self.key):
@@ -146,18 +206,25 @@ class Draft:
             raise Misconfigured(f"KEY: there is a connector {self.key!r} already", cause="known_connector", field="key")
         if not self.title.isprintable() or '"' in self.title or "\\" in self.title:
             raise Misconfigured("--title: one line without quotation marks and backslashes", cause="bad_title", field="title")
+        if unknown := [name for name in self.also if name not in _TRIAL_METHODS]:
+            message = f"--kind: {unknown[0]!r} is none of {', '.join(_TRIAL_METHODS)}"
+            raise Misconfigured(message, cause="unknown_capability", field="kind")
+        if "webhooks" in self.capabilities and "source" not in self.capabilities:
+            message = "--kind: webhooks get lost, so a connector that has them is asked as well: add +source"
+            raise Misconfigured(message, cause="missing_capability", field="kind")
 
     @classmethod
     def of(cls, key: str, kind: str, title: str | None) -> Draft:
-        """From what was typed. Raises ``Misconfigured`` naming the option."""
-        if kind not in set(Kind):
-            raise Misconfigured(f"--kind: {kind!r} is none of {', '.join(Kind)}", cause="unknown_kind", field="kind")
-        return cls(key, Kind(kind), title or key.capitalize())
+        """From what was typed; ``hris+source`` is a kind and what it can do besides. Raises ``Misconfigured`` naming the option."""
+        name, *also = kind.split("+")
+        if name not in set(Kind):
+            raise Misconfigured(f"--kind: {name!r} is none of {', '.join(Kind)}", cause="unknown_kind", field="kind")
+        return cls(key, Kind(name), title or key.capitalize(), tuple(also))
 
     @property
     def capabilities(self) -> tuple[str, ...]:
-        """Those that the kind starts with."""
-        return _CAPABILITIES[self.kind]
+        """Those that the kind starts with, and the others."""
+        return tuple(dict.fromkeys((*_CAPABILITIES[self.kind], *self.also)))
 
     @property
     def name(self) -> str:
@@ -177,19 +244,23 @@ class Draft:
     def _words(self) -> dict[str, str]:
         has_webhooks = "webhooks" in self.capabilities
         imports = [f"from connectors.{self.key}.{name} import {self.name}{_class(name)}" for name in self.capabilities]
-        untried = _UNTRIED.get(self.capabilities[0], {})
+        untried = {operation: why for part in self._parts(_UNTRIED) for operation, why in part.items()}
         return {
             "key": self.key,
             "Name": self.name,
             "title": self.title,
             "KIND": self.kind.name,
-            "capabilities": ", ".join(f"{name}={self.name}{_class(name)}" for name in self.capabilities),
+            "declared": self._declared(),
             "capability_imports": "\n".join(imports) + "\n",
             "extra_settings": "    webhook_secrets: tuple[SecretStr, ...] = ()\n" if has_webhooks else "",
             "sandbox_imports": self._webhook_imports() if has_webhooks else "",
             "sandbox_constants": 'WEBHOOK_SECRET = "sandbox-webhook-secret"\n' if has_webhooks else "",
             "sandbox_settings": ', "webhook_secrets": [WEBHOOK_SECRET]' if has_webhooks else "",
-            "sandbox_methods": _WEBHOOK_METHOD if has_webhooks else "",
+            "sandbox_methods": "".join(self._parts(_SANDBOX_METHODS)),
+            "sandbox_state": "".join(self._parts(_SANDBOX_STATE)),
+            "sandbox_routes": "".join(self._parts(_SANDBOX_ROUTES)),
+            "sandbox_handlers": "".join(self._parts(_SANDBOX_HANDLERS)),
+            "client_methods": "".join(f"{method.lstrip(chr(10))}\n" for method in self._parts(_CLIENT_METHODS)),
             "webhook_rule": '{status: done, reason: "HMAC-SHA256 over the raw body"}'
             if has_webhooks
             else '{status: exempt, reason: "no webhooks"}',
@@ -198,6 +269,18 @@ class Draft:
             "trial_imports": self._trial_imports(),
             "trial_names": "Delivery, HttpTrial, Wire" if has_webhooks else "HttpTrial, Wire",
         }
+
+    def _declared(self) -> str:
+        """The arguments of ``Capabilities``, one a line where they are too long for one."""
+        each = [f"{name}={self.name}{_class(name)}" for name in self.capabilities]
+        in_one_line = ", ".join(each)
+        if len(f"    can=Capabilities({in_one_line}),") <= LINE_LENGTH:
+            return in_one_line
+        return "".join(f"\n        {one}," for one in each) + "\n    "
+
+    def _parts(self, of: Mapping[str, P]) -> list[P]:
+        """Those of the connector's capabilities, in their order."""
+        return [of[name] for name in self.capabilities if name in of]
 
     def _webhook_imports(self) -> str:
         return f"from connectors.{self.key}.webhooks import SCHEME, SIGNATURE\nfrom connectors.webhooks import sign\n"
@@ -211,10 +294,10 @@ class Draft:
         return indent(Template("\n".join(lines)).substitute(), " " * 8)
 
     def _trial_imports(self) -> str:
-        standard, ours = _TRIAL_IMPORTS.get(self.capabilities[0], ("", ""))
-        collections = "Mapping, Sequence" if self.kind is Kind.NOTIFIER else "Mapping"
-        lines = [f"from collections.abc import {collections}", *filter(None, (standard,))]
-        return "\n".join([*lines, *(("", ours) if ours else ("",))])
+        collections = "Mapping, Sequence" if "notifier" in self.capabilities else "Mapping"
+        standard = ["from datetime import UTC, datetime"] if "directory" in self.capabilities else []
+        lines = [f"from collections.abc import {collections}", *standard, "", *self._parts(_TRIAL_IMPORTS)]
+        return "\n".join(lines)
 
     def _trial_methods(self) -> str:
         methods = "".join(_TRIAL_METHODS[name] for name in self.capabilities)
