@@ -10,6 +10,7 @@ from ledger import audit, engagements, inbox, sources
 from ledger.database import Tx
 from ledger.inbox import InboxEvent
 from ledger.jobs import defer_joiner
+from ledger.work_orders import Change
 from workforce.errors import NotFound, RetryLater
 from workforce.ports import SourceRecord
 
@@ -39,9 +40,10 @@ def project(hub: Hub, tenant: str, event_id: UUID) -> None:
     work_order = intake.work_order(record)
     with hub.database.transaction(tenant) as tx:
         sources.remember(tx, systems.esign, envelope)
-        engagement, _ = intake.store(tx, record, work_order)
-        engagements.set_agreement(tx, engagement.id, agreement.envelope_id, signed_at)
-        defer_joiner(tx, engagement.id)
+        engagement, change = intake.store(tx, record, work_order)
+        agreed = engagements.set_agreement(tx, engagement.id, agreement.envelope_id, signed_at)
+        if agreed != engagement or change in {Change.CREATED, Change.UPDATED}:  # a hint that tells nothing new starts nothing
+            defer_joiner(tx, engagement.id)
         inbox.settle(tx, event_id, engagement.id)
         _note(tx, event, engagement.id)
 

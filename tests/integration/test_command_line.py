@@ -127,7 +127,10 @@ def test_help_mentions_every_command(shell: CommandLine) -> None:
     commands = [command.name or command.callback.__name__ for command in app.registered_commands if command.callback]
     groups = [group.name for group in app.registered_groups]
     assert answer.code == 0
-    assert {"demo", "up", "worker", "receiver", "check", "config", "engagements", "failures", "audit"} == {*commands, *groups}
+    assert {"demo", "up", "worker", "receiver", "check", "config", "connectors", "engagements", "failures", "audit"} == {
+        *commands,
+        *groups,
+    }
     assert [name for name in (*commands, *groups) if f" {name} " not in answer.out] == []
 
 

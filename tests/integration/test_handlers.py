@@ -347,6 +347,17 @@ def test_a_signed_agreement_becomes_an_engagement_and_has_the_joiner_run(company
     assert company.waiting() == [("joiner", {"engagement_id": str(event.engagement_id)})]
 
 
+def test_a_hint_that_tells_nothing_new_starts_nothing(company: Company) -> None:
+    order = company.fieldglass.add_work_order(Role="Software Engineer")
+    first = company.signed(order)
+    company.handlers().project(job_of(JobName.PROJECT, event_id=str(first)))
+    with company.database.system() as tx:
+        tx.execute("DELETE FROM procrastinate_jobs")
+    again = company.received(SourceEvent("the same, told by a poll", "envelope-completed", company.event(first).subject_id))
+    company.handlers().project(job_of(JobName.PROJECT, event_id=str(again)))
+    assert (company.event(again).state, company.waiting()) == (EventState.SETTLED, [])
+
+
 def test_an_event_that_starts_no_process_is_settled(company: Company) -> None:
     event_id = company.received(SourceEvent("delivery-1", "envelope-sent", "11111111-2222-3333-4444-555555555555"))
     company.handlers().project(job_of(JobName.PROJECT, event_id=str(event_id)))

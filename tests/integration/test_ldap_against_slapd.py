@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import ldap
 import pytest
@@ -20,14 +21,15 @@ from connectors.ldap.client import LdapClient
 from connectors.ldap.connection import bound
 from connectors.ldap.directory import LdapDirectory
 from connectors.ldap.faulty import FaultySlapd
-from connectors.ldap.records import equals
+from connectors.ldap.records import Mods, equals
 from connectors.ldap.sandbox import SUFFIX, SlapdSandbox
 from connectors.ldap.settings import LdapSettings
 from connectors.sandbox import Fault, FaultKind
 from connectors.tls import make_loopback_tls
 from workforce.access import DesiredAccount
-from workforce.errors import AlreadyTaken, Misconfigured, NotFound, OutcomeUnknown, Refused, RetryLater
+from workforce.errors import AlreadyTaken, HubError, Misconfigured, NotFound, OutcomeUnknown, Refused, RetryLater
 from workforce.markers import new_marker
+from workforce.urgency import revoking
 
 pytestmark = pytest.mark.integration
 
@@ -225,6 +227,54 @@ def test_a_group_outside_the_groups_base_is_never_written(directory: LdapDirecto
             directory.add_member(group, account_id)
 
 
+def test_a_member_of_a_group_outside_the_groups_base_is_never_told_as_removed(
+    slapd: SlapdSandbox, directory: LdapDirectory
+) -> None:
+    wanted = an_account()
+    account_id = directory.create(wanted)
+    group = slapd.add_group(f"outside {wanted.marker}")
+    directory.add_member(group, account_id)
+    elsewhere = LdapDirectory(LdapClient(form(slapd, groups_base=f"ou=services,{SUFFIX}")))
+    with pytest.raises(Refused) as caught:
+        elsewhere.remove_member(group, account_id)
+    assert (caught.value.cause, isinstance(caught.value, NotFound)) == ("foreign_group", False)
+
+
+class _Overtaken(LdapClient):
+    """A client whose first write comes too late: an administrator has just moved the account."""
+
+    overtake: Callable[[], None] | None = None
+
+    def modify(self, dn: str, mods: Mods, **other: Any) -> None:
+        self._overtaken()
+        super().modify(dn, mods, **other)
+
+    def modify_all(self, changes: Sequence[tuple[str, Mods]]) -> list[HubError | None]:
+        self._overtaken()
+        return super().modify_all(changes)
+
+    def _overtaken(self) -> None:
+        overtake, self.overtake = self.overtake, None
+        if overtake:
+            overtake()
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_an_account_that_is_moved_while_it_is_being_blocked_is_blocked_where_it_went(
+    slapd: SlapdSandbox, directory: LdapDirectory, at_once: bool
+) -> None:
+    account_id = directory.create(an_account())
+    client = _Overtaken(form(slapd))
+    client.overtake = lambda: directory.move_to_disabled(account_id)
+    blocking = LdapDirectory(client)
+    if at_once:
+        assert blocking.block_all([account_id]) == {account_id: None}
+    else:
+        blocking.disable(account_id)
+    assert directory.read(account_id).enabled is False
+    client.close()
+
+
 def test_a_search_gives_all_pages_or_an_error_but_never_a_part(slapd: SlapdSandbox) -> None:
     for n in range(60):
         slapd.add_group(f"page {n:03}")
@@ -343,6 +393,57 @@ def test_a_server_that_falls_silent_in_the_handshake_is_given_up(slapd: SlapdSan
         server.result().close()
 
 
+def test_a_server_that_falls_silent_between_the_two_handshakes_of_ldaps_is_given_up(slapd: SlapdSandbox) -> None:
+    with _Proxy(slapd, port=int(slapd.ldaps_url.rsplit(":", 1)[1])) as proxy:
+        proxy.connections_to_carry = 1
+        silent = LdapClient(form(slapd, url=f"ldaps://127.0.0.1:{proxy.port}", timeout_seconds=0.3))
+        with pytest.raises(RetryLater) as caught:
+            silent.search(SUFFIX, equals("uid", "x"), ("uid",))
+        assert caught.value.cause == "cannot_connect"
+
+
+def test_connections_that_died_in_silence_cost_one_time_out_and_not_one_each(
+    slapd: SlapdSandbox, directory: LdapDirectory
+) -> None:
+    account_id = directory.create(an_account())
+    with _Proxy(slapd) as proxy:
+        client = LdapClient(form(slapd, url=f"ldap://127.0.0.1:{proxy.port}", timeout_seconds=0.5))
+        with ExitStack() as held:
+            for _ in range(4):
+                held.enter_context(client._pool.borrow())
+        proxy.mute()
+        with pytest.raises(RetryLater):
+            LdapDirectory(client).read(account_id)
+        LdapDirectory(client).disable(account_id)
+        assert len(client._pool._idle) == 1
+        client.close()
+    assert not directory.read(account_id).enabled
+
+
+def test_a_connection_on_which_the_server_refused_is_not_used_again(client: LdapClient) -> None:
+    def refused(_: object) -> None:
+        raise ldap.OPERATIONS_ERROR  # Active Directory, once it forgot the bind
+
+    with client._pool.borrow() as connection:
+        pass
+    with pytest.raises(RetryLater):
+        client._read("search", refused)
+    assert connection not in client._pool._idle
+
+
+def test_a_revocation_waits_for_nobody_else_s_connection(slapd: SlapdSandbox, directory: LdapDirectory) -> None:
+    account_id = directory.create(an_account())
+    client = LdapClient(form(slapd, max_connections=1, timeout_seconds=0.3))
+    with client._pool.borrow():
+        with pytest.raises(RetryLater):
+            LdapDirectory(client).read(account_id)
+        with revoking():
+            LdapDirectory(client).disable(account_id)
+    assert len(client._pool._idle) == 1
+    client.close()
+    assert not directory.read(account_id).enabled
+
+
 def test_a_reply_that_is_lost_after_the_write_was_sent_is_an_unknown_outcome(slapd: SlapdSandbox) -> None:
     with _Proxy(slapd) as proxy:
         client = LdapClient(form(slapd, url=f"ldap://127.0.0.1:{proxy.port}", timeout_seconds=1.0))
@@ -356,14 +457,16 @@ def test_a_reply_that_is_lost_after_the_write_was_sent_is_an_unknown_outcome(sla
 
 
 class _Proxy:
-    """A TCP proxy that can stop passing answers on after a number of further ones."""
+    """A TCP proxy that can stop passing answers on after a number of further ones, or at once on the connections that it has."""
 
-    def __init__(self, slapd: SlapdSandbox) -> None:
-        self._target = int(slapd.settings()["url"].rsplit(":", 1)[1])
+    def __init__(self, slapd: SlapdSandbox, port: int = 0) -> None:
+        self._target = port or int(slapd.settings()["url"].rsplit(":", 1)[1])
+        self.connections_to_carry: int | None = None
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self.swallow_answers_after: int | None = None
         self._sockets: list[socket.socket] = []
+        self._muted: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
 
     def __enter__(self) -> Self:
@@ -374,9 +477,15 @@ class _Proxy:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         for end in self._sockets:
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)  # wakes the thread that reads from it
             end.close()
         for thread in self._threads:
             thread.join(5)
+
+    def mute(self) -> None:
+        """Pass nothing on any more on the connections that there are."""
+        self._muted.update(self._sockets)
 
     def _run(self, call: Callable[..., None], *args: object) -> None:
         thread = threading.Thread(target=call, args=args, daemon=True)
@@ -389,6 +498,11 @@ class _Proxy:
                 near, _ = self._listener.accept()
             except OSError:
                 return
+            if self.connections_to_carry == 0:
+                self._sockets.append(near)
+                continue
+            if self.connections_to_carry:
+                self.connections_to_carry -= 1
             far = socket.create_connection(("127.0.0.1", self._target))
             self._sockets += [near, far]
             self._run(self._pass, near, far, False)
@@ -397,6 +511,8 @@ class _Proxy:
     def _pass(self, source: socket.socket, sink: socket.socket, answers: bool) -> None:
         try:
             while data := source.recv(65536):
+                if source in self._muted:
+                    continue
                 if answers and self.swallow_answers_after is not None:
                     if self.swallow_answers_after == 0:
                         for end in (sink, source):
