@@ -200,7 +200,13 @@ def connectors_check(
 @connectors_app.command("new")
 def connectors_new(
     key: Annotated[str, typer.Argument(help="Its name in the catalogue: lower-case letters and digits.")],
-    kind: Annotated[str, typer.Option("--kind", help="vms, ats, hris, payroll, esign, screening, directory or notifier.")],
+    kind: Annotated[
+        str,
+        typer.Option(
+            "--kind",
+            help="vms, ats, hris, payroll, esign, screening, directory or notifier; +source, +sink … add what it can do besides.",
+        ),
+    ],
     title: Annotated[str | None, typer.Option("--title", help="The system's own name.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -212,7 +218,7 @@ def connectors_new(
     if as_json:
         print_json({"ok": True, "folder": str(place)})
     else:
-        print(f"{place}\nNext: docs/connectors/writing-one.md, and: pytest tests/conformance -k {key}")
+        print(f"{place}\nNext: docs/connectors/writing-one.md, and: .venv/bin/pytest tests/conformance -k {key}")
 
 
 @engagements_app.command("list")

@@ -35,6 +35,7 @@ class FaultKind(StrEnum):
     THROTTLED_BARE_BEFORE = "429 without Retry-After"
     EXPIRED_BEFORE = "401, the token has expired"
     FORBIDDEN_BEFORE = "403"
+    REFUSED_BEFORE = "a plain refusal, 400"
     TIMEOUT_BEFORE = "no answer, nothing done"
     TIMEOUT_AFTER = "no answer, but it was done"
     ERROR_AFTER = "500, but it was done"
@@ -133,6 +134,7 @@ _PLAIN_ANSWERS: Mapping[FaultKind, Answer] = {
     FaultKind.THROTTLED_BARE_BEFORE: Answer(429, b"Too Many Requests"),
     FaultKind.EXPIRED_BEFORE: Answer(401, b"Unauthorized"),
     FaultKind.FORBIDDEN_BEFORE: Answer(403, b"Forbidden"),
+    FaultKind.REFUSED_BEFORE: Answer(400, b"Bad Request"),
     FaultKind.ERROR_AFTER: Answer(500, b"Internal Server Error"),
     FaultKind.HTML_AFTER: Answer(200, b"<html><body>Welcome</body></html>", ((b"content-type", b"text/html"),)),
     FaultKind.MALFORMED_AFTER: Answer(200, b'{"id": nothing', ((b"content-type", b"application/json"),)),

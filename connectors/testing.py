@@ -2,7 +2,8 @@
 
 It finds the connectors through the catalogue and what they need through each one's ``trial.py``. To run it for one's own:
 ``pytest connectors/testing.py -k acme``. The vendors' descriptions are looked for beside the repository; where one is missing, the tests
-that need it are skipped and say so. Another place: define the fixture ``descriptions`` in your own ``conftest.py``.
+that need it are skipped and say so. Another place: define the fixture ``descriptions`` in the module that imports the suite (one in a ``conftest.py``
+comes too late).
 
 The fault matrix is that of the guarantees: whatever goes wrong on the wire, an operation is done, is to be tried again, is unknown, or is
 refused. None is guessed, and no write is sent twice.
@@ -15,6 +16,7 @@ import json
 import logging
 import random
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -32,6 +34,7 @@ from pydantic import SecretStr, ValidationError
 from connectors import catalogue
 from connectors.contract import Connector, ConnectorSettings, Instance
 from connectors.description import VendorSpec
+from connectors.forgery import mutated, without
 from connectors.operations import Scene, Stage, every_change, operations_of, scene, secrets_in
 from connectors.sandbox import ON_LOOPBACK, Fault, FaultKind
 from connectors.trial import Delivery, Opened, Trial, Wire
@@ -51,6 +54,7 @@ _NOT_DONE_IS_SURE = frozenset({FaultKind.BUSY_BEFORE, FaultKind.THROTTLED_BEFORE
 _PERMITTED: Mapping[FaultKind, tuple[type[HubError], ...]] = {
     FaultKind.EXPIRED_BEFORE: (Misconfigured,),
     FaultKind.FORBIDDEN_BEFORE: (Refused, Misconfigured, RetryLater),
+    FaultKind.REFUSED_BEFORE: (Refused, Misconfigured),
 }
 _ADDRESS = re.compile(r"[\w.+-]+@[\w-]+\.[a-z]{2,}")
 _SECRET_NAME = re.compile(r"(secret|password|private_key|api_key|signing_key|(access|refresh|api|bot|ssws)_token)s?$")
@@ -106,7 +110,8 @@ def test_the_settings_form_is_frozen_closed_and_keeps_its_secrets(connector: Con
 
 def test_the_settings_schema_is_the_one_that_was_published(connector: Connector[Any, Any]) -> None:
     published = json.loads((FOLDER / connector.key / "settings.schema.json").read_text(encoding="utf-8"))
-    assert published == connector.settings.model_json_schema(), "a changed form is a change for users: write the file anew"
+    told = "a changed form is a change for users: write the file anew, as docs/connectors/writing-one.md says"
+    assert published == connector.settings.model_json_schema(), told
 
 
 def test_a_connector_tells_its_capabilities_limits_and_evidence(connector: Connector[Any, Any]) -> None:
@@ -242,6 +247,7 @@ def test_whatever_goes_wrong_nothing_is_guessed_and_no_write_is_sent_twice(
     connector, trial = catalogue.load(key), trial_of(key)
     if operation in trial.untried:
         pytest.skip(trial.untried[operation])
+    assert operation in trial.wires, f"name it in wires, or in untried with the reason: {operation}"
     faults: list[str] = []
     with trial.open(tmp_path) as opened, watched(caplog) as watch:
         form = _impatient(connector, opened)
@@ -252,7 +258,7 @@ def test_whatever_goes_wrong_nothing_is_guessed_and_no_write_is_sent_twice(
     secrets = [secret for secret in secrets_in(connector.settings.model_validate(form)) if len(secret) >= 8]
     faults += [f"a secret is told: {text[:80]}…" for text in watch.texts if any(secret in text for secret in secrets)]
     faults += [f"somebody's address is told: {text[:80]}…" for text in watch.texts if _ADDRESS.search(text)]
-    assert faults == []
+    assert not faults, "\n".join(faults)
 
 
 def _impatient(connector: Connector[Any, Any], opened: Opened[Any]) -> dict[str, Any]:
@@ -277,7 +283,7 @@ def _faults_of(operation: str, stage: Stage, kind: FaultKind, watch: Watch) -> I
         yield f"{type(error).__name__} is none of the four errors"
         return
     yield from _misjudged(wire, kind, error, done)
-    if error is None and not ready.is_right(result):
+    if error is None and not _is_right(ready, result):
         yield "it was reported as done, and the result is not right"
     if error is not None:
         yield from _not_mended(ready, wire, error, done, lambda: effects.count(wire.effect) - before if wire.effect else 0)
@@ -300,9 +306,11 @@ def _misjudged(wire: Wire, kind: FaultKind, error: Exception | None, done: int) 
         yield "a read has no unknown outcome"
     if wire.effect is not None:
         yield from _misjudged_write(kind, error, done)
-    allowed = _PERMITTED.get(kind)
+    allowed = _PERMITTED.get(kind, ())
+    if wire.effect is None and error is not None and not isinstance(error, (RetryLater, *allowed)):
+        yield f"a read that can be tried again is told as {told}"
     if allowed and error is not None and not isinstance(error, allowed):
-        yield f"our credentials or rights do not suffice, and it is told as {told}"
+        yield f"a refusal, or rights that do not suffice, and it is told as {told}"
 
 
 def _misjudged_write(kind: FaultKind, error: Exception | None, done: int) -> Iterator[str]:
@@ -324,15 +332,25 @@ def _not_mended(ready: Scene, wire: Wire, error: Exception, done: int, times: Ca
             yield f"it was done {done} times, and looking it up says otherwise"
         if done:
             return
-    if isinstance(error, RetryLater) and (error.after_seconds or 0.0) > PATIENCE_SECONDS:
-        return  # nothing more is sent before that
+    if isinstance(error, RetryLater):
+        if (error.after_seconds or 0.0) > PATIENCE_SECONDS:
+            return  # nothing more is sent before that
+        time.sleep(error.after_seconds or 0.0)
     try:
-        if not ready.is_right(ready.run()):
+        if not _is_right(ready, ready.run()):
             yield "it was issued again, and the result is not right"
     except HubError as again:
         yield f"it cannot be issued again: {type(again).__name__} ({again.cause})"
     if ready.is_found is not None and wire.effect and times() > 1:
         yield f"after recovery it was done {times()} times"
+
+
+def _is_right(ready: Scene, result: Any) -> bool:
+    """Whether it is; what cannot even be read is not."""
+    try:
+        return ready.is_right(result)
+    except HubError:
+        return False
 
 
 # The description
@@ -389,8 +407,10 @@ def test_nothing_is_lost_or_doubled_while_records_change(key: str, seed: int, tm
         for record in every_change(source, cursor):
             told[record.external_id, record.version] = told.get((record.external_id, record.version), 0) + 1
         newest = {external_id: source.read(external_id).version for external_id in changed}
-    assert [external_id for external_id, version in newest.items() if (external_id, version) not in told] == []
-    assert {place: times for place, times in told.items() if times > 2} == {}
+    lost = [external_id for external_id, version in newest.items() if (external_id, version) not in told]
+    assert not lost, f"changes that were never told, of: {lost}"
+    doubled = {place: times for place, times in told.items() if times > 2}
+    assert not doubled, f"the same version, told more than twice: {doubled}"
 
 
 @pytest.mark.parametrize("key", SOURCES)
@@ -440,43 +460,12 @@ def test_no_mutated_webhook_is_believed(key: str, tmp_path: Path) -> None:
                 webhooks.events(forged.body)
             return True
 
-        signed = [n for n in delivery.headers if not is_believed(_without(delivery, n))]
+        signed = [n for n in delivery.headers if not is_believed(without(delivery, n))]
         believed = 0
         for _ in range(MUTATIONS):
-            forged, is_of_body = _mutated(delivery, signed, chance, trial.signature_covers_body)
+            forged, is_of_body = mutated(delivery, signed, chance, body_first=trial.signature_covers_body)
             believed += is_believed(forged) and (trial.signature_covers_body or not is_of_body)
     assert believed == 0
-
-
-def _without(delivery: Delivery, name: str) -> Delivery:
-    return Delivery({n: value for n, value in delivery.headers.items() if n != name}, delivery.body, delivery.subject_id)
-
-
-def _mutated(delivery: Delivery, signed: list[str], chance: random.Random, body_first: bool) -> tuple[Delivery, bool]:
-    """A delivery that differs in its body or in a header that counts; whether it is the body."""
-    if not signed or chance.random() < (0.7 if body_first else 0.5):
-        return Delivery(delivery.headers, _garbled(delivery.body, chance), delivery.subject_id), True
-    name = chance.choice(signed)
-    if chance.random() < 0.05:
-        return _without(delivery, name), False
-    text = _garbled(delivery.headers[name].encode("latin-1", "replace"), chance).decode("latin-1")
-    return Delivery({**delivery.headers, name: text}, delivery.body, delivery.subject_id), False
-
-
-def _garbled(content: bytes, chance: random.Random) -> bytes:
-    """Other bytes: one flipped, dropped, doubled or put in, the end cut off, or everything replaced."""
-    at = chance.randrange(len(content)) if content else 0
-    choices = [
-        content[:at] + bytes([content[at] ^ (1 << chance.randrange(8))]) + content[at + 1 :] if content else b"x",
-        content[:at] + content[at + 1 :],
-        content[:at] + content[at : at + 1] * 2 + content[at + 1 :],
-        content[:at] + bytes([chance.randrange(256)]) + content[at:],
-        content[:at],
-        chance.randbytes(chance.randrange(1, 64)),
-        content + b" ",
-    ]
-    garbled = chance.choice(choices)
-    return garbled if garbled != content else content + b"\n"
 
 
 def test_a_form_with_a_wrong_value_is_refused_without_telling_a_secret(connector: Connector[Any, Any], tmp_path: Path) -> None:

@@ -87,8 +87,9 @@ def test_a_new_connector_is_clean_for_the_style_and_type_checks(tmp_path: Path) 
     ruff = Path(sys.executable).with_name("ruff")
     if not ruff.exists():
         pytest.skip("the check tools are not installed")
-    for kind in Kind:
-        place = write(Draft(f"acme{kind}", kind, "Acme"), tmp_path / "connectors")
+    drafts = [Draft(f"acme{kind}", kind, "Acme") for kind in Kind]
+    for draft in [*drafts, Draft("acmeboth", Kind.HRIS, "Acme", ("source", "webhooks"))]:
+        place = write(draft, tmp_path / "connectors")
         for command in (("format", "--check"), ("check",)):
             checked = run(str(ruff), *command, "--config", str(ROOT / "pyproject.toml"), str(place))
             assert checked.returncode == 0, checked.stdout + checked.stderr
@@ -101,6 +102,18 @@ def test_a_key_that_cannot_be_one_is_refused_and_nothing_is_written(key: str) ->
         write(Draft.of(key, "hris", None))
     assert raised.value.field == "key"
     assert sorted(path.name for path in Path(connectors.__path__[0]).iterdir()) == before
+
+
+def test_what_a_kind_can_do_besides_is_added_with_a_plus() -> None:
+    draft = Draft.of("acme", "hris+source+webhooks+sink", None)
+    assert draft.capabilities == ("sink", "source", "webhooks")
+    assert {"source.py", "webhooks.py", "sink.py"} <= set(draft.files())
+
+
+@pytest.mark.parametrize(("kind", "told"), [("hris+workday", "'workday' is none of sink"), ("hris+webhooks", "add \\+source")])
+def test_a_capability_that_cannot_be_added_is_refused_with_the_next_step(kind: str, told: str) -> None:
+    with pytest.raises(Misconfigured, match=told):
+        Draft.of("acme", kind, None)
 
 
 def test_an_unknown_kind_is_named_with_those_there_are() -> None:
