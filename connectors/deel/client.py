@@ -12,7 +12,7 @@ import httpx
 from pydantic import ValidationError
 
 from connectors.contract import ALONE, Surroundings
-from connectors.deel.records import Amendment, Amendments, Contract, ContractList, Faults, Listed, Made, parse
+from connectors.deel.records import CONTRACT_ID, Amendment, Amendments, Contract, ContractList, Faults, Listed, Made, parse
 from connectors.deel.settings import DeelSettings
 from connectors.http import Dialect, HttpEdge, json_object
 from workforce.errors import HubError, NotFound, OutcomeUnknown, Refused
@@ -93,12 +93,12 @@ class DeelClient:
             cursor = page.cursor
 
     def amend(self, contract_id: str, fields: Mapping[str, object]) -> None:
-        """Ask for a change of rate."""
-        self._edge.write("POST", _path(contract_id, "amendments"), json={"data": dict(fields)})
+        """Ask for a change of rate. Raises ``OutcomeUnknown``, also where the answer is not Deel's (a proxy's page)."""
+        json_object(self._edge.write("POST", _path(contract_id, "amendments"), json={"data": dict(fields)}), "deel")
 
     def terminate(self, contract_id: str, fields: Mapping[str, object]) -> None:
-        """Set the contract's end."""
-        self._edge.write("POST", _path(contract_id, "terminations"), json={"data": dict(fields)})
+        """Set the contract's end. Raises ``OutcomeUnknown`` as ``amend``."""
+        json_object(self._edge.write("POST", _path(contract_id, "terminations"), json={"data": dict(fields)}), "deel")
 
     def cancel_termination(self, contract_id: str) -> None:
         """Take back an end that was set. None was set: success."""
@@ -115,7 +115,7 @@ def read(contract: Mapping[str, Any]) -> Contract:
 
 def _path(contract_id: str, part: str = "") -> str:
     """Deel's ids are short words; anything else is none, and stays out of an address."""
-    if re.fullmatch(r"[\w\-]{1,64}", contract_id) is None:
+    if re.fullmatch(CONTRACT_ID, contract_id) is None:
         raise NotFound("deel: not the form of a contract id")
     return f"contracts/{quote(contract_id, safe='')}" + (f"/{part}" if part else "")
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
 
 from workforce.errors import RetryLater
 
 T = TypeVar("T")
 
+CONTRACT_ID = r"[\w\-]{1,64}"
+ContractId = Annotated[str, StringConstraints(pattern=rf"^{CONTRACT_ID}$")]
 CLOSED = frozenset({"completed", "cancelled", "user_cancelled", "rejected"})
 
 
 class _Wire(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", coerce_numbers_to_str=True)
 
 
 class Compensation(_Wire):
@@ -27,16 +29,21 @@ class Compensation(_Wire):
     currency_code: str | None = None
 
 
-class Contract(_Wire):
+class Stamped(_Wire):
+    """What the source needs of a contract: no more, so that an odd one keeps none of the others from being told."""
+
+    id: ContractId
+    updated_at: AwareDatetime
+
+
+class Contract(Stamped):
     """A contract: what the hub writes and reads back."""
 
-    id: str
     title: str | None = None
     status: str
     external_id: str | None = None
     start_date: str | None = None
     termination_date: str | None = None
-    updated_at: AwareDatetime
     compensation_details: Compensation = Compensation()
 
     @property
@@ -48,7 +55,7 @@ class Contract(_Wire):
 class Listed(_Wire):
     """A row of the list: what tells whether it is worth reading."""
 
-    id: str
+    id: ContractId
     status: str
     external_id: str | None = None
 
@@ -97,7 +104,7 @@ class Faults(_Wire):
 class Made(_Wire):
     """What was created."""
 
-    id: str = Field(min_length=1)
+    id: ContractId
 
 
 def digest(content: object) -> str:

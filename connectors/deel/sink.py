@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from connectors.deel.client import DeelClient, number, read
@@ -20,8 +20,8 @@ VOID = frozenset({"OUTDATED", "DECLINED"})
 class DeelSink:
     """Contracts of one organisation. Our marker is ``external_id``, which Deel does not keep unique (as far as is known)."""
 
-    def __init__(self, client: DeelClient, today: Callable[[], date] = lambda: datetime.now(UTC).date()) -> None:
-        self._client, self._today = client, today
+    def __init__(self, client: DeelClient, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._client, self._now = client, now
 
     def find(self, marker: str, values: Mapping[str, object]) -> Sequence[StoredRecord]:
         """The contracts that carry ``marker``. Deel enforces no unique key: one person may have several contracts.
@@ -62,11 +62,10 @@ class DeelSink:
 
     def end(self, external_id: str, *, ended_at: datetime, ends_on: str) -> None:
         """End the contract as of ``ends_on``, unless it is closed or ends by then."""
-        del ended_at
         now = read(self._client.contract(external_id))
         if now.status in CLOSED or (now.ends_on is not None and now.ends_on <= ends_on):
             return
-        self._set_end(now, ends_on)
+        self._set_end(now, ends_on, at_once=ended_at <= self._now() and ends_on <= self._today())
 
     def read(self, external_id: str) -> StoredRecord:
         """The contract as it is now. Raises ``NotFound``."""
@@ -92,18 +91,22 @@ class DeelSink:
         if ends_on is None:
             self._client.cancel_termination(contract_id)
         elif now.ends_on != str(ends_on)[:10]:
-            self._set_end(now, str(ends_on)[:10])
+            day = str(ends_on)[:10]
+            self._set_end(now, day, at_once=day < self._today())
 
-    def _set_end(self, now: Contract, ends_on: str) -> None:
-        """An end that was set before is taken back first: Deel has no way to move it."""
-        if now.ends_on is not None:
+    def _set_end(self, now: Contract, ends_on: str, *, at_once: bool) -> None:
+        """An end that stands in the way is taken back, but only when Deel has refused: else a contract could be left without any."""
+        fields = {"terminate_now": at_once, "completion_date": ends_on, "termination_type": "END_OF_CONTRACT"}
+        try:
+            self._client.terminate(now.id, fields)
+        except Refused as error:
+            if now.ends_on is None or not error.cause.startswith("http_4"):
+                raise
             self._client.cancel_termination(now.id)
-        fields = {
-            "terminate_now": ends_on <= self._today().isoformat(),
-            "completion_date": ends_on,
-            "termination_type": "END_OF_CONTRACT",
-        }
-        self._client.terminate(now.id, fields)
+            self._client.terminate(now.id, fields)
+
+    def _today(self) -> str:
+        return self._now().date().isoformat()
 
 
 def _asks_for(one: Amendment, wanted: Mapping[str, object]) -> bool:

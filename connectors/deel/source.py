@@ -15,8 +15,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from connectors.deel.client import DeelClient, read
-from connectors.deel.records import CLOSED, Listed, digest, parse
+from connectors.deel.client import DeelClient
+from connectors.deel.records import CLOSED, Listed, Stamped, digest, parse
 from workforce.errors import Misconfigured, NotFound, Refused
 from workforce.ports import ChangePage, SourceRecord
 
@@ -94,6 +94,6 @@ class DeelSource:
 
 
 def _record(contract: Mapping[str, Any]) -> SourceRecord:
-    now = read(contract)
+    now = parse(Stamped, contract)
     version = now.updated_at.astimezone(UTC).isoformat(timespec="microseconds")
     return SourceRecord(now.id, version, contract)

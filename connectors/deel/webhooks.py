@@ -7,11 +7,13 @@ the body does: a repeated delivery is the same body. Third parties' readings of 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from connectors.deel.records import CONTRACT_ID
 from connectors.deel.settings import DeelSettings
 from connectors.webhooks import HmacScheme, header, hex_text, verify
 from workforce.errors import BadSignature, UnusableContent
@@ -34,6 +36,11 @@ class _Resource(BaseModel):
     contract_id: str | None = None
     contract: object = None
 
+    def subject(self, *, is_contract: bool) -> str | None:
+        """The id of the contract that it is about."""
+        nested = self.contract.get("id") if isinstance(self.contract, dict) else None
+        return self.contract_id or (str(nested) if nested else None) or (self.id if is_contract else None)
+
 
 class _Data(BaseModel):
     meta: _Meta
@@ -42,7 +49,8 @@ class _Data(BaseModel):
 
 class _Delivery(BaseModel):
     data: _Data
-    timestamp: AwareDatetime | None = None
+    timestamp: AwareDatetime
+    """Part of the body's digest: without it two changes to the same status would be one event."""
 
 
 class DeelWebhooks:
@@ -58,7 +66,7 @@ class DeelWebhooks:
         verify(SCHEME, self._keys, headers, body)
 
     def events(self, body: bytes) -> Sequence[SourceEvent]:
-        """A hint for each contract in ``body``. Raises ``UnusableContent``."""
+        """A hint for each contract in ``body``. Raises ``UnusableContent``, also for a contract's event that names none."""
         try:
             told = _Delivery.model_validate_json(body)
         except ValidationError as error:
@@ -71,9 +79,10 @@ class DeelWebhooks:
 
 def _contracts(data: _Data) -> Iterator[str]:
     resources = (data.resource,) if isinstance(data.resource, _Resource) else data.resource
-    is_about_contracts = data.meta.event_type.startswith("contract")
+    is_contract = data.meta.event_type.startswith("contract")
     for one in resources:
-        nested = one.contract.get("id") if isinstance(one.contract, dict) else None
-        contract_id = one.contract_id or nested or (one.id if is_about_contracts else None)
-        if isinstance(contract_id, str) and contract_id:
-            yield contract_id
+        subject = one.subject(is_contract=is_contract)
+        if re.fullmatch(CONTRACT_ID, subject or "") is None and (subject or is_contract):
+            raise UnusableContent("deel: webhook: it names no contract by an id of Deel's form", field="data.resource")
+        if subject:
+            yield subject

@@ -1,15 +1,14 @@
-"""The net under lost Connect messages: Connect's log of failures, and every envelope whose status changed since the last look."""
+"""The net under lost Connect messages: every envelope whose status changed since the last look."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from connectors.docusign.client import DocuSignClient
-from connectors.docusign.records import ConnectLog, Envelope, instant, instant_text
+from connectors.docusign.records import EnvelopesInformation, ListedEnvelope, instant, instant_text
 from connectors.docusign.signing import BEGINNING
 from workforce.errors import Refused
 from workforce.events import SourceEvent
@@ -28,21 +27,22 @@ class _Place(BaseModel):
     newest: AwareDatetime | None = None
     position: Annotated[int, Field(ge=0)] = 0
 
-    def after(self, envelopes: Iterable[Envelope], read: int, total: int) -> _Place:
-        """The place once a page is read that ends at ``read`` of ``total``."""
-        newest = self.newest or max((each.latest for each in envelopes if each.latest), default=None)
-        if read < total:
+    def after(self, page: EnvelopesInformation) -> _Place:
+        """The place once ``page`` is read. ``since`` never moves back, also where envelopes are gone."""
+        read = self.position + len(page.envelopes)
+        newest = self.newest or max((each.latest for each in page.envelopes if each.latest), default=None)
+        if read < page.total_set_size:
             return _Place(since=self.since, newest=newest, position=read)
-        return _Place(since=max(newest, BEGINNING + OVERLAP) - OVERLAP) if newest else _Place(since=self.since)
+        return _Place(since=max(self.since, max(newest or BEGINNING, BEGINNING + OVERLAP) - OVERLAP))
 
 
 class DocuSignBackfill:
     """The ``MissedEvents`` capability.
 
-    The log of failures holds only what Connect gave up, so the envelopes that changed are listed as well: they include what Connect
-    never tried. Hints are named as Connect names its messages, ``<envelopeId>:envelope-<status>:<instant>``; the instant is the log's
-    ``created`` or the envelope's ``statusChangedDateTime``. Where the message's ``generatedDateTime`` was another one, which neither
-    tells, the envelope is read once more.
+    Envelopes are listed, rather than Connect's log of failures: a message joins that when Connect gives it up, perhaps days after it was
+    made, and no description says by which of the two instants the log is searched. Hints are named as Connect names its messages,
+    ``<envelopeId>:envelope-<status>:<statusChangedDateTime>``. Where the message's ``generatedDateTime`` was another instant, the
+    envelope is read once more.
     """
 
     def __init__(self, client: DocuSignClient) -> None:
@@ -55,7 +55,6 @@ class DocuSignBackfill:
         them is passed over, and its own change is newer than the place where the next look begins.
         """
         place = _place(cursor)
-        given_up = self._client.connect_failures(place.since) if place.position == 0 else ()
         query = {
             "from_date": instant_text(place.since),
             "from_to_status": "changed",
@@ -63,9 +62,8 @@ class DocuSignBackfill:
             "order": "desc",
         }
         page = self._client.envelopes(query, place.position)
-        envelopes, read = page.envelopes or (), place.position + len(page.ids)
-        after = place.after(envelopes, read, page.total_set_size)
-        events = [*_given_up(given_up), *_changed(envelopes)]
+        after = place.after(page)
+        events = [_hint(each) for each in page.envelopes]
         return EventPage(events, after.model_dump_json(exclude_none=True), complete=after.position == 0)
 
 
@@ -77,24 +75,8 @@ def _place(cursor: str | None) -> _Place:
         raise Refused(message, cause="bad_cursor", field="cursor") from None
 
 
-def _given_up(entries: Iterable[ConnectLog]) -> Iterator[SourceEvent]:
-    for entry in entries:
-        if entry.envelope_id and entry.status:  # a failure that names no envelope says nothing that could be read again
-            yield _hint(entry.envelope_id, entry.status, entry.created or "")
-
-
-def _changed(envelopes: Iterable[Envelope]) -> Iterator[SourceEvent]:
-    for envelope in envelopes:
-        yield _hint(envelope.envelope_id, envelope.status, envelope.status_changed_date_time or "")
-
-
-def _hint(envelope_id: str, status: str, written: str) -> SourceEvent:
-    kind = f"envelope-{status.lower()}"
-    return SourceEvent(f"{envelope_id}:{kind}:{written}", kind, envelope_id, _instant_or_none(written))
-
-
-def _instant_or_none(written: str) -> datetime | None:
-    try:
-        return instant(written)
-    except (ValueError, OverflowError):
-        return None
+def _hint(envelope: ListedEnvelope) -> SourceEvent:
+    kind = f"envelope-{envelope.status.lower()}"
+    written = envelope.status_changed_date_time or envelope.last_modified_date_time
+    occurred_at = instant(written) if written else None
+    return SourceEvent(f"{envelope.envelope_id}:{kind}:{written or ''}", kind, envelope.envelope_id, occurred_at)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
-from urllib.parse import quote, urlsplit
 
 import structlog
 from pydantic import ValidationError
@@ -13,20 +13,20 @@ from pydantic import ValidationError
 from connectors.contract import ALONE, Surroundings
 from connectors.docusign.limits import DIALECT
 from connectors.docusign.records import (
-    ConnectLog,
-    ConnectLogs,
+    ENVELOPE_ID,
     Envelope,
     EnvelopeDefinition,
     EnvelopesInformation,
     EnvelopeSummary,
+    ListedEnvelope,
+    Transactions,
     UserInfo,
-    instant_text,
 )
 from connectors.docusign.settings import DocuSignSettings
 from connectors.docusign.tokens import JwtGrant
 from connectors.http import HttpEdge, json_object
 from workforce.engagement import canonical
-from workforce.errors import HubError, Misconfigured, OutcomeUnknown, RetryLater
+from workforce.errors import HubError, Misconfigured, NotFound, OutcomeUnknown, RetryLater
 from workforce.ports import CheckResult
 
 log = structlog.get_logger(__name__)
@@ -56,28 +56,28 @@ class DocuSignClient:
         answer = self._account_api().read_object("GET", self._envelope_path(envelope_id), params=query)
         return canonical(Envelope, answer, source="DocuSign envelope")
 
-    def envelopes(self, query: Mapping[str, str], position: int = 0) -> EnvelopesInformation:
+    def envelopes(self, query: Mapping[str, str], position: int) -> EnvelopesInformation:
         """The page of envelopes that begins at ``position``. Raises ``RetryLater`` when it is missing though more are announced."""
         params = {**query, "start_position": str(position), "count": str(PAGE_SIZE)}
         answer = self._account_api().read_object("GET", f"{self._account_path()}/envelopes", params=params)
         page = canonical(EnvelopesInformation, answer, source="DocuSign envelopes")
-        if not page.ids and position < page.total_set_size:
+        if not page.envelopes and position < page.total_set_size:
             raise RetryLater("DocuSign: a page of envelopes is empty, but more are announced", cause="unreadable_answer")
         return page
 
-    def all_envelopes(self, query: Mapping[str, str]) -> Iterator[Envelope]:
+    def all_envelopes(self, query: Mapping[str, str]) -> Iterator[ListedEnvelope]:
         """Every envelope that ``query`` finds, page by page."""
         position, total = 0, 1
         while position < total:
             page = self.envelopes(query, position)
-            yield from page.envelopes or ()
-            position, total = position + len(page.ids), page.total_set_size
+            yield from page.envelopes
+            position, total = position + len(page.envelopes), page.total_set_size
 
-    def connect_failures(self, since: datetime) -> tuple[ConnectLog, ...]:
-        """What Connect could not deliver since the instant ``since``."""
-        path = f"{self._account_path()}/connect/failures"
-        answer = self._account_api().read_object("GET", path, params={"from_date": instant_text(since)})
-        return canonical(ConnectLogs, answer, source="DocuSign Connect failures").failures or ()
+    def sent_as(self, transaction_id: str) -> list[str]:
+        """The ids of the envelopes that were sent with ``transaction_id``."""
+        query = {"transaction_ids": transaction_id}
+        answer = self._account_api().read_object("GET", f"{self._account_path()}/envelopes", params=query)
+        return canonical(Transactions, answer, source="DocuSign envelopes").ids(transaction_id)
 
     def create_envelope(self, definition: EnvelopeDefinition) -> str:
         """Create and send; the new envelope's id. Raises ``OutcomeUnknown`` when it may have been sent."""
@@ -120,7 +120,9 @@ class DocuSignClient:
         return f"/accounts/{self.settings.account_id}"
 
     def _envelope_path(self, envelope_id: str) -> str:
-        return f"{self._account_path()}/envelopes/{quote(envelope_id, safe='')}"
+        if re.fullmatch(ENVELOPE_ID, envelope_id) is None:  # it is put into an address
+            raise NotFound("DocuSign: not the form of an envelope id")
+        return f"{self._account_path()}/envelopes/{envelope_id}"
 
     def _account_api(self) -> HttpEdge:
         with self._lock:
@@ -142,10 +144,8 @@ class DocuSignClient:
                 cause="unknown_account",
                 field="account_id",
             )
-        if urlsplit(found).scheme != "https":
-            raise RetryLater("DocuSign: the account's base_uri is not https", cause="unreadable_answer")
         log.info("docusign.account_located", account_id=wanted)
-        return found.rstrip("/")
+        return str(found).rstrip("/")
 
     def _edge(self, base_url: str) -> HttpEdge:
         return HttpEdge(

@@ -13,6 +13,7 @@ import httpx
 
 from connectors.budget import Budget
 from connectors.http import Dialect, Verdict, retry_after_seconds, verdict_by_status
+from workforce.errors import RetryLater
 
 BURST_WINDOW_SECONDS = 30.0
 POLLING_SECONDS = 15 * 60.0  # the vendor's rule: at most one read per envelope in 15 minutes
@@ -48,7 +49,7 @@ def reason(response: httpx.Response) -> str:
 
 
 def wait_seconds(response: httpx.Response) -> float | None:
-    """Seconds that a throttled caller has to wait.
+    """Seconds that every caller has to wait. Raises ``RetryLater`` where only one envelope has to be left alone.
 
     The hourly window ends at ``X-RateLimit-Reset`` or, without a usable one, at the start of the next hour. The header's unit is not
     verified against the vendor: a number above a day is read as Unix time, a smaller one as the seconds that remain.
@@ -59,8 +60,9 @@ def wait_seconds(response: httpx.Response) -> float | None:
     code, now = error_code(response), datetime.now(UTC)
     if _is_burst(code):
         return BURST_WINDOW_SECONDS
-    if _is_polling(code):
-        return POLLING_SECONDS
+    if _is_polling(code):  # raised from here, because the edge leaves the whole account alone for as long as this returns
+        message = "DocuSign: this envelope was read too often; the others can still be worked on"
+        raise RetryLater(message, cause="throttled", after_seconds=POLLING_SECONDS)
     if _is_hourly(code):
         return seconds_to_reset(response.headers.get("x-ratelimit-reset"), now)
     return None

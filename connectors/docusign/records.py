@@ -9,10 +9,11 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
+from connectors.docusign.settings import HttpsUrl
 from workforce.errors import Refused
 
 # DocuSign writes seven fractional digits; a datetime holds six.
@@ -41,6 +42,9 @@ def _checked(text: str) -> str:
 
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+NoneIsEmpty = BeforeValidator(lambda given: () if given is None else given)
+ENVELOPE_ID = r"[0-9A-Za-z\-]{1,64}"
+EnvelopeId = Annotated[str, StringConstraints(pattern=rf"^{ENVELOPE_ID}$")]
 InstantText = Annotated[str, AfterValidator(_checked)]
 """An instant, kept as the vendor wrote it."""
 
@@ -90,11 +94,25 @@ class Recipients(_Wire):
     recipient_count: str | None = None
 
 
-class Envelope(_Wire):
+class ListedEnvelope(_Wire):
+    """An envelope as lists are read: no more than is needed, so that an odd one keeps none of the others from being told."""
+
+    envelope_id: EnvelopeId
+    status: Name
+    status_changed_date_time: InstantText | None = None
+    last_modified_date_time: InstantText | None = None
+    custom_fields: CustomFields | None = None
+
+    @property
+    def latest(self) -> datetime | None:
+        """When it last changed."""
+        moments = [instant(text) for text in (self.status_changed_date_time, self.last_modified_date_time) if text]
+        return max(moments, default=None)
+
+
+class Envelope(ListedEnvelope):
     """An envelope as ``GET /envelopes/{envelopeId}`` gives it."""
 
-    envelope_id: Name
-    status: Name
     email_subject: str | None = None
     created_date_time: InstantText | None = None
     sent_date_time: InstantText | None = None
@@ -103,16 +121,7 @@ class Envelope(_Wire):
     declined_date_time: InstantText | None = None
     voided_date_time: InstantText | None = None
     voided_reason: str | None = None
-    status_changed_date_time: InstantText | None = None
-    last_modified_date_time: InstantText | None = None
-    custom_fields: CustomFields | None = None
     recipients: Recipients | None = None
-
-    @property
-    def latest(self) -> datetime | None:
-        """When it last changed."""
-        moments = [instant(text) for text in (self.status_changed_date_time, self.last_modified_date_time) if text]
-        return max(moments, default=None)
 
     @property
     def version(self) -> str:
@@ -130,7 +139,8 @@ class ConnectSubject(_Wire):
     """What a Connect message is about."""
 
     account_id: Name
-    envelope_id: Name
+    envelope_id: EnvelopeId
+    recipient_id: str | int | None = None
 
 
 class ConnectMessage(_Wire):
@@ -142,42 +152,35 @@ class ConnectMessage(_Wire):
 
     @property
     def delivery_id(self) -> str:
-        """What stays the same when DocuSign delivers the message again."""
-        return f"{self.data.envelope_id}:{self.event}:{self.generated_date_time}"
-
-
-class ConnectLog(_Wire):
-    """One entry of Connect's log of failures: a message that could not be delivered."""
-
-    envelope_id: str | None = None
-    status: str | None = None
-    created: str | None = None
-
-
-class ConnectLogs(_Wire):
-    """Connect's log of failures."""
-
-    failures: tuple[ConnectLog, ...] | None = None
-
-
-class TransactionStatus(_Wire):
-    """An envelope that a transaction id names."""
-
-    envelope_id: Name
+        """What stays the same when DocuSign delivers the message again, and tells apart what two parties do in one moment."""
+        party = f":{self.data.recipient_id}" if self.data.recipient_id else ""
+        return f"{self.data.envelope_id}:{self.event}:{self.generated_date_time}{party}"
 
 
 class EnvelopesInformation(_Wire):
-    """One page of envelopes. A query by transaction id may be answered in either array."""
+    """One page of envelopes."""
 
-    envelopes: tuple[Envelope, ...] | None = None
-    envelope_transaction_statuses: tuple[TransactionStatus, ...] | None = None
+    envelopes: Annotated[tuple[ListedEnvelope, ...], NoneIsEmpty] = ()
     total_set_size: Annotated[int, Field(ge=0)]
 
-    @property
-    def ids(self) -> list[str]:
-        """The envelopes' ids."""
-        by_transaction = [one.envelope_id for one in self.envelope_transaction_statuses or ()]
-        return [*(one.envelope_id for one in self.envelopes or ()), *by_transaction]
+
+class Transaction(_Wire):
+    """What a transaction id names. One that DocuSign does not know may be told with its error, and without an envelope."""
+
+    transaction_id: str | None = None
+    envelope_id: str | None = None
+
+
+class Transactions(_Wire):
+    """The answer to a query by transaction id, which may be in either array."""
+
+    envelopes: Annotated[tuple[Transaction, ...], NoneIsEmpty] = ()
+    envelope_transaction_statuses: Annotated[tuple[Transaction, ...], NoneIsEmpty] = ()
+
+    def ids(self, transaction_id: str) -> list[str]:
+        """The envelopes that ``transaction_id`` names, whatever else the answer holds."""
+        told = (*self.envelopes, *self.envelope_transaction_statuses)
+        return [one.envelope_id for one in told if one.envelope_id and one.transaction_id == transaction_id]
 
 
 class TemplateRole(_Wire):
@@ -217,14 +220,14 @@ class EnvelopeDefinition(_Wire):
 class EnvelopeSummary(_Wire):
     """The answer to a new envelope."""
 
-    envelope_id: Name
+    envelope_id: EnvelopeId
 
 
 class UserAccount(BaseModel):
     """One account of the signed-in user; ``base_uri`` is the regional server that holds it."""
 
     account_id: str
-    base_uri: str
+    base_uri: HttpsUrl
 
 
 class UserInfo(BaseModel):

@@ -1,7 +1,7 @@
-"""A stand-in of DocuSign: sign-in by JWT grant, templates, envelopes, limits, and signed Connect messages with their log of failures.
+"""A stand-in of DocuSign: sign-in by JWT grant, templates, envelopes, limits, and signed Connect messages.
 
 The token endpoint verifies the RS256 assertion against a key pair that the sandbox makes itself. Limits are off until
-``hourly_limit`` or ``polling_limit`` is set; a new envelope is seen by reads after ``lag_seconds``. An unknown envelope is answered with
+``hourly_limit`` or ``polling_limit`` is set; ``base_uri`` replaces the regional server that is told; a new envelope is seen by reads after ``lag_seconds``. An unknown envelope is answered with
 400, the only error that the vendor's description has for it.
 """
 
@@ -92,10 +92,11 @@ class DocuSignSandbox:
         self.connect_hmac_keys = (secrets.token_urlsafe(32), secrets.token_urlsafe(32))
         self.envelopes: dict[str, dict[str, Any]] = {}
         self.templates: dict[str, tuple[str, ...]] = {TEMPLATE_ID: (TEMPLATE_ROLE,)}
-        self.failures: list[dict[str, str]] = []
         self.largest_page = 1000
         self.lag_seconds = 0.0
         self.consented = True
+        self.base_uri: str | None = None
+        self.heeds_transaction_ids, self.tells_unknown_transactions = True, False
         self.hourly_limit: int | None = None
         self.polling_limit: int | None = None
         self.tokens_issued = 0
@@ -174,23 +175,6 @@ class DocuSignSandbox:
         messages = [json.loads(delivery.body) for delivery in reversed(deliveries)]
         return [self.sign(json.dumps({**each, "retryCount": each["retryCount"] + 1}).encode()) for each in messages]
 
-    def give_up(self, delivery: ConnectDelivery) -> None:
-        """Let the message join Connect's log of failures, as after its last retry."""
-        message = json.loads(delivery.body)
-        self.failures.append(
-            {
-                "accountId": self.account_id,
-                "connectId": str(message["configurationId"]),
-                "created": message["generatedDateTime"],
-                "envelopeId": message["data"]["envelopeId"],
-                "error": "The remote server returned an error: (503).",
-                "failureId": str(uuid4()),
-                "lastTry": _timestamp(),
-                "retryCount": str(message["retryCount"]),
-                "status": message["event"].removeprefix("envelope-").capitalize(),
-            }
-        )
-
     def expire_tokens(self) -> None:
         """Stop accepting every access token given out so far."""
         self._tokens.clear()
@@ -202,7 +186,6 @@ class DocuSignSandbox:
             Route("/oauth/token", self._token, methods=["POST"]),
             Route("/oauth/userinfo", self._signed_in(self._userinfo)),
             Route(account, self._limited(self._account)),
-            Route(account + "/connect/failures", self._limited(self._failures)),
             Route(account + "/envelopes", self._limited(self._list), methods=["GET"]),
             Route(account + "/envelopes", self._limited(self._post), methods=["POST"]),
             Route(envelope, self._limited(self._get), methods=["GET"]),
@@ -257,7 +240,7 @@ class DocuSignSandbox:
             "account_id": self.account_id,
             "is_default": True,
             "account_name": "Sandbox",
-            "base_uri": str(request.base_url).rstrip("/"),
+            "base_uri": self.base_uri or str(request.base_url).rstrip("/"),
         }
         return JSONResponse({"sub": self.user_id, "accounts": [account]})
 
@@ -291,23 +274,20 @@ class DocuSignSandbox:
         del request
         return JSONResponse({"accountIdGuid": self.account_id, "accountName": "Sandbox"})
 
-    async def _failures(self, request: Request) -> Response:
-        since = request.query_params.get("from_date")
-        found = [one for one in self.failures if since is None or instant(one["created"]) >= instant(since)]
-        return JSONResponse({"failures": found, "totalRecords": str(len(found))})
-
     async def _list(self, request: Request) -> Response:
-        query = request.query_params
+        query = dict(request.query_params)
         if not {"from_date", "envelope_ids", "transaction_ids"} & set(query):
             raise _Fault("INVALID_REQUEST_PARAMETER")
+        asked = query.get("transaction_ids", "") if self.heeds_transaction_ids else query.pop("transaction_ids", "")
         seen = [e for e in self.envelopes.values() if self._shows(e) and _matches(e, query)]
         seen.sort(key=lambda e: instant(e["lastModifiedDateTime"]), reverse=query.get("order") == "desc")
         start, count = int(query.get("start_position", "0")), min(int(query.get("count", "100")), self.largest_page)
         page = [self._shown(e, query.get("include", "")) for e in seen[start : start + count]]
         sizes = {"resultSetSize": len(page), "totalSetSize": len(seen), "startPosition": start}
-        named = [
-            {name: e[name] for name in ("envelopeId", "status", "transactionId")} for e in page if "transaction_ids" in query
-        ]
+        named = [{name: e[name] for name in ("envelopeId", "status", "transactionId")} for e in page if asked]
+        if asked and not named and self.tells_unknown_transactions:
+            error = {"errorCode": "ENVELOPE_DOES_NOT_EXIST", "message": "The request cannot be carried out."}
+            named, sizes["totalSetSize"] = [{"transactionId": asked, "errorDetails": error}], 1
         content = {"envelopes": page, "envelopeTransactionStatuses": named}
         return JSONResponse({**{name: str(size) for name, size in sizes.items()}, **content})
 

@@ -20,7 +20,7 @@ BEGINNING = datetime(2003, 1, 1, tzinfo=UTC)  # DocuSign's first year; a search 
 
 
 def transaction_id(marker: str) -> str:
-    """DocuSign's ``transactionId`` for ``marker``: it finds the envelope for 7 days, and without waiting for the search index."""
+    """DocuSign's ``transactionId`` for ``marker``: it finds the envelope for 7 days, also where somebody edited its fields."""
     return str(uuid5(NAMESPACE_URL, f"stint:{marker}"))
 
 
@@ -32,7 +32,7 @@ class DocuSignSigning:
 
     def find(self, marker: str) -> Sequence[str]:
         """The ids of every envelope that carries ``marker``: by its transaction id, and by its custom field at whatever age."""
-        by_transaction = self._client.envelopes({"transaction_ids": transaction_id(marker)}).ids
+        by_transaction = self._client.sent_as(transaction_id(marker))
         query = {"from_date": instant_text(BEGINNING), "custom_field": f"{MARKER_FIELD}={marker}", "include": "custom_fields"}
         carriers = [
             each.envelope_id
@@ -58,7 +58,10 @@ class DocuSignSigning:
         return SourceRecord(envelope.envelope_id, envelope.version, values)
 
     def void(self, envelope_id: str, reason: str) -> None:
-        """Void the envelope. Idempotent. Raises ``Refused`` (cause ``completed``) once it is signed, ``OutcomeUnknown``."""
+        """Void the envelope. Idempotent. Raises ``Refused`` (cause ``completed``) once it is signed, ``OutcomeUnknown``.
+
+        One that was declined cannot be signed any more and needs no void.
+        """
         try:
             self._client.update_envelope(envelope_id, {"status": "voided", "voidedReason": reason})
         except Refused as error:
@@ -67,7 +70,12 @@ class DocuSignSigning:
             self._require_voided(envelope_id, error)
 
     def documents(self, envelope_id: str) -> bytes:
-        """The envelope's documents combined in one PDF. Raises ``NotFound``."""
+        """The signed documents combined in one PDF. Raises ``NotFound``, ``Refused`` (cause ``not_completed``).
+
+        DocuSign would give the documents of an envelope that nobody has signed as well.
+        """
+        if self._client.envelope(envelope_id).status.lower() != "completed":
+            raise Refused("DocuSign: the envelope is not completed; its documents are not signed by all", cause="not_completed")
         return self._client.combined_document(envelope_id)
 
     def _require_voided(self, envelope_id: str, refusal: Refused) -> None:
@@ -75,7 +83,7 @@ class DocuSignSigning:
         status = self._client.envelope(envelope_id).status.lower()
         if status == "completed":
             raise Refused("DocuSign: the envelope is completed and cannot be voided any more", cause="completed") from None
-        if status != "voided":
+        if status not in {"voided", "declined"}:
             raise refusal
 
     def _definition(self, request: SigningRequest) -> EnvelopeDefinition:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
+
+from pydantic_core import from_json
 
 from connectors import webhooks
 from connectors.docusign.records import ConnectMessage, instant
@@ -45,12 +46,8 @@ class DocuSignConnect:
 
 def _message(body: bytes) -> ConnectMessage:
     try:
-        content = json.loads(body)
-    except (ValueError, RecursionError):
+        return canonical(ConnectMessage, from_json(body), source="DocuSign Connect")
+    except ValueError:
         raise UnusableContent("DocuSign Connect: the body is not JSON; choose the JSON format in Connect") from None
-    if not isinstance(content, dict):
-        raise UnusableContent("DocuSign Connect: the body is not a JSON object")
-    try:
-        return canonical(ConnectMessage, content, source="DocuSign Connect")
     except Refused as error:
         raise UnusableContent(str(error), field=error.field) from None

@@ -15,7 +15,8 @@ from workforce.events import SourceEvent
 from workforce.ports import EventPage
 
 OVERLAP = timedelta(days=2)
-"""Told again by each listing: what the search showed late, and what our clock and theirs may differ by."""
+"""Told again by each listing, besides what the last one told: what the search showed late, what our clock and theirs may differ by, and
+what the last listing passed over, because a request before it was canceled while pages were read."""
 KINDS = {
     "completed": "signature_request_all_signed",
     "declined": "signature_request_declined",
@@ -57,7 +58,8 @@ class DropboxSignBackfill:
             return EventPage([], place.model_dump_json(exclude_none=True))
         query = _made_between(place.since - timedelta(days=settings.backfill_days), began) if place.since else None
         page = self._client.page(query, place.page)
-        told = [_hint(one) for one in page.signature_requests if _may_have_moved(one, place.since)]
+        again = place.since - timedelta(hours=settings.backfill_hours) - OVERLAP if place.since else None
+        told = [_hint(one) for one in page.signature_requests if _may_have_moved(one, again)]
         after = _Place(since=began) if page.is_last else _Place(since=place.since, began=began, page=place.page + 1)
         return EventPage(told, after.model_dump_json(exclude_none=True), complete=page.is_last)
 
@@ -77,7 +79,7 @@ def _made_between(first: datetime, last: datetime) -> str:
 
 def _may_have_moved(request: SignatureRequest, since: datetime | None) -> bool:
     is_undated = request.state in {"declined", "error"}
-    return since is None or is_undated or request.latest >= (since - OVERLAP).timestamp()
+    return since is None or is_undated or request.latest >= since.timestamp()
 
 
 def _hint(request: SignatureRequest) -> SourceEvent:

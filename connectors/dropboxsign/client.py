@@ -7,22 +7,18 @@ import re
 import time
 from collections.abc import Iterator
 from typing import TypeVar
-from urllib.parse import quote
 
 import httpx
-import structlog
 from pydantic import BaseModel, ValidationError
 
 from connectors.budget import Budget
 from connectors.contract import ALONE, Surroundings
-from connectors.dropboxsign.records import NewRequest, OneRequest, RequestList, Sent, SignatureRequest
+from connectors.dropboxsign.records import REQUEST_ID, NewRequest, OneRequest, RequestList, Sent, SignatureRequest
 from connectors.dropboxsign.settings import DropboxSignSettings
 from connectors.http import Dialect, HttpEdge, Verdict, json_object, retry_after_seconds, verdict_by_status
 from workforce.engagement import canonical
 from workforce.errors import HubError, NotFound, OutcomeUnknown, Refused, RetryLater
 from workforce.ports import CheckResult
-
-log = structlog.get_logger(__name__)
 
 SYSTEM = "Dropbox Sign"
 PAGE_SIZE = 100
@@ -88,8 +84,9 @@ class DropboxSignClient:
         """Page ``number`` of the requests that ``query`` finds. Raises ``RetryLater`` when it is missing."""
         params = {"page": str(number), "page_size": str(size), **({"query": query} if query else {})}
         page = self._read(RequestList, "/signature_request/list", params)
-        if page.is_missing:
-            raise RetryLater(f"{SYSTEM}: a page of requests is empty, but more are announced", cause="unreadable_answer")
+        if page.is_missing or page.list_info.page != number:
+            message = f"{SYSTEM}: a page of requests is empty, though it is announced, or another one than was asked for"
+            raise RetryLater(message, cause="unreadable_answer")
         return page
 
     def requests(self, query: str) -> Iterator[SignatureRequest]:
@@ -106,13 +103,10 @@ class DropboxSignClient:
         content = new.model_dump(mode="json", exclude_none=True)
         response = self._edge.write("POST", "/signature_request/send_with_template", json=content)
         try:
-            sent = Sent.model_validate(json_object(response, SYSTEM))
+            return Sent.model_validate(json_object(response, SYSTEM)).signature_request.signature_request_id
         except ValidationError:
             message = f"{SYSTEM}: POST succeeded without telling the new request's id"
             raise OutcomeUnknown(message, cause="unreadable_answer") from None
-        for warned in sent.warnings or ():
-            log.warning("dropboxsign.warned", request=sent.signature_request.signature_request_id, warning=warned.warning_name)
-        return sent.signature_request.signature_request_id
 
     def cancel(self, request_id: str) -> None:
         """Have the request canceled, which Dropbox Sign then does by itself. Raises ``OutcomeUnknown``."""
@@ -150,7 +144,9 @@ class DropboxSignClient:
 
 
 def _path(action: str, request_id: str) -> str:
-    return f"/signature_request/{action}{quote(request_id, safe='')}"
+    if re.fullmatch(REQUEST_ID, request_id) is None:  # it is put into an address, and no callback's signature covers it
+        raise NotFound(f"{SYSTEM}: not the form of a request's id")
+    return f"/signature_request/{action}{request_id}"
 
 
 def _unreadable_files(error: Refused) -> HubError:

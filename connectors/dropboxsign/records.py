@@ -7,10 +7,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+REQUEST_ID = r"[0-9A-Za-z_\-]{1,100}"
+RequestId = Annotated[str, StringConstraints(pattern=rf"^{REQUEST_ID}$")]
 Epoch = Annotated[int, Field(ge=0, le=253_402_300_799)]  # until the year 9999
+
+
+Metadata = Annotated[dict[str, object], BeforeValidator(lambda given: given if isinstance(given, dict) else {})]
+"""What people and other applications write; where it is nothing that can be read, it is not ours."""
 
 
 class _Wire(BaseModel):
@@ -34,11 +39,11 @@ class Signature(_Wire):
 class SignatureRequest(_Wire):
     """A signature request, Dropbox Sign's envelope."""
 
-    signature_request_id: Name
+    signature_request_id: RequestId
     title: str | None = None
     subject: str | None = None
     test_mode: bool | None = None
-    metadata: dict[str, object] = Field(default_factory=dict)
+    metadata: Metadata = Field(default_factory=dict)
     created_at: Epoch
     expires_at: Epoch | None = None
     is_complete: bool
@@ -83,20 +88,13 @@ class OneRequest(_Wire):
 class NewId(_Wire):
     """What has to be known of a request that was just sent."""
 
-    signature_request_id: Name
-
-
-class Warned(_Wire):
-    """A warning beside a success."""
-
-    warning_name: str
+    signature_request_id: RequestId
 
 
 class Sent(_Wire):
     """The answer to a new request."""
 
     signature_request: NewId
-    warnings: tuple[Warned, ...] | None = None
 
 
 class ListInfo(_Wire):
@@ -115,9 +113,9 @@ class RequestList(_Wire):
 
     @property
     def is_missing(self) -> bool:
-        """Whether it is empty, though the list is said to hold something here."""
+        """Whether it is empty, though the list is said to hold something here. An empty list has one page at most."""
         info = self.list_info
-        return not self.signature_requests and (info.page < info.num_pages or bool(info.page == 1 and info.num_results))
+        return not self.signature_requests and info.page <= info.num_pages and (info.num_pages > 1 or bool(info.num_results))
 
     @property
     def is_last(self) -> bool:

@@ -1,7 +1,7 @@
 """A stand-in of Dropbox Sign: templates, signature requests, their search, their asynchronous end, and callbacks.
 
 A new request is seen by reads and found by the search after ``lag_seconds``; a canceled one is gone after ``cancel_seconds``, unless it
-was completed before; the documents of those in ``preparing`` are not ready. The rate limit is off until ``hourly_limit`` is set.
+was completed before, or declined without ``cancels_declined``; the documents of those in ``preparing`` are not ready. The rate limit is off until ``hourly_limit`` is set.
 """
 
 from __future__ import annotations
@@ -89,6 +89,8 @@ class DropboxSignSandbox:
         self.largest_page = 100
         self.lag_seconds, self.cancel_seconds = 0.0, 0.0
         self.hourly_limit: int | None = None
+        self.cancels_declined, self.heeds_page = True, True
+        self.empty_page: int | None = None
         self._calls = 0
         self._made: dict[str, float] = {}
         self._canceled: dict[str, float] = {}
@@ -206,10 +208,11 @@ class DropboxSignSandbox:
         query, size = request.query_params, min(int(request.query_params.get("page_size", "20")), self.largest_page)
         tests = [_test_of(term) for term in query["query"].split(" AND ")] if "query" in query else []
         found = [one for one in reversed(self.requests.values()) if self._is_listed(one) and all(test(one) for test in tests)]
-        number = int(query.get("page", "1"))
+        number = int(query.get("page", "1")) if self.heeds_page else 1
         start, pages = (number - 1) * size, -(-len(found) // size) if size else 1
         info = {"num_pages": pages, "num_results": len(found), "page": number, "page_size": size}
-        return JSONResponse({"signature_requests": found[start : start + size], "list_info": info})
+        rows = [] if number == self.empty_page else found[start : start + size]
+        return JSONResponse({"signature_requests": rows, "list_info": info})
 
     async def _get(self, request: Request) -> Response:
         return JSONResponse({"signature_request": self._found(request)})
@@ -217,7 +220,7 @@ class DropboxSignSandbox:
     async def _cancel(self, request: Request) -> Response:
         found = self._found(request)
         request_id = found["signature_request_id"]
-        if found["is_complete"]:
+        if found["is_complete"] or (found["is_declined"] and not self.cancels_declined):
             raise _Fault(400, "signature_request_cancel_failed")
         if request_id not in self._canceled:
             self._canceled[request_id] = time.monotonic()
@@ -297,7 +300,7 @@ def _test_of(term: str) -> Callable[[Mapping[str, Any]], bool]:
     """One ``field:value`` of the vendor's query language, as far as it is needed here."""
     name, _, value = term.partition(":")
     if name == "metadata":
-        return lambda request: value in {str(each) for each in request["metadata"].values()}
+        return lambda request: value in str(request["metadata"])
     span = re.fullmatch(r"\[(\S+) TO (\S+)\]", value)
     if name == "created" and span:
         return lambda request: span[1] <= f"{datetime.fromtimestamp(request['created_at'], UTC):%Y-%m-%d}" <= span[2]

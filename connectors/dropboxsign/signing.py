@@ -66,7 +66,7 @@ class DropboxSignSigning:
     def void(self, envelope_id: str, reason: str) -> None:
         """Have the request canceled. Idempotent. Raises ``Refused`` (cause ``completed``) once it is signed, ``OutcomeUnknown``.
 
-        Dropbox Sign cancels a moment later and takes no ``reason``.
+        Dropbox Sign cancels a moment later and takes no ``reason``. A declined request needs no cancel, should it be refused.
         """
         del reason
         try:
@@ -77,7 +77,13 @@ class DropboxSignSigning:
             self._require_canceled(envelope_id, error)
 
     def documents(self, envelope_id: str) -> bytes:
-        """The request's documents as one PDF. Raises ``NotFound``, ``RetryLater`` while they are made."""
+        """The signed documents as one PDF. Raises ``NotFound``, ``Refused`` (cause ``not_completed``), ``RetryLater`` while they are made.
+
+        Dropbox Sign would give the documents of a request that nobody has signed as well.
+        """
+        state = self.status(envelope_id).values["stint_status"]
+        if state not in {"completed", "deleted"}:  # what is deleted tells itself
+            raise Refused(f"{SYSTEM}: the request is not completed; its documents are not signed by all", cause="not_completed")
         return self._client.files(envelope_id)
 
     def _require_canceled(self, envelope_id: str, refusal: Refused) -> None:
@@ -85,7 +91,7 @@ class DropboxSignSigning:
         state = "deleted" if refusal.cause == DELETED else self.status(envelope_id).values["stint_status"]
         if state == "completed":
             raise Refused(f"{SYSTEM}: the request is completed and cannot be canceled any more", cause="completed") from None
-        if state != "deleted":
+        if state not in {"deleted", "declined"}:
             raise refusal
 
     def _values(self, request: SignatureRequest) -> dict[str, object]:

@@ -15,7 +15,7 @@ from typing import Annotated, TypeVar
 from pydantic import BaseModel, StringConstraints, ValidationError
 
 from connectors import webhooks
-from connectors.dropboxsign.records import Name
+from connectors.dropboxsign.records import RequestId
 from connectors.dropboxsign.settings import DropboxSignSettings
 from workforce.errors import BadSignature, UnusableContent
 from workforce.events import SourceEvent
@@ -42,7 +42,7 @@ class _Event(_Signed):
 
 
 class _Subject(BaseModel):
-    signature_request_id: Name
+    signature_request_id: RequestId
 
 
 class _Envelope(BaseModel):

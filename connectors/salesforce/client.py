@@ -110,9 +110,11 @@ class SalesforceClient:
         return _saved_id(answer)
 
     def update(self, sobject: str, record_id: str, values: Mapping[str, object]) -> None:
-        """Set ``values``. Raises ``NotFound``, ``RetryLater`` while somebody else holds the record."""
+        """Set ``values``. Raises ``NotFound``, ``OutcomeUnknown``, ``RetryLater`` while somebody else holds the record."""
         with in_our_terms(f"update {sobject}"):
-            self._type(sobject).update(_required_id(record_id), dict(values))
+            status = self._type(sobject).update(_required_id(record_id), dict(values))
+        if status != requests.codes.no_content:  # a proxy's page is a success as well
+            raise OutcomeUnknown(f"salesforce: update {sobject} answered {status} instead of 204", cause="unreadable_answer")
 
     def _id_of(self, sobject: str, field: str, marker: str) -> str:
         """An upsert that changed something and said no more (204): the record is there, and only its id is asked for."""

@@ -39,12 +39,14 @@ class Place:
         return [row for row in rows if row.digest not in self.seen]
 
     def after(self, rows: Iterable[Row], *, next_page: str | None, told_at: datetime | None, overlap: timedelta) -> Place:
-        """The place once ``rows`` are told. Where Salesforce does not tell the time, the newest change stands for it."""
+        """The place once ``rows`` are told. Where Salesforce does not tell the time, the floor stays.
+
+        The newest change could not stand for it: the rows of a pass's first page may change again while its last one is read.
+        """
         told = {row.digest: row.modified for row in rows}
         began_at = self.began_at or told_at
         reached = max([*told.values(), *([self.reached] if self.reached else [])], default=None)
-        until = began_at or reached
-        horizon = _later(self.floor, until - overlap if until else None)
+        horizon = _later(self.floor, began_at - overlap if began_at else None)
         kept = {**self.seen, **told}
         if next_page is not None:
             bounds = [bound for bound in (horizon, reached) if bound]

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -32,7 +32,7 @@ class Saved(_Wire):
     """What a create or upsert answers."""
 
     id: str = Field(pattern=rf"^{RECORD_ID}$")
-    success: bool = True
+    success: Literal[True] = True
 
 
 class DescribedField(_Wire):

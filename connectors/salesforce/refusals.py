@@ -30,7 +30,7 @@ _FAULTS = TypeAdapter(list[Fault])
 
 def verdict(response: httpx.Response) -> Verdict:
     """The verdict for the edge. Refusals pass it: simple-salesforce raises them, and only there is it known what was asked."""
-    codes = {fault.error_code for fault in _faults_in(response.content)} if not response.is_success else set()
+    codes = {fault.error_code for fault in _faults(response.content)} if not response.is_success else set()
     if "REQUEST_LIMIT_EXCEEDED" in codes:
         return Verdict.THROTTLED
     by_status = Verdict.OK if LOCKED in codes else verdict_by_status(response)
@@ -72,15 +72,8 @@ def _translated(error: SalesforceError, action: str, names_are_settings: str | N
     return Refused(f"{told}; correct {field or 'the record'} and replay", cause=code.lower(), field=field)
 
 
-def _faults_in(content: bytes) -> list[Fault]:
-    try:
-        return _FAULTS.validate_json(content)
-    except ValidationError:
-        return []
-
-
 def _faults(content: object) -> list[Fault]:
     try:
-        return _FAULTS.validate_python(content)
+        return _FAULTS.validate_json(content) if isinstance(content, bytes) else _FAULTS.validate_python(content)
     except ValidationError:
         return []

@@ -30,8 +30,9 @@ def _rsa_private_key(pem: SecretStr) -> SecretStr:
         key = load_pem_private_key(pem.get_secret_value().encode(), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         key = None
-    if not isinstance(key, RSAPrivateKey):
-        raise PydanticCustomError("rsa_key", "must be an unencrypted RSA private key in PEM form, with its line breaks")
+    if not isinstance(key, RSAPrivateKey) or key.key_size < 2048:  # RFC 7518 §3.3
+        message = "must be an unencrypted RSA private key of 2048 bits or more in PEM form, with its line breaks"
+        raise PydanticCustomError("rsa_key", message)
     return pem
 
 

@@ -115,7 +115,10 @@ def _require_object(answer: httpx.Response) -> None:
 
 def _as_requests(answer: httpx.Response, request: requests.PreparedRequest) -> requests.Response:
     response = requests.Response()
-    response.status_code, response.reason, response.encoding = answer.status_code, answer.reason_phrase, "utf-8"
+    response.status_code, response.reason = answer.status_code, answer.reason_phrase
+    response.encoding = (
+        None  # requests then finds JSON's encoding as httpx does: else a byte order mark would be an error of its own
+    )
     response.headers.update({name: answer.headers[name] for name in TOLD_HEADERS if name in answer.headers})
     response.url, response.request = str(request.url), request
     response.raw = io.BytesIO(answer.content)

@@ -16,7 +16,6 @@ from connectors.docusign.signing import transaction_id
 from connectors.docusign.trial import TRIAL
 from connectors.sandbox import ON_LOOPBACK, Fault, FaultKind
 from connectors.trial import Opened
-from tests.contract.specs import SPECS, VendorSpec
 from workforce.errors import NotFound, OutcomeUnknown, Refused, RetryLater
 from workforce.events import SourceEvent
 from workforce.ports import MissedEvents, Signing
@@ -159,6 +158,7 @@ def test_a_void_that_is_refused_for_another_reason_is_told_as_that(sandbox: Docu
 
 def test_a_document_that_was_cut_off_is_not_taken_for_the_agreement(sandbox: DocuSignSandbox, signing: Signing) -> None:
     envelope_id = signing.send(TRIAL.agreement(MARKER))
+    sandbox.complete(envelope_id)
     sandbox.faults.plan(Fault(FaultKind.TRUNCATED_AFTER, "GET", "/combined$", times=4))
     with pytest.raises(RetryLater):
         signing.documents(envelope_id)
@@ -191,16 +191,6 @@ def test_an_envelope_that_is_signed_between_two_pages_is_told_by_the_next_look(
     assert (envelopes[0], "envelope-completed") in {(event.subject_id, event.kind) for event in events}
 
 
-def test_a_message_that_connect_gave_up_is_told_under_its_own_name(
-    sandbox: DocuSignSandbox, instance: Instance, backfill: MissedEvents
-) -> None:
-    delivery = sandbox.complete(sandbox.create_envelope("WO-1", "Ada Lovelace", "ada@mail.example"))
-    sandbox.give_up(delivery)
-    (pushed,) = instance.webhooks().events(delivery.body)
-    events, _ = all_missed(backfill)
-    assert pushed in events
-
-
 def test_messages_that_come_late_and_in_another_order_keep_their_names(sandbox: DocuSignSandbox, instance: Instance) -> None:
     deliveries = [sandbox.complete(sandbox.create_envelope(f"WO-{n}", "Ada Lovelace", "ada@mail.example")) for n in range(4)]
     late = sandbox.redeliveries(deliveries)
@@ -227,15 +217,83 @@ def test_a_cursor_that_is_none_of_ours_is_refused(backfill: MissedEvents, cursor
     assert raised.value.cause == "bad_cursor"
 
 
-def test_the_log_of_failures_is_asked_for_as_the_vendor_describes_it(
-    vendor: Opened[DocuSignSandbox], backfill: MissedEvents
+def test_only_what_the_transaction_id_names_is_found_whatever_else_the_answer_holds(
+    sandbox: DocuSignSandbox, signing: Signing
 ) -> None:
-    file = "docusign/esignature.rest.v2.1.pruned.json"
-    VendorSpec.load(file)  # skips where the vendor's files are absent
-    document = json.loads((SPECS / file).read_text(encoding="utf-8"))
-    del document["paths"]["/v2.1/accounts/{accountId}/connect/{connectId}"]  # it would match the path of the log
-    vendor.sandbox.give_up(vendor.sandbox.complete(vendor.sandbox.create_envelope("WO-1", "Ada Lovelace", "ada@mail.example")))
-    backfill.missed(None)
-    (exchange,) = [e for e in vendor.exchanges if e.path.endswith("/connect/failures")]
-    assert b"envelopeId" in exchange.response_body
-    VendorSpec(document, prefix="/restapi").check(exchange)
+    signing.send(TRIAL.agreement("ST0123456789ABD"))
+    sandbox.heeds_transaction_ids = False
+    assert list(signing.find(MARKER)) == []
+    envelope_id = signing.send(TRIAL.agreement(MARKER))
+    assert list(signing.find(MARKER)) == [envelope_id]
+
+
+def test_a_transaction_id_that_docusign_answers_with_an_error_names_no_envelope(
+    sandbox: DocuSignSandbox, signing: Signing
+) -> None:
+    sandbox.tells_unknown_transactions = True
+    assert list(signing.find(MARKER)) == []
+
+
+def test_an_envelope_that_may_not_be_read_yet_keeps_no_other_from_being_voided(
+    sandbox: DocuSignSandbox, signing: Signing
+) -> None:
+    polled, other = (signing.send(TRIAL.agreement(marker)) for marker in (MARKER, "ST0123456789ABD"))
+    sandbox.polling_limit = 1
+    signing.status(polled)
+    with pytest.raises(RetryLater) as raised:
+        signing.status(polled)
+    assert raised.value.after_seconds == 900
+    signing.void(other, "withdrawn")
+    assert sandbox.effects.count("void_envelope", other) == 1
+
+
+def test_documents_that_nobody_has_signed_are_not_given_as_the_agreement(sandbox: DocuSignSandbox, signing: Signing) -> None:
+    envelope_id = signing.send(TRIAL.agreement(MARKER))
+    with pytest.raises(Refused) as raised:
+        signing.documents(envelope_id)
+    assert raised.value.cause == "not_completed"
+    sandbox.complete(envelope_id)
+    assert signing.documents(envelope_id).startswith(b"%PDF-")
+
+
+def test_a_declined_envelope_needs_no_void(sandbox: DocuSignSandbox, signing: Signing) -> None:
+    envelope_id = signing.send(TRIAL.agreement(MARKER))
+    sandbox.envelopes[envelope_id]["status"] = "declined"
+    signing.void(envelope_id, "withdrawn")
+    assert sandbox.effects.count("void_envelope") == 0
+
+
+def test_the_next_look_never_begins_earlier_when_envelopes_are_gone(sandbox: DocuSignSandbox, backfill: MissedEvents) -> None:
+    first, last = (sandbox.create_envelope(name, "Ada Lovelace", "ada@mail.example") for name in ("WO-1", "WO-2"))
+    for envelope_id, hour in ((first, 12), (last, 13)):
+        instant = f"2026-11-22T{hour}:30:00.0000000Z"
+        sandbox.envelopes[envelope_id].update(statusChangedDateTime=instant, lastModifiedDateTime=instant)
+    _, cursor = all_missed(backfill)
+    del sandbox.envelopes[last]
+    _, later = all_missed(backfill, cursor)
+    assert json.loads(later)["since"] == json.loads(cursor)["since"] == "2026-11-22T12:30:00Z"
+
+
+def test_an_oddity_in_one_envelope_keeps_none_from_being_told(sandbox: DocuSignSandbox, backfill: MissedEvents) -> None:
+    envelopes = {sandbox.create_envelope(f"WO-{n}", "Ada Lovelace", "ada@mail.example") for n in range(3)}
+    sandbox.envelopes[min(envelopes)].update(emailSubject=7, completedDateTime="not yet", voidedReason=[])
+    events, _ = all_missed(backfill)
+    assert {event.subject_id for event in events} == envelopes
+
+
+@pytest.mark.parametrize("odd", ["..", ".", "a/b", "\ud800", "", "e" * 65])
+def test_what_is_no_envelope_id_is_not_put_into_an_address(vendor: Opened[DocuSignSandbox], signing: Signing, odd: str) -> None:
+    for call in (signing.status, signing.documents, lambda one: signing.void(one, "withdrawn")):
+        with pytest.raises(NotFound):
+            call(odd)
+    assert not any(e.path.startswith("/restapi") for e in vendor.exchanges)
+
+
+@pytest.mark.parametrize("base_uri", ["https://[", "https://", "http://na4.docusign.net", "na4.docusign.net", "https://a b"])
+def test_a_regional_server_that_is_no_address_is_an_unreadable_answer(
+    sandbox: DocuSignSandbox, signing: Signing, base_uri: str
+) -> None:
+    sandbox.base_uri = base_uri
+    with pytest.raises(RetryLater) as raised:
+        signing.find(MARKER)
+    assert raised.value.cause == "unreadable_answer"

@@ -181,16 +181,83 @@ def test_a_cancel_that_is_not_ours_to_make_is_told_as_that(sandbox: DropboxSignS
 
 
 def test_documents_that_are_still_made_are_asked_for_later(sandbox: DropboxSignSandbox, signing: Signing) -> None:
-    request_id = a_request(sandbox)
+    request_id, other = a_request(sandbox), a_request(sandbox, 2)
+    sandbox.complete(request_id)
     sandbox.preparing.add(request_id)
     with pytest.raises(RetryLater) as raised:
         signing.documents(request_id)
     assert raised.value.cause == "not_ready"
     sandbox.preparing.clear()
     assert signing.documents(request_id).startswith(b"%PDF-")
-    signing.void(request_id, "withdrawn")
+    signing.void(other, "withdrawn")
     with pytest.raises(NotFound):
-        signing.documents(request_id)
+        signing.documents(other)
+
+
+def test_documents_that_nobody_has_signed_are_not_given_as_the_agreement(sandbox: DropboxSignSandbox, signing: Signing) -> None:
+    with pytest.raises(Refused) as raised:
+        signing.documents(a_request(sandbox))
+    assert raised.value.cause == "not_completed"
+
+
+def test_a_declined_request_whose_cancel_is_refused_is_no_failure(sandbox: DropboxSignSandbox, signing: Signing) -> None:
+    request_id = a_request(sandbox)
+    sandbox.decline(request_id)
+    sandbox.cancels_declined = False
+    signing.void(request_id, "withdrawn")
+    assert sandbox.effects.count("cancel_request") == 0
+
+
+def test_odd_metadata_of_one_request_keeps_none_from_being_found_or_told(
+    sandbox: DropboxSignSandbox, signing: Signing, instance: Instance
+) -> None:
+    mine, other = signing.send(TRIAL.agreement(MARKER)), a_request(sandbox)
+    for odd in ([], None, MARKER, [[MARKER]]):
+        sandbox.requests[other]["metadata"] = odd
+        assert {event.subject_id for event in all_missed(instance.backfill())[0]} == {mine, other}
+        assert signing.status(other).values["metadata"] == {}
+
+
+def test_a_last_page_that_comes_back_empty_is_no_end(sandbox: DropboxSignSandbox, instance: Instance) -> None:
+    sandbox.largest_page = 2
+    for n in range(3):
+        a_request(sandbox, n)
+    page = instance.backfill().missed(None)
+    sandbox.empty_page = 2
+    with pytest.raises(RetryLater):
+        instance.backfill().missed(page.cursor)
+
+
+def test_another_page_than_was_asked_for_is_not_read_for_ever(
+    vendor: Opened[DropboxSignSandbox], sandbox: DropboxSignSandbox, signing: Signing
+) -> None:
+    sandbox.largest_page = 1
+    for _ in range(2):
+        signing.send(TRIAL.agreement(MARKER))
+    sandbox.heeds_page = False
+    with pytest.raises(RetryLater):
+        signing.find(MARKER)
+    assert len(vendor.exchanges) == 4
+
+
+def test_what_a_weekly_listing_passed_over_is_told_by_the_next(sandbox: DropboxSignSandbox, form: dict[str, Any]) -> None:
+    client = opened(DropboxSignClient(DropboxSignSettings.model_validate({**form, "backfill_hours": 168}), ON_LOOPBACK))
+    sandbox.largest_page = 2
+    start = datetime.now(UTC)
+    _, cursor = all_missed(DropboxSignBackfill(client, now=lambda: start))
+    requests = [a_request(sandbox, n) for n in range(4)]
+    for request_id in requests:
+        sandbox.requests[request_id]["created_at"] = int((start + timedelta(days=1)).timestamp())
+    second = DropboxSignBackfill(client, now=lambda: start + timedelta(days=7))
+    page = second.missed(cursor)
+    signing = CONNECTOR.can.signing
+    assert signing is not None
+    signing(client).void(requests[3], "withdrawn")  # it was on the first page: the second begins one further
+    rest, cursor = all_missed(second, page.cursor)
+    passed_over = set(requests) - {event.subject_id for event in [*page.events, *rest]}
+    third, _ = all_missed(DropboxSignBackfill(client, now=lambda: start + timedelta(days=14)), cursor)
+    assert passed_over
+    assert passed_over <= {event.subject_id for event in third}
 
 
 def test_the_hourly_limit_is_waited_out(vendor: Opened[DropboxSignSandbox], signing: Signing) -> None:
@@ -205,9 +272,11 @@ def test_the_hourly_limit_is_waited_out(vendor: Opened[DropboxSignSandbox], sign
 
 
 def test_a_request_id_cannot_reach_another_resource(vendor: Opened[DropboxSignSandbox], signing: Signing) -> None:
-    with pytest.raises(Refused):
-        signing.status("../list?page=1")
-    assert vendor.exchanges[-1].path.startswith("/v3/signature_request/")
+    for odd in ("../list?page=1", "..", ".", "", "\ud800", "a" * 101):
+        for call in (signing.status, signing.documents, lambda one: signing.void(one, "withdrawn")):
+            with pytest.raises(NotFound):
+                call(odd)
+    assert vendor.exchanges == []
 
 
 def test_an_outage_longer_than_the_retries_loses_no_request(sandbox: DropboxSignSandbox, instance: Instance) -> None:
@@ -274,12 +343,12 @@ def test_refusals_are_as_the_vendor_describes_them(
     vendor: Opened[DropboxSignSandbox], sandbox: DropboxSignSandbox, signing: Signing
 ) -> None:
     request_id = a_request(sandbox)
+    sandbox.complete(request_id)
     sandbox.preparing.add(request_id)
     with pytest.raises(RetryLater):
         signing.documents(request_id)
     with pytest.raises(NotFound):
         signing.status("0" * 40)
-    sandbox.complete(request_id)
     with pytest.raises(Refused):
         signing.void(request_id, "too late")
     signing.void(other := a_request(sandbox, 2), "withdrawn")

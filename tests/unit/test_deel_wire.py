@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -155,3 +157,63 @@ def test_the_place_of_twenty_thousand_contracts_is_what_was_promised() -> None:
 def test_a_form_that_could_not_work_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         DeelSettings.model_validate({**FORM, **change})
+
+
+@respx.mock
+def test_an_odd_contract_keeps_no_other_from_being_told(client: DeelClient) -> None:
+    rows = [{"id": "c1", "status": "new"}, {"id": "c2", "status": "new"}]
+    respx.get(f"{BASE}/contracts").respond(json={"data": rows, "page": {"cursor": ""}})
+    stamp = {"updated_at": "2026-02-01T00:00:00Z"}
+    respx.get(f"{BASE}/contracts/c1").respond(json={"data": {"id": "c1", "title": [], "compensation_details": None, **stamp}})
+    respx.get(f"{BASE}/contracts/c2").respond(json={"data": {"id": "c2", "status": "new", **stamp}})
+    assert [record.external_id for record in DeelSource(client).changes(None).records] == ["c1", "c2"]
+
+
+@respx.mock
+def test_a_listed_contract_that_could_not_be_read_is_not_passed_over(client: DeelClient) -> None:
+    respx.get(f"{BASE}/contracts").respond(json={"data": [{"id": "a/b", "status": "new"}], "page": {"cursor": ""}})
+    with pytest.raises(RetryLater):
+        DeelSource(client).changes(None)
+
+
+@respx.mock
+def test_an_end_that_only_a_proxy_has_answered_is_unknown(client: DeelClient) -> None:
+    held = {"id": "c1", "status": "in_progress", "updated_at": "2026-02-01T00:00:00Z", "compensation_details": {"amount": 95.5}}
+    respx.get(f"{BASE}/contracts/c1").respond(json={"data": held})
+    respx.get(f"{BASE}/contracts/c1/amendments").respond(json={"data": []})
+    respx.post(url__regex=r"/contracts/c1/(terminations|amendments)$").respond(200, html="<html>sign in</html>")
+    sink = DeelSink(client)
+    with pytest.raises(OutcomeUnknown):
+        sink.end("c1", ended_at=datetime(2026, 4, 1, tzinfo=UTC), ends_on="2026-03-31")
+    with pytest.raises(OutcomeUnknown):
+        sink.update("c1", {"amount": "110.00"})
+
+
+@respx.mock
+@pytest.mark.parametrize(
+    ("now", "ends_at_once"),
+    [(datetime(2026, 4, 1, 7, 59, tzinfo=UTC), False), (datetime(2026, 4, 1, 8, 0, tzinfo=UTC), True)],
+)
+def test_nothing_ends_at_once_before_the_last_day_is_over_at_the_place_of_work(
+    client: DeelClient, now: datetime, ends_at_once: bool
+) -> None:
+    held = {"id": "c1", "status": "in_progress", "updated_at": "2026-02-01T00:00:00Z"}
+    respx.get(f"{BASE}/contracts/c1").respond(json={"data": held})
+    sent = respx.post(f"{BASE}/contracts/c1/terminations").respond(201, json={"data": {}})
+    DeelSink(client, lambda: now).end("c1", ended_at=datetime(2026, 4, 1, 8, 0, tzinfo=UTC), ends_on="2026-03-31")
+    assert json.loads(sent.calls.last.request.content)["data"]["terminate_now"] is ends_at_once
+
+
+@respx.mock
+def test_an_end_is_not_taken_back_before_deel_has_refused_another(client: DeelClient) -> None:
+    held = {"id": "c1", "status": "in_progress", "updated_at": "2026-02-01T00:00:00Z", "termination_date": "2039-01-31"}
+    respx.get(f"{BASE}/contracts/c1").respond(json={"data": held})
+    taken_back = respx.delete(f"{BASE}/contracts/c1/terminations").respond(204)
+    for answer in (refusal(403), refusal(429), refusal(500), httpx.Response(201, json={"data": {}})):
+        respx.post(f"{BASE}/contracts/c1/terminations").mock(return_value=answer)
+        with contextlib.suppress(HubError):
+            DeelSink(client).end("c1", ended_at=datetime(2026, 4, 1, tzinfo=UTC), ends_on="2038-03-31")
+    assert not taken_back.called
+    respx.post(f"{BASE}/contracts/c1/terminations").mock(side_effect=[refusal(400), httpx.Response(201, json={"data": {}})])
+    DeelSink(client).end("c1", ended_at=datetime(2026, 4, 1, tzinfo=UTC), ends_on="2038-03-31")
+    assert taken_back.call_count == 1

@@ -44,7 +44,7 @@ def changed(delivery: ConnectDelivery, **changes: Any) -> bytes:
         *outer, name = path.split("__")
         place = message["data"] if outer else message
         if value is None:
-            del place[name]
+            place.pop(name, None)
         else:
             place[name] = value
     return json.dumps(message).encode()
@@ -64,6 +64,19 @@ def test_a_completed_envelope_is_one_event_about_the_envelope(connect: DocuSignC
 def test_a_delivery_that_is_repeated_has_the_same_identity(connect: DocuSignConnect, delivery: ConnectDelivery) -> None:
     again = changed(delivery, retryCount=3)
     assert connect.events(again)[0].external_id == connect.events(delivery.body)[0].external_id
+
+
+def test_two_parties_of_one_moment_are_told_apart(connect: DocuSignConnect, delivery: ConnectDelivery) -> None:
+    bodies = [changed(delivery, event="recipient-completed", data__recipientId=party) for party in ("1", "2", 3, None)]
+    assert len({connect.events(body)[0].external_id for body in bodies}) == 4
+
+
+@pytest.mark.parametrize("odd", ["\ud800", "e\x00", "../users", "e" * 65])
+def test_an_envelope_id_that_nothing_could_keep_is_unusable(
+    connect: DocuSignConnect, delivery: ConnectDelivery, odd: str
+) -> None:
+    with pytest.raises(UnusableContent):
+        connect.events(changed(delivery, data__envelopeId=odd))
 
 
 def test_either_active_key_is_enough(connect: DocuSignConnect, delivery: ConnectDelivery) -> None:

@@ -14,7 +14,7 @@ from connectors.docusign.limits import BURST_WINDOW_SECONDS, DIALECT, POLLING_SE
 from connectors.docusign.records import Envelope
 from connectors.http import Verdict
 from workforce.engagement import canonical
-from workforce.errors import Refused
+from workforce.errors import Refused, RetryLater
 
 instants = st.datetimes(
     min_value=datetime.fromisoformat("2000-01-01"),
@@ -97,7 +97,9 @@ def test_the_reason_is_the_code_and_never_the_message() -> None:
 
 def test_each_limit_asks_for_its_own_wait() -> None:
     assert DIALECT.wait(answer(400, "BURST_APIINVOCATION_LIMIT_EXCEEDED")) == BURST_WINDOW_SECONDS
-    assert DIALECT.wait(answer(400, "Hourly_Envelope_Polling_Limit_Exceeded")) == POLLING_SECONDS
+    with pytest.raises(RetryLater) as raised:  # and not for the whole account
+        DIALECT.wait(answer(400, "Hourly_Envelope_Polling_Limit_Exceeded"))
+    assert raised.value.after_seconds == POLLING_SECONDS
     assert DIALECT.wait(answer(429, **{"Retry-After": "9"})) == 9.0
     assert DIALECT.wait(answer(429)) is None
     hourly = DIALECT.wait(answer(400, "HOURLY_APIINVOCATION_LIMIT_EXCEEDED", **{"X-RateLimit-Reset": "1800"}))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from pydantic import ValidationError
 
 from connectors.catalogue import load
@@ -44,6 +44,11 @@ def an_elliptic_key() -> str:
     return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()
 
 
+def a_short_key() -> str:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505 - to be rejected
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -52,6 +57,7 @@ def an_elliptic_key() -> str:
         ("integration_key", "not a guid"),
         ("private_key", "-----BEGIN RSA PRIVATE KEY----- canary"),
         ("private_key", an_elliptic_key()),
+        ("private_key", a_short_key()),
         ("connect_hmac_keys", []),
         ("connect_hmac_keys", [""]),
         ("timeout_seconds", 0),

@@ -70,9 +70,12 @@ def test_the_place_stays_small_after_a_mass_update() -> None:
     assert len(place.encode()) < 300_000
 
 
-def test_without_salesforces_clock_the_newest_change_stands_for_it() -> None:
-    place = Place().after([row(1, 1000)], next_page=None, told_at=None, overlap=OVERLAP)
-    assert place.floor == START + timedelta(seconds=1000) - OVERLAP
+def test_without_salesforces_clock_a_pass_of_several_pages_loses_nothing() -> None:
+    place = Place().after([row(1, 0)], next_page="/services/data/v59.0/query/2", told_at=None, overlap=OVERLAP)
+    changed_again = row(1, 400, revision=1)  # after its page was read; the next page is read later still
+    place = place.after([row(2, 1000)], next_page=None, told_at=None, overlap=OVERLAP)
+    assert place.since is None or place.since <= changed_again.modified
+    assert place.unseen([changed_again, row(2, 1000)]) == [changed_again]
 
 
 def test_a_floor_never_moves_back() -> None:

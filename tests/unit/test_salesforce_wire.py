@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -97,6 +99,8 @@ def test_a_next_page_elsewhere_or_nowhere_is_not_the_end(client: SalesforceClien
         (httpx.Response(400, text="<html>no"), Refused, "http_400"),
         (httpx.Response(201, text="<html>ok"), OutcomeUnknown, "unreadable_answer"),
         (httpx.Response(201, json={"id": "../x", "success": True}), OutcomeUnknown, "unreadable_answer"),
+        (httpx.Response(200, json={"id": RECORD_ID, "success": False}), OutcomeUnknown, "unreadable_answer"),
+        (httpx.Response(400, content=b"[" * 100_000), Refused, "http_400"),
     ],
 )
 def test_each_answer_to_a_creation_means_one_of_the_four_errors(
@@ -182,3 +186,22 @@ def test_the_allowance_is_heard_again_every_few_minutes() -> None:
     allowance.respect()
     allowance.heard("api-usage=" + "9" * 5000 + "/1")
     allowance.respect()
+
+
+@respx.mock
+def test_an_end_that_only_a_proxy_has_answered_is_unknown(sink: SalesforceSink) -> None:
+    signed_in()
+    address = f"{API}/sobjects/Contact/{RECORD_ID}"
+    respx.get(address).respond(json={"Id": RECORD_ID})
+    respx.patch(address).respond(200, html="<html>sign in</html>")
+    with pytest.raises(OutcomeUnknown):
+        sink.end(RECORD_ID, ended_at=datetime(2026, 4, 1, tzinfo=UTC), ends_on="2026-03-31")
+
+
+@respx.mock
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+def test_an_answer_in_another_encoding_is_read_and_never_a_crash(sink: SalesforceSink, encoding: str) -> None:
+    signed_in()
+    content = json.dumps({"Id": RECORD_ID, "Email": "zoë@acme.example"}, ensure_ascii=False).encode(encoding)
+    respx.get(f"{API}/sobjects/Contact/{RECORD_ID}").respond(content=content)
+    assert sink.read(RECORD_ID).values["Email"] == "zoë@acme.example"
