@@ -1,28 +1,30 @@
 """What webhooks should have told about our orders.
 
 Checkr lists neither reports nor changes. So each reading walks three lists of candidates: those made within ``look_back_days``, and, whenever
-they were made, those whose report was revised or adjudicated since the last reading. An event is identified by what the order looks like now, so
-that an order that stays the same is told once.
+they were made, those whose report was revised or adjudicated since the last reading. The cursor remembers what each order looked like: one that
+stays the same is told once, and one that looks again as it did before is told again.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
 from connectors.checkr.client import CheckrClient
 from connectors.checkr.records import Candidate, iso
-from connectors.checkr.screening import Progress
+from connectors.checkr.screening import Progress, may_still_show
 from workforce.errors import NotFound, Refused
 from workforce.events import SourceEvent
 from workforce.ports import EventPage
 
 LISTS = ("created", "report_revised", "report_adjudicated")
-OVERLAP = timedelta(hours=1)
+OVERLAP = timedelta(hours=2)
+"""Our clock may be an hour ahead of Checkr's, and a list may lag."""
+MAX_TOLD = 5_000
 
 
 def _utc_now() -> datetime:
@@ -31,12 +33,26 @@ def _utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """``since`` is when the last reading began, ``began`` when this one did; ``page`` of the list number ``listing``, from 1."""
+    """``since`` is when the last reading began, ``began`` when this one did; ``page`` of the list number ``listing``, from 1.
+
+    ``told`` is order → digest of how it looked when it was last told or seen; the oldest are forgotten beyond 5,000.
+    """
 
     since: AwareDatetime | None = None
     began: AwareDatetime | None = None
     listing: int = 0
     page: int = 1
+    told: dict[str, str] = field(default_factory=dict)
+
+    def with_seen(self, looks: dict[str, str]) -> Place:
+        """The place once these, order → digest, were told or had been."""
+        told = {one: digest for one, digest in self.told.items() if one not in looks} | looks
+        return replace(self, told=dict(list(told.items())[-MAX_TOLD:]))
+
+    def identity(self, order_id: str, digest: str) -> str:
+        """Of a hint: the same when this page is asked for again, another when an order looks again as it did once."""
+        changed_since = f":{iso(self.since)}" if self.since and order_id in self.told else ""
+        return f"{order_id}:{digest}{changed_since}"
 
     def after(self, *, has_next: bool) -> Place:
         """The next page, else the next list, else the start of the next reading."""
@@ -44,14 +60,23 @@ class Place:
             return replace(self, page=self.page + 1)
         if self.listing + 1 < len(LISTS):
             return replace(self, page=1, listing=self.listing + 1)
-        return Place(since=self.began)
+        return Place(since=self.began, told=self.told)
 
 
 _PLACE: TypeAdapter[Place] = TypeAdapter(Place)
 
 
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """How an order looks: Checkr's word, since when, and the digest of what shows."""
+
+    status: str
+    at: datetime | None
+    digest: str
+
+
 class CheckrBackfill:
-    """The ``MissedEvents`` capability. ``now`` gives the time, of which a reading's lists are cut off so that pages do not shift."""
+    """The ``MissedEvents`` capability."""
 
     def __init__(self, client: CheckrClient, *, now: Callable[[], datetime] = _utc_now) -> None:
         self._client, self._now = client, now
@@ -61,27 +86,33 @@ class CheckrBackfill:
         """A hint about each order of one page of candidates. Raises ``Refused`` (cause ``bad_cursor``) for a cursor that is not ours."""
         place = _decoded(cursor)
         began = place.began or self._now()
-        place = replace(place, began=began)
-        page = self._client.candidates(self._window(place, began), place.page)
-        events = [event for one in page.candidates if one.custom_id for event in self._hint(one)]
-        place = place.after(has_next=page.has_next)
-        return EventPage(events, _PLACE.dump_json(place).decode(), complete=place.began is None)
+        candidates, has_next = self._client.candidates(self._window(place, began), place.page)
+        looks = {one.id: look for one in candidates if one.custom_id and (look := self._look(one, began))}
+        events = [
+            SourceEvent(place.identity(order_id, look.digest), look.status, order_id, look.at)
+            for order_id, look in looks.items()
+            if place.told.get(order_id) != look.digest
+        ]
+        seen = replace(place, began=began).with_seen({order_id: look.digest for order_id, look in looks.items()})
+        following = seen.after(has_next=has_next)
+        return EventPage(events, _PLACE.dump_json(following).decode(), complete=following.began is None)
 
     def _window(self, place: Place, began: datetime) -> dict[str, str]:
-        """The filters of a list. A minute on top, because the filter counts whole seconds by Checkr's clock."""
+        """The filter of a list. It has no upper bound: an order that left the list meanwhile would shift its pages, and lose another."""
         name = LISTS[place.listing]
         since = began - self._look_back if place.since is None or name == "created" else place.since - OVERLAP
-        return {f"{name}_after": iso(since), f"{name}_before": iso(began + timedelta(minutes=1))}
+        return {f"{name}_after": iso(since)}
 
-    def _hint(self, candidate: Candidate) -> Iterator[SourceEvent]:
+    def _look(self, candidate: Candidate, began: datetime) -> _Look | None:
         try:
             progress = Progress.of(self._client, candidate)
         except NotFound:  # the report is not to be seen (any more); the others are told all the same
-            return
+            return None
         shown = progress.report or progress.invitation
-        if shown is not None:
-            digest = hashlib.sha256(shown.model_dump_json().encode()).hexdigest()[:32]
-            yield SourceEvent(f"{candidate.id}:{digest}", progress.status, candidate.id, shown.completed_at)
+        if shown is None:
+            return None if may_still_show(candidate, began) else _Look(progress.status, candidate.created_at, "none")
+        digest = hashlib.sha256(shown.model_dump_json().encode()).hexdigest()[:32]
+        return _Look(progress.status, shown.completed_at or shown.created_at, digest)
 
 
 def _decoded(cursor: str | None) -> Place:

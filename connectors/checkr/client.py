@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote
 
 import httpx
 
@@ -17,18 +16,10 @@ from connectors.checkr.refusals import refusal, served_at, verdict, wait_seconds
 from connectors.checkr.settings import CheckrSettings
 from connectors.contract import ALONE, Surroundings
 from connectors.http import Dialect, HttpEdge, json_object
-from workforce.errors import HubError, OutcomeUnknown, RetryLater
+from workforce.errors import HubError, NotFound, OutcomeUnknown
 from workforce.ports import CheckResult
 
 PER_PAGE = 100
-
-
-@dataclass(frozen=True, slots=True)
-class CandidatePage:
-    """Some candidates, and whether a further page follows."""
-
-    candidates: list[Candidate]
-    has_next: bool
 
 
 class CheckrClient:
@@ -45,7 +36,7 @@ class CheckrClient:
     def check(self) -> CheckResult:
         """Ask whose key it is, and whether Checkr has credentialed the account."""
         try:
-            account = parse(Account, self._get("/account"))
+            account = parse(Account, self._get("/account").content)
         except HubError as error:
             return CheckResult(ok=False, detail=str(error))
         if account.authorized is False:
@@ -56,10 +47,10 @@ class CheckrClient:
         """Close the pooled connections."""
         self._edge.close()
 
-    def candidates(self, query: Mapping[str, str], page: int) -> CandidatePage:
-        """One page of the candidates that ``query`` filters; pages count from 1."""
+    def candidates(self, query: Mapping[str, str], page: int) -> tuple[list[Candidate], bool]:
+        """One page of the candidates that ``query`` filters, and whether a further one follows; pages count from 1."""
         listed = self._listed("/candidates", query, page)
-        return CandidatePage([parse(Candidate, one) for one in listed.data], bool(listed.next_href and listed.data))
+        return [parse(Candidate, one) for one in listed.data], bool(listed.next_href and listed.data)
 
     def candidates_with(self, custom_id: str) -> list[Candidate]:
         """Every candidate whose ``custom_id`` is just that."""
@@ -67,8 +58,8 @@ class CheckrClient:
 
     def candidate(self, candidate_id: str) -> tuple[Candidate, datetime]:
         """One candidate, and when it was read. Raises ``NotFound``."""
-        response = self._edge.read("GET", f"/v1/candidates/{quote(candidate_id, safe='')}")
-        return parse(Candidate, _payload(response)), served_at(response)
+        response = self._get(_one("candidates", candidate_id))
+        return parse(Candidate, response.content), served_at(response)
 
     def invitations(self, candidate_id: str) -> list[Invitation]:
         """Every invitation of a candidate that the list shows."""
@@ -76,12 +67,11 @@ class CheckrClient:
 
     def invitation(self, invitation_id: str) -> Invitation:
         """One invitation, also a canceled one. Raises ``NotFound``."""
-        path = f"/invitations/{quote(invitation_id, safe='')}"
-        return parse(Invitation, self._get(path, params={"include_deleted": "true"}))
+        return parse(Invitation, self._get(_one("invitations", invitation_id), params={"include_deleted": "true"}).content)
 
     def report(self, report_id: str) -> Report:
         """One report. Raises ``NotFound``."""
-        return parse(Report, self._get(f"/reports/{quote(report_id, safe='')}"))
+        return parse(Report, self._get(_one("reports", report_id)).content)
 
     def post(self, path: str, fields: Mapping[str, object], *, key: str) -> str:
         """Create something; its id. A repetition with the same ``key`` within 24 h gives the first one's answer.
@@ -107,15 +97,14 @@ class CheckrClient:
 
     def _listed(self, path: str, query: Mapping[str, str], page: int) -> Listed:
         """A page by its number: ``next_href`` says only that there is one more, so nothing can lead elsewhere."""
-        return parse(Listed, self._get(path, params={**query, "page": str(page), "per_page": str(PER_PAGE)}))
+        return parse(Listed, self._get(path, params={**query, "page": str(page), "per_page": str(PER_PAGE)}).content)
 
-    def _get(self, path: str, **request: Any) -> object:
-        return _payload(self._edge.read("GET", f"/v1{path}", **request))
+    def _get(self, path: str, **request: Any) -> httpx.Response:
+        return self._edge.read("GET", f"/v1{path}", **request)
 
 
-def _payload(response: httpx.Response) -> object:
-    try:
-        payload: object = response.json()
-    except (ValueError, RecursionError):
-        raise RetryLater("checkr: GET answered without readable JSON", cause="unreadable_answer") from None
-    return payload
+def _one(kind: str, record_id: str) -> str:
+    """The path of one object. Raises ``NotFound``: nothing has an id that could lead elsewhere."""
+    if re.fullmatch(r"[A-Za-z0-9_\-]{1,255}", record_id) is None:
+        raise NotFound(f"checkr: {kind}: not an id of Checkr's", field="order_id")
+    return f"/{kind}/{record_id}"

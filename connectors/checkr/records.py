@@ -2,48 +2,61 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from workforce.errors import RetryLater
 
 T = TypeVar("T")
 
 
-class _Wire(BaseModel):
+def _utc(instant: datetime) -> datetime:
+    try:
+        return instant.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("beyond the calendar") from None
+
+
+Instant = Annotated[AwareDatetime, AfterValidator(_utc)]
+
+
+class Wire(BaseModel):
+    """Base: frozen, nothing quoted in errors, and unknown fields are none of our business."""
+
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
-class Account(_Wire):
+class Account(Wire):
     """GET /account. ``authorized`` is false until Checkr has credentialed the company."""
 
     authorized: bool | None = None
 
 
-class Candidate(_Wire):
+class Candidate(Wire):
     """One person in one order. ``custom_id`` is our marker."""
 
     id: str
     custom_id: str | None = None
     report_ids: tuple[str, ...] = ()
-    created_at: AwareDatetime | None = None
+    created_at: Instant | None = None
 
 
-class Invitation(_Wire):
+class Invitation(Wire):
     """The request to a candidate to consent and fill in the form. ``status`` is pending, completed or expired."""
 
     id: str
     status: str
-    created_at: AwareDatetime | None = None
-    completed_at: AwareDatetime | None = None
+    created_at: Instant | None = None
+    completed_at: Instant | None = None
     deleted_at: str | None = None
     candidate_id: str
     report_id: str | None = None
 
 
-class Report(_Wire):
+class Report(Wire):
     """What the check found so far."""
 
     id: str
@@ -52,22 +65,24 @@ class Report(_Wire):
     includes_canceled: bool = False
     adjudication: str | None = None
     assessment: str | None = None
-    created_at: AwareDatetime | None = None
-    completed_at: AwareDatetime | None = None
+    created_at: Instant | None = None
+    completed_at: Instant | None = None
+    revised_at: Instant | None = None
     candidate_id: str | None = None
 
 
-class Listed(_Wire):
+class Listed(Wire):
     """One page of a list; more follow while ``next_href`` is there."""
 
     data: tuple[dict[str, Any], ...]
     next_href: str | None = None
 
 
-def parse(shape: type[T], payload: object) -> T:
-    """``payload`` of a read as ``shape``. Raises ``RetryLater`` when it is something else: a read may be repeated."""
+def parse(shape: type[T], content: bytes | Mapping[str, Any]) -> T:
+    """``content`` of a read as ``shape``. Raises ``RetryLater`` when it is something else: a read may be repeated."""
+    adapter = TypeAdapter(shape)
     try:
-        return TypeAdapter(shape).validate_python(payload)
+        return adapter.validate_json(content) if isinstance(content, bytes) else adapter.validate_python(content)
     except ValidationError as error:
         where = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"]) or "answer"
         raise RetryLater(f"checkr: unexpected answer at {where}", cause="unreadable_answer") from None
@@ -75,4 +90,4 @@ def parse(shape: type[T], payload: object) -> T:
 
 def iso(instant: datetime) -> str:
     """An instant in UTC as Checkr's filters take it, by the second."""
-    return instant.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -27,7 +27,7 @@ def served_at(response: httpx.Response) -> datetime:
     """When Checkr answered, by its clock where it says so."""
     try:
         told = parsedate_to_datetime(response.headers["date"])
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, OverflowError):
         return datetime.now(UTC)
     return told if told.tzinfo else told.replace(tzinfo=UTC)
 
@@ -72,12 +72,12 @@ def _texts(response: httpx.Response) -> Iterator[str]:
     for one in error if isinstance(error, list) else [error]:
         text = one.get("message") if isinstance(one, dict) else one
         if isinstance(text, str):
-            yield text[:200]
+            yield text[:2000]
 
 
 def _without_values(reason: str, sent: Mapping[str, object]) -> str:
-    """The reason without the texts that were sent: it may quote a person's name or address."""
-    reason = _ADDRESS.sub("…", reason)
+    """The reason without the texts that were sent: it may quote a person's name or address. It is shortened last, or half a name stays."""
+    reason = _ADDRESS.sub("…", reason[:4000])
     for text in sorted((value for value in sent.values() if isinstance(value, str) and value), key=len, reverse=True):
         reason = re.sub(rf"(?<!\w){re.escape(text)}(?!\w)", "…", reason, flags=re.IGNORECASE)
-    return reason[:300]
+    return "".join(letter for letter in reason[:300] if letter.isprintable())

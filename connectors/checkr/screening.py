@@ -112,7 +112,8 @@ class CheckrScreening:
         """
         candidate, read_at = self._client.candidate(self._candidate_id(order_id))
         progress = Progress.of(self._client, candidate)
-        verdict = progress.verdict or _without_invitation(candidate, read_at)
+        without = ScreeningVerdict.PENDING if may_still_show(candidate, read_at) else ScreeningVerdict.REVIEW
+        verdict = progress.verdict or without
         report = progress.report
         return ScreeningState(
             order_id=candidate.id,
@@ -147,18 +148,13 @@ class CheckrScreening:
 
 def _place_of_work(order: ScreeningOrder) -> dict[str, str]:
     if not order.region:
-        raise Refused(
-            "checkr: region is missing; every place of work needs its state or region",
-            cause="missing_region",
-            field="region",
-        )
+        raise Refused("checkr: region is missing: every place of work needs one", cause="missing_region", field="region")
     return {"country": order.country, "state": order.region, **({"city": order.city} if order.city else {})}
 
 
-def _without_invitation(candidate: Candidate, read_at: datetime) -> ScreeningVerdict:
-    """It may not show yet; later on somebody took it back, which the list does not show either."""
-    is_new = candidate.created_at is not None and read_at - candidate.created_at < SETTLING
-    return ScreeningVerdict.PENDING if is_new else ScreeningVerdict.REVIEW
+def may_still_show(candidate: Candidate, read_at: datetime) -> bool:
+    """Whether an invitation that does not show may be too new to. Later on somebody took it back: the list does not show that either."""
+    return candidate.created_at is not None and read_at - candidate.created_at < SETTLING
 
 
 def _newest(parts: Iterable[P]) -> P:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, SecretStr, StringConstraints
+from pydantic import ConfigDict, Field, SecretStr, StringConstraints
 
 from connectors.contract import ConnectorSettings
 
@@ -15,9 +15,11 @@ HttpsOrigin = Annotated[str, StringConstraints(pattern=r"^https://[^/?#@\s]+$")]
 class CheckrSettings(ConnectorSettings):
     """One Checkr account, reached with its API secret key, which signs its webhooks as well."""
 
+    model_config = ConfigDict(hide_input_in_errors=True)
+
     base_url: HttpsOrigin = Field(default="https://api.checkr.com", description="https://api.checkr-staging.com for trials")
     api_key: SecretStr = Field(min_length=1, description="secret key")
-    webhook_keys: tuple[SecretStr, ...] = Field(
+    webhook_keys: tuple[Annotated[SecretStr, Field(min_length=1)], ...] = Field(
         default=(), description="further keys that may sign webhooks: the old or the next api_key, a partner's client secret"
     )
     node: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = Field(

@@ -11,8 +11,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
+from connectors.checkr.records import Instant, Wire
 from connectors.checkr.settings import CheckrSettings
 from connectors.webhooks import HmacScheme, header, hex_text, verify
 from workforce.errors import BadSignature, UnusableContent
@@ -21,27 +22,23 @@ from workforce.events import SourceEvent
 SIGNATURE = "x-checkr-signature"
 SCHEME = HmacScheme("Checkr", encode=hex_text, candidates=header(SIGNATURE))
 
-Name = Annotated[str, Field(min_length=1)]
+Name = Annotated[str, Field(min_length=1, max_length=255)]
 
 
-class _Wire(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
-
-
-class _Object(_Wire):
+class _Object(Wire):
     id: Name
     object: Name
     candidate_id: Name | None = None
 
 
-class _Data(_Wire):
+class _Data(Wire):
     object: _Object
 
 
-class _Event(_Wire):
+class _Event(Wire):
     id: Name
     type: Name
-    created_at: AwareDatetime | None = None
+    created_at: Instant | None = None
     data: _Data
 
 

@@ -68,11 +68,7 @@ class GreenhouseClient:
     def page(self, shape: type[R], query: Mapping[str, str]) -> Page[R]:
         """One page of the list of ``shape``; ``query`` is either filters or nothing but ``cursor``."""
         response = self._edge.read("GET", f"/v3/{RESOURCES[shape]}", params=dict(query))
-        try:
-            payload = response.json()
-        except (ValueError, RecursionError):
-            raise RetryLater("greenhouse: GET answered without readable JSON", cause="unreadable_answer") from None
-        return Page(rows(shape, payload), _next_cursor(response), _served_at(response))
+        return Page(rows(shape, response.content), _next_cursor(response), _served_at(response))
 
     def by_ids(self, shape: type[R], ids: Iterable[int], *, key: str = "ids", **filters: str) -> list[R]:
         """Every row of ``shape`` whose ``key`` is among ``ids``; no request where there are none."""
@@ -118,6 +114,6 @@ def _next_cursor(response: httpx.Response) -> str | None:
 def _served_at(response: httpx.Response) -> datetime:
     try:
         told = parsedate_to_datetime(response.headers["date"])
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, OverflowError):
         return datetime.now(UTC)
     return told if told.tzinfo else told.replace(tzinfo=UTC)

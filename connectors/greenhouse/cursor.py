@@ -16,7 +16,7 @@ from pydantic import AwareDatetime, TypeAdapter, ValidationError
 from workforce.errors import Refused
 
 STREAMS = ("applications", "offers", "candidates")
-MAX_HIRED = 5_000
+MAX_KEPT = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,8 @@ class Place:
     """``since`` bounds this reading, ``began`` is when it did, ``page`` the vendor's cursor in the list number ``stream``.
 
     ``seen`` is application → version and digest of what may come up again. ``hired`` are the applications last told as hired, oldest first:
-    an application among them that is not hired any more was un-hired. The oldest are forgotten beyond 5,000 (webhooks still tell them).
+    an application among them that is not hired any more was un-hired. Of both the oldest are forgotten beyond 5,000: one that was seen may
+    be told again, one that was hired is told by webhooks still.
     """
 
     since: AwareDatetime | None = None
@@ -53,8 +54,9 @@ class Place:
         news = list(told)
         ids = {one.application_id for one in news}
         hired = [one for one in self.hired if one not in ids] + [one.application_id for one in news if one.hired]
-        seen = {**self.seen, **{one.application_id: (one.version, one.digest) for one in news}}
-        return replace(self, seen=seen, hired=hired[-MAX_HIRED:])
+        seen = [(one, what) for one, what in self.seen.items() if one not in ids]
+        seen += [(one.application_id, (one.version, one.digest)) for one in news]
+        return replace(self, seen=dict(seen[-MAX_KEPT:]), hired=hired[-MAX_KEPT:])
 
     def after(self, page: str | None, served_at: datetime, overlap: timedelta) -> Place:
         """The next page, else the next list, else the start of the next reading."""
@@ -97,4 +99,4 @@ _PLACE: TypeAdapter[Place] = TypeAdapter(Place)
 
 def version_of(instant: datetime) -> str:
     """An instant in UTC at a fixed width, so that a later one compares greater as text."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return instant.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

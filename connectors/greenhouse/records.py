@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from workforce.errors import RetryLater
 
 HIRED = "hired"
+
+
+def _utc(instant: datetime) -> datetime:
+    try:
+        return instant.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("beyond the calendar") from None
 
 
 class Row(BaseModel):
@@ -18,7 +26,7 @@ class Row(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     id: int
-    updated_at: AwareDatetime
+    updated_at: Annotated[AwareDatetime, AfterValidator(_utc)]
     source: Mapping[str, Any] = Field(repr=False)
 
 
@@ -62,10 +70,16 @@ R = TypeVar("R", bound=Row)
 _LIST = TypeAdapter(list[dict[str, Any]])
 
 
-def rows(shape: type[R], payload: object) -> list[R]:
+def nested(content: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """The object called ``name`` in ``content``; an empty one where there is none, or something else."""
+    inner = content.get(name)
+    return inner if isinstance(inner, dict) else {}
+
+
+def rows(shape: type[R], content: bytes) -> list[R]:
     """The rows of one page. Raises ``RetryLater`` naming the field when they are something else: a read may be repeated."""
     try:
-        return [shape.model_validate({**one, "source": one}) for one in _LIST.validate_python(payload)]
+        return [shape.model_validate({**one, "source": one}) for one in _LIST.validate_json(content)]
     except ValidationError as error:
         where = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"]) or "answer"
         raise RetryLater(f"greenhouse: unexpected {RESOURCES[shape]} at {where}", cause="unreadable_answer") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import AwareDatetime, Field, SecretStr, StringConstraints, model_validator
+from pydantic import AwareDatetime, ConfigDict, Field, SecretStr, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from connectors.contract import ConnectorSettings
@@ -21,6 +21,8 @@ class GreenhouseSettings(ConnectorSettings):
     An ATS hires employees as well: ``contractor_field`` and ``contractor_values`` say which hires are ours. Without them all are.
     """
 
+    model_config = ConfigDict(hide_input_in_errors=True)
+
     base_url: HttpsOrigin = "https://harvest.greenhouse.io"
     auth_url: HttpsOrigin = Field(default="https://auth.greenhouse.io", description="where tokens are given")
     client_id: Annotated[Visible, StringConstraints(pattern=r"^[^:]+$")]
@@ -29,7 +31,9 @@ class GreenhouseSettings(ConnectorSettings):
         default=None,
         description="user id of a Site Admin who may manage offers, to act as that user; without it the integration acts as itself",
     )
-    webhook_secrets: tuple[SecretStr, ...] = Field(default=(), description="secret key of each active web hook")
+    webhook_secrets: tuple[Annotated[SecretStr, Field(min_length=1)], ...] = Field(
+        default=(), description="secret key of each active web hook"
+    )
     contractor_field: Label | None = Field(
         default=None, description="key of a custom field of the offer, the job or the application"
     )

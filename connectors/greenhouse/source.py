@@ -12,7 +12,7 @@ import structlog
 
 from connectors.greenhouse.client import GreenhouseClient, Page
 from connectors.greenhouse.cursor import STREAMS, Delivered, Place, version_of
-from connectors.greenhouse.records import HIRED, Application, Candidate, Job, Offer, Opening, Row
+from connectors.greenhouse.records import HIRED, Application, Candidate, Job, Offer, Opening, Row, nested
 from workforce.errors import NotFound, Refused
 from workforce.ports import ChangePage, SourceRecord
 
@@ -62,7 +62,7 @@ class GreenhouseSource:
         return record
 
     def _page(self, place: Place) -> tuple[Page[Row], Place]:
-        """The page at ``place``. A page cursor that Greenhouse does not know any more makes it start this list again."""
+        """The page at ``place``. A page cursor that Greenhouse refuses, however it says so, makes it start this list again."""
         shape = SHAPES[STREAMS[place.stream]]
         filters = {"per_page": str(self._client.settings.page_size)}
         if place.since is not None:
@@ -72,9 +72,7 @@ class GreenhouseSource:
         try:
             return self._client.page(shape, {"cursor": place.page}), place
         except Refused as error:
-            if error.cause != "http_422":
-                raise
-            log.info("greenhouse.page_cursor_expired", stream=STREAMS[place.stream])
+            log.info("greenhouse.page_cursor_refused", stream=STREAMS[place.stream], cause=error.cause)
             return self._client.page(shape, filters), place
 
     def _applications(self, rows: Sequence[Row]) -> list[Application]:
@@ -112,8 +110,8 @@ class GreenhouseSource:
         settings = self._client.settings
         if settings.contractor_field is None:
             return True
-        parts = [values[name] or {} for name in ("offer", "job", "application")]
-        fields = [(part.get("custom_fields") or {}).get(settings.contractor_field) or {} for part in parts]
+        parts = [nested(values, name) for name in ("offer", "job", "application")]
+        fields = [nested(nested(part, "custom_fields"), settings.contractor_field) for part in parts]
         value = next((field["value"] for field in fields if field.get("value") is not None), None)
         texts = value if isinstance(value, list) else [value]
         return any(text in settings.contractor_values for text in texts if isinstance(text, str))

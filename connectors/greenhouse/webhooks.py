@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from connectors.greenhouse.records import nested
 from connectors.greenhouse.settings import GreenhouseSettings
 from connectors.webhooks import HmacScheme, hex_text, verify
 from workforce.errors import BadSignature, UnusableContent
@@ -81,13 +82,8 @@ def _object(body: bytes) -> dict[str, Any]:
 
 def _application_ids(payload: Mapping[str, Any]) -> list[int]:
     """Where the samples have them: an application, an offer's ``application_id``, a candidate's ``deleted_application_ids``."""
-    application, offer, person = (_nested(payload, name) for name in ("application", "offer", "person"))
+    application, offer, person = (nested(payload, name) for name in ("application", "offer", "person"))
     deleted = person.get("deleted_application_ids")
     named = [application.get("id"), payload.get("application_id"), offer.get("application_id")]
     named += deleted if isinstance(deleted, list) else []
-    return list(dict.fromkeys(one for one in named if isinstance(one, int) and not isinstance(one, bool) and one > 0))
-
-
-def _nested(payload: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    inner = payload.get(name)
-    return inner if isinstance(inner, dict) else {}
+    return list(dict.fromkeys(one for one in named if type(one) is int and 0 < one < 2**63))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import quote
 from uuid import UUID
 
 from workforce.errors import NotFound
 
-USER_CHANGES = "/users/delta"
-"""What became of users: the beginning of every link that leads through changes."""
+USER_CHANGES = "/users/delta()"
+"""What became of users."""
+_ALONG_CHANGES = re.compile(r"/users/(microsoft\.graph\.)?delta(\(\))?\?")
 
 
 def object_id(text: str, *, field: str) -> str:
@@ -17,6 +19,11 @@ def object_id(text: str, *, field: str) -> str:
         return str(UUID(text))
     except ValueError:
         raise NotFound(f"msgraph: {field}: not an Entra object id", field=field) from None
+
+
+def leads_through_changes(path: str) -> bool:
+    """Whether ``path`` is that of a link of Graph's through ``USER_CHANGES``, by either of the names that it has for it."""
+    return _ALONG_CHANGES.match(path) is not None
 
 
 def user(account_id: str) -> str:

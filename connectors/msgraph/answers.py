@@ -23,9 +23,10 @@ def verdict(response: httpx.Response) -> Verdict:
 
 
 def reason(response: httpx.Response) -> str:
-    """Graph's error code, and the id that Microsoft's support asks for."""
+    """Graph's error code, the id that Microsoft's support asks for, and what a 403 may mean besides (not verified)."""
     error = _error_of(response)
-    return f"{error.code or response.reason_phrase} (request-id {error.inner_error.request_id or 'none'})"
+    admin = "; the account may hold an administrator role by way of a group" if response.status_code == 403 else ""
+    return f"{error.code or response.reason_phrase} (request-id {error.inner_error.request_id or 'none'}){admin}"
 
 
 def accept(response: httpx.Response) -> httpx.Response:
@@ -42,7 +43,7 @@ def accept(response: httpx.Response) -> httpx.Response:
         raise Refused(said, cause=ALREADY_MEMBER)
     if response.status_code == 410 or error.code.casefold() in _RESYNC_CODES:
         raise Refused(f"{said}: changes are no longer known from there on", cause=RESYNC_REQUIRED)
-    raise Refused(said, cause=f"http_{response.status_code}", field=error.target)
+    raise Refused(said, cause=f"http_{response.status_code}", field=error.target or None)
 
 
 def accept_part(response: httpx.Response) -> httpx.Response:

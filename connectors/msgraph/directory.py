@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import structlog
@@ -17,7 +17,7 @@ from connectors.http import json_object
 from connectors.msgraph import addresses
 from connectors.msgraph.accounts import WHOLE, Accounts
 from connectors.msgraph.answers import ALREADY_MEMBER, RESYNC_REQUIRED
-from connectors.msgraph.batch import Batch, Part
+from connectors.msgraph.batch import Batch, Outcome, Part
 from connectors.msgraph.client import MsGraphClient
 from connectors.msgraph.records import CreatedUser, User, UserDelta, UserPage, parsed
 from workforce.access import AccountPage, AccountState, DesiredAccount
@@ -27,6 +27,8 @@ from workforce.markers import is_marker
 log = structlog.get_logger(__name__)
 
 _LOGIN = re.compile(r"[A-Za-z0-9'._!#^~+\-]+@[A-Za-z0-9.\-]+")
+_BLOCKED_TOGETHER = 100
+"""So many accounts are read before the first of them is blocked: thousands would keep the first waiting for minutes."""
 _RESERVED = frozenset(
     {"id", "accountEnabled", "passwordProfile", "passwordPolicies", "employeeLeaveDateTime", "signInSessionsValidFromDateTime"}
 )
@@ -45,27 +47,32 @@ class MsGraphDirectory:
         self._marker_attribute = client.settings.marker_attribute
 
     def find(self, marker: str) -> Sequence[AccountState]:
-        """Every account that carries ``marker``. By an extension attribute the index is asked, which lags more than reads do."""
+        """Every account that carries ``marker``. By an extension attribute the index is asked, which lags more than reads do.
+
+        What Graph gives besides (a filter that something on the way dropped) is left out: whoever is found here is ours to block.
+        """
         if not is_marker(marker):
             return []
         is_extension = self._marker_attribute != "employeeId"
         name = f"onPremisesExtensionAttributes/{self._marker_attribute}" if is_extension else self._marker_attribute
         query = {**WHOLE, "$filter": f"{name} eq '{marker}'"}
         pages = self._client.pages("/users", UserPage, query, advanced=is_extension)
-        return [self._accounts.state(user) for page in pages for user in page.value]
+        found = self._accounts.of(user for page in pages for user in page.value)
+        return [account for account in found if account.marker == marker]
 
     def find_by_login(self, login: str) -> AccountState | None:
         """The account whose userPrincipalName is ``login``; what cannot be one (an object id, a path) is held by nobody."""
         if not _LOGIN.fullmatch(login):
             return None
         try:
-            return self._accounts.state(self._client.get(addresses.user_by_login(login), User, WHOLE))
+            user = self._client.get(addresses.user_by_login(login), User, WHOLE)
         except NotFound:
             return None
+        return self._accounts.of([user])[0]
 
     def read(self, account_id: str) -> AccountState:
         """The account as it is now, with its direct groups. Raises ``NotFound``."""
-        return self._accounts.state(self._accounts.user(account_id))
+        return self._accounts.read(account_id)
 
     def create(self, account: DesiredAccount) -> str:
         """Create the user in one call, marker and expiry included; its object id."""
@@ -86,10 +93,9 @@ class MsGraphDirectory:
 
     def update(self, account_id: str, attributes: Mapping[str, object]) -> None:
         """Set fields; ``None`` and ``""`` clear one."""
-        user = self._writable(account_id)
-        body = _mapped(attributes, self._accounts.marked(self._accounts.marker(user)))
+        body = _mapped(attributes, self._accounts.marked(self._writable(account_id).marker))
         if body:
-            self._unless_admin(account_id, lambda: self._client.patch(addresses.user(account_id), body))
+            self._client.patch(addresses.user(account_id), body)
 
     def set_expiry(self, account_id: str, expires_at: datetime) -> None:
         """Set ``employeeLeaveDateTime``."""
@@ -106,23 +112,24 @@ class MsGraphDirectory:
     def revoke_sessions(self, account_id: str) -> None:
         """Invalidate refresh tokens and session cookies. Takes minutes, and does not sign out guests of another tenant."""
         self._writable(account_id)
-        self._unless_admin(account_id, lambda: self._client.post(addresses.revoke_sessions(account_id)))
+        self._client.post(addresses.revoke_sessions(account_id))
 
     def add_member(self, group_id: str, account_id: str) -> None:
         """Add to a group."""
         link = addresses.member_ref(group_id)
-        user = self._writable(account_id)
+        account = self._writable(account_id)
         try:
-            self._client.post(link, self._client.reference(user.id))
+            self._client.post(link, self._client.reference(account.account_id))
         except Refused as error:
             if error.cause != ALREADY_MEMBER:
                 raise
 
     def remove_member(self, group_id: str, account_id: str) -> None:
         """Remove from a group; 404 means that there is no such membership."""
+        link = addresses.member_ref(group_id, account_id)
         self._writable(account_id)
         try:
-            self._client.delete(addresses.member_ref(group_id, account_id))
+            self._client.delete(link)
         except NotFound:
             return
 
@@ -137,30 +144,33 @@ class MsGraphDirectory:
         """
         page = self._delta(cursor)
         link = page.next_link or page.delta_link
-        if link is None:
+        following = self._client.own_path(link) if link is not None else ""
+        if not addresses.leads_through_changes(following):  # as a cursor it would start from the beginning, again and again
             raise RetryLater("msgraph: a page of changes leads nowhere", cause="unreadable_answer")
-        following = self._client.own_path(link)
-        users, gone = self._accounts.changed(page)
-        return AccountPage(self._accounts.states(users), following, complete=page.next_link is None, gone=gone)
+        accounts, gone = self._accounts.changed(page)
+        return AccountPage(accounts, following, complete=page.next_link is None, gone=gone)
 
     def block_all(self, account_ids: Sequence[str]) -> Mapping[str, HubError | None]:
-        """First all accounts are read, 20 at a time, then all sign-ins blocked, then all sessions revoked."""
+        """A hundred at a time are read and their sign-ins blocked; once all are, all sessions are revoked."""
         outcomes = outcome_of_each(account_ids, addresses.user)
-        read = self._accounts.read_many(_without_error(outcomes))
-        outcomes |= outcome_of_each(read, lambda account_id: self._require_writable(read[account_id]))
-        ready = _without_error(outcomes)
-        blocked = self._batch.write(Part(each, "PATCH", addresses.user(each), {"accountEnabled": False}) for each in ready)
-        revoked = self._batch.write(Part(each, "POST", addresses.revoke_sessions(each)) for each in ready)
-        for account_id in ready:
-            error = next((each[account_id] for each in (blocked, revoked) if isinstance(each[account_id], HubError)), None)
-            outcomes[account_id] = self._accounts.explained(account_id, error) if isinstance(error, HubError) else None
+        ready, blocked = _without_error(outcomes), dict[str, Outcome]()
+        for start in range(0, len(ready), _BLOCKED_TOGETHER):
+            read = self._accounts.read_many(ready[start : start + _BLOCKED_TOGETHER])
+            refused = {account_id: _refusal(account) for account_id, account in read.items()}
+            outcomes |= refused
+            off = {"accountEnabled": False}
+            blocked |= self._batch.write(Part(each, "PATCH", addresses.user(each), off) for each in _without_error(refused))
+        revoked = self._batch.write(Part(each, "POST", addresses.revoke_sessions(each)) for each in blocked)
+        for account_id in blocked:
+            told = (blocked[account_id], revoked[account_id])
+            outcomes[account_id] = next((error for error in told if isinstance(error, HubError)), None)
         return outcomes
 
     def sign_in_works(self, account_id: str) -> None:
         """``None``: an app has no way to try a person's sign-in."""
 
     def _delta(self, cursor: str | None) -> UserDelta:
-        if cursor is not None and cursor.startswith(addresses.USER_CHANGES):
+        if cursor is not None and addresses.leads_through_changes(cursor):
             try:
                 return self._client.get(cursor, UserDelta)
             except Refused as error:
@@ -168,25 +178,25 @@ class MsGraphDirectory:
                     raise
         if cursor is not None:
             log.warning("directory.changes_start_again", system="msgraph")
-        return self._client.get(f"{addresses.USER_CHANGES}()", UserDelta, WHOLE)
+        return self._client.get(addresses.USER_CHANGES, UserDelta, WHOLE)
 
     def _patch(self, account_id: str, body: Mapping[str, object]) -> None:
         self._writable(account_id)
-        self._unless_admin(account_id, lambda: self._client.patch(addresses.user(account_id), body))
+        self._client.patch(addresses.user(account_id), body)
 
-    def _writable(self, account_id: str) -> User:
-        return self._accounts.writable(self._accounts.user(account_id))
+    def _writable(self, account_id: str) -> AccountState:
+        """The account, read just before it is written: whatever rights the app has, nobody's protected account is touched."""
+        account = self._accounts.read(account_id)
+        if refusal := _refusal(account):
+            raise refusal
+        return account
 
-    def _require_writable(self, user: User | HubError) -> None:
-        if isinstance(user, HubError):
-            raise user
-        self._accounts.writable(user)
 
-    def _unless_admin(self, account_id: str, write: Callable[[], object]) -> None:
-        try:
-            write()
-        except Refused as error:
-            raise self._accounts.explained(account_id, error) from None
+def _refusal(account: AccountState | HubError) -> HubError | None:
+    if isinstance(account, HubError) or not account.protected:
+        return account if isinstance(account, HubError) else None
+    why = "it is listed in protected_user_ids, holds an administrator role, or does not carry our marker"
+    return Refused(f"msgraph: the account is protected: {why}; automation does not touch it", cause="protected_account")
 
 
 def _without_error(outcomes: Mapping[str, HubError | None]) -> list[str]:

@@ -3,20 +3,40 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
 import httpx
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
 
 from workforce.errors import UnusableContent
 
 
 def _utc(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("beyond the calendar") from None
 
 
-Instant = Annotated[datetime, AfterValidator(_utc)]
+def _word(text: object) -> str:
+    return text if isinstance(text, str) and re.fullmatch(r"[A-Za-z0-9_.\-]{1,64}", text) else ""
+
+
+Instant = Annotated[AwareDatetime, AfterValidator(_utc)]
+ObjectId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$")]
+Word = Annotated[str, BeforeValidator(_word)]
+"""A code, a field's name or an id, fit to be shown to people; anything else is left out."""
 
 
 class GraphRecord(BaseModel):
@@ -28,13 +48,13 @@ class GraphRecord(BaseModel):
 class User(GraphRecord):
     """A user, with the fields that we select."""
 
-    id: str
+    id: ObjectId
     user_principal_name: str = Field(alias="userPrincipalName")
     employee_id: str | None = Field(default=None, alias="employeeId")
     account_enabled: bool | None = Field(default=None, alias="accountEnabled")
     employee_leave_date_time: Instant | None = Field(default=None, alias="employeeLeaveDateTime")
     sign_in_sessions_valid_from: Instant | None = Field(default=None, alias="signInSessionsValidFromDateTime")
-    on_premises_extension_attributes: dict[str, Any] | None = Field(default=None, alias="onPremisesExtensionAttributes")
+    on_premises_extension_attributes: dict[str, str | None] | None = Field(default=None, alias="onPremisesExtensionAttributes")
 
     def attribute(self, name: str) -> str | None:
         """``employeeId`` or one of the extension attributes."""
@@ -44,13 +64,13 @@ class User(GraphRecord):
 class CreatedUser(GraphRecord):
     """The answer to a create: only its id matters."""
 
-    id: str
+    id: ObjectId
 
 
 class DirectoryObject(GraphRecord):
     """Something that a user is a member of; ``odata_type`` tells groups from directory roles and administrative units."""
 
-    id: str
+    id: ObjectId
     odata_type: str = Field(default="", alias="@odata.type")
 
 
@@ -64,7 +84,7 @@ class UserPage(GraphRecord):
 class Removal(GraphRecord):
     """A user that is no longer there (``deleted`` for good, ``changed`` for now)."""
 
-    id: str
+    id: ObjectId
     removed: dict[str, Any] = Field(alias="@removed")
 
 
@@ -77,7 +97,7 @@ class ToldUser(User):
 class Mention(GraphRecord):
     """A user of whom only what changed was told."""
 
-    id: str
+    id: ObjectId
 
 
 class UserDelta(GraphRecord):
@@ -98,7 +118,7 @@ class BatchAnswer(GraphRecord):
 
     def as_response(self, method: str, url: str) -> httpx.Response:
         """As if it had come alone. Of its headers only Retry-After means anything to us."""
-        headers = {name: value for name, value in self.headers.items() if name.casefold() == "retry-after"}
+        headers = {name: value for name, value in self.headers.items() if name.casefold() == "retry-after" and value.isascii()}
         content = b"" if self.body is None else json.dumps(self.body).encode()
         return httpx.Response(self.status, headers=headers, content=content, request=httpx.Request(method, url))
 
@@ -131,22 +151,22 @@ class DirectoryObjectPage(GraphRecord):
 class ErrorDetail(GraphRecord):
     """One of several reasons."""
 
-    code: str = ""
-    target: str | None = None
+    code: Word = ""
+    target: Word = ""
 
 
 class InnerError(GraphRecord):
     """What Microsoft's support asks for."""
 
-    request_id: str = Field(default="", alias="request-id")
+    request_id: Word = Field(default="", alias="request-id")
 
 
 class MainError(GraphRecord):
     """``message`` may name people: it is looked at, never passed on."""
 
-    code: str = ""
+    code: Word = ""
     message: str = ""
-    target: str | None = None
+    target: Word = ""
     details: list[ErrorDetail] = []
     inner_error: InnerError = Field(default=InnerError(), alias="innerError")
 
@@ -168,5 +188,5 @@ def parsed(kind: type[R], body: dict[str, Any]) -> R:
     try:
         return kind.model_validate(body)
     except ValidationError as error:
-        fields = ", ".join(".".join(map(str, fault["loc"])) for fault in error.errors())
+        fields = ", ".join(".".join(map(str, fault["loc"])) for fault in error.errors(include_input=False)[:3])
         raise UnusableContent(f"msgraph: an answer has unusable fields: {fields}", field=fields) from None

@@ -44,27 +44,24 @@ _FILTER = re.compile(r"(employeeId|userPrincipalName|onPremisesExtensionAttribut
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def _said(code: str, words: str) -> bytes:
-    return json.dumps(
-        {"error": {"code": code, "message": words, "innerError": {"request-id": str(uuid4()), "date": _now()}}}
-    ).encode()
+def _answer(status: int, code: str, words: str, *headers: tuple[bytes, bytes]) -> Answer:
+    error = {"code": code, "message": words, "innerError": {"request-id": str(uuid4()), "date": _now()}}
+    return Answer(status, json.dumps({"error": error}).encode(), ((b"content-type", b"application/json"), *headers))
 
 
 def _answers() -> dict[FaultKind, Answer]:
     """Faults in Graph's own words."""
-    as_json = (b"content-type", b"application/json")
-    throttled, away = _said("TooManyRequests", "Too many requests."), _said("serviceNotAvailable", "The service is unavailable.")
+    throttled, away = (429, "TooManyRequests", "Too many requests."), (503, "serviceNotAvailable", "The service is unavailable.")
     return {
-        FaultKind.THROTTLED_BEFORE: Answer(429, throttled, (as_json, (b"retry-after", b"0"))),
-        FaultKind.THROTTLED_BARE_BEFORE: Answer(429, throttled, (as_json,)),
-        FaultKind.UNAVAILABLE_BEFORE: Answer(503, away, (as_json,)),
-        FaultKind.BUSY_BEFORE: Answer(503, away, (as_json, (b"retry-after", b"1"))),
-        FaultKind.EXPIRED_BEFORE: Answer(401, _said("InvalidAuthenticationToken", "Access token has expired."), (as_json,)),
-        FaultKind.FORBIDDEN_BEFORE: Answer(403, _said("Authorization_RequestDenied", "Insufficient privileges."), (as_json,)),
-        FaultKind.TIMEOUT_BEFORE: Answer(
-            504, _said("timeout", "The request timed out."), (as_json,)
-        ),  # only for parts of a batch
-        FaultKind.ERROR_AFTER: Answer(500, _said("generalException", "An error occurred."), (as_json,)),
+        FaultKind.THROTTLED_BEFORE: _answer(*throttled, (b"retry-after", b"0")),
+        FaultKind.THROTTLED_BARE_BEFORE: _answer(*throttled),
+        FaultKind.UNAVAILABLE_BEFORE: _answer(*away),
+        FaultKind.BUSY_BEFORE: _answer(*away, (b"retry-after", b"1")),
+        FaultKind.EXPIRED_BEFORE: _answer(401, "InvalidAuthenticationToken", "Access token has expired."),
+        FaultKind.FORBIDDEN_BEFORE: _answer(403, "Authorization_RequestDenied", "Insufficient privileges."),
+        FaultKind.REFUSED_BEFORE: _answer(400, "Request_BadRequest", "One or more properties are invalid."),
+        FaultKind.TIMEOUT_BEFORE: _answer(504, "timeout", "The request timed out."),  # only for parts of a batch
+        FaultKind.ERROR_AFTER: _answer(500, "generalException", "An error occurred."),
     }
 
 
@@ -87,6 +84,7 @@ class _User:
     version: int
     version_before: int = 0
     roles: set[str] = field(default_factory=set)
+    has_role_by_group: bool = False
 
     @property
     def is_settled(self) -> bool:
@@ -113,7 +111,8 @@ class MsGraphSandbox:
     """One tenant.
 
     ``lag_seconds`` delays what reads see; ``throttle_seconds`` makes every Graph call answer 429 with that Retry-After;
-    ``write_quota`` is how many writes it takes in 150 s (Graph: 3,000).
+    ``write_quota`` is how many writes it takes in 150 s (Graph: 3,000). ``app_is_admin`` gives the app a role of its own, with which it may
+    change holders of roles.
     """
 
     app: ASGIApp
@@ -126,6 +125,7 @@ class MsGraphSandbox:
         self.lag_seconds, self.page_size = lag_seconds, page_size
         self.throttle_seconds: int | None = None
         self.write_quota: int | None = None
+        self.app_is_admin = False
         self._writes: deque[float] = deque()
         self._users: dict[str, _User] = {}
         self._version, self._removed = 0, dict[str, tuple[int, str]]()
@@ -187,9 +187,12 @@ class MsGraphSandbox:
         """Forget every delta token handed out so far."""
         self._rounds.clear()
 
-    def give_admin_role(self, user_id: str) -> None:
-        """Let a user hold a directory role: apps without a role of their own may not change it any more."""
-        self._users[user_id].roles.add(str(uuid4()))
+    def give_admin_role(self, user_id: str, *, by_group: bool = False) -> None:
+        """Let a user hold a directory role: apps without one may not change it any more. By way of a group it is no membership."""
+        user = self._users[user_id]
+        user.has_role_by_group = by_group
+        if not by_group:
+            user.roles.add(str(uuid4()))
 
     def expire_tokens(self) -> None:
         """Take back every token issued so far."""
@@ -380,7 +383,7 @@ class MsGraphSandbox:
 
     def _changeable(self, request: Request) -> _User:
         user = self._find(request.path_params["key"])
-        if user.roles:
+        if (user.roles or user.has_role_by_group) and not self.app_is_admin:
             raise _GraphError(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.")
         return user
 
@@ -489,11 +492,7 @@ def _not_found(key: str) -> _GraphError:
 
 
 def _error_answer(request: Request, error: _GraphError) -> Response:
-    trace = {
-        "date": _now(),
-        "request-id": str(uuid4()),
-        "client-request-id": request.headers.get("client-request-id", ""),
-    }
+    trace = {"date": _now(), "request-id": str(uuid4()), "client-request-id": request.headers.get("client-request-id", "")}
     main: dict[str, Any] = {"code": error.code, "message": error.message, "innerError": trace}
     if error.details is not None:
         main["details"] = error.details

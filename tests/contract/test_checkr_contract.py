@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from connectors.checkr import CONNECTOR
+from connectors.checkr.backfill import CheckrBackfill
+from connectors.checkr.client import CheckrClient
+from connectors.checkr.records import iso
 from connectors.checkr.sandbox import CheckrSandbox
 from connectors.checkr.trial import TRIAL
 from connectors.contract import Instance
@@ -48,6 +53,11 @@ def opened(tmp_path: Path) -> Iterator[Opened[CheckrSandbox]]:
 def instance(opened: Opened[CheckrSandbox]) -> Iterator[Instance]:
     with an_instance(opened) as instance:
         yield instance
+
+
+def a_backfill(instance: Instance, now: Callable[[], datetime]) -> CheckrBackfill:
+    assert isinstance(instance.client, CheckrClient)
+    return CheckrBackfill(instance.client, now=now)
 
 
 def all_missed(backfill: MissedEvents, cursor: str | None = None) -> tuple[list[SourceEvent], str]:
@@ -201,10 +211,25 @@ def test_an_event_without_its_object_still_leads_to_the_order(opened: Opened[Che
     assert {screening.status(subject).order_id for subject in subjects} == {order_id}
 
 
-@pytest.mark.parametrize("order_id", ["unknown", "reports/unknown", "invitations/unknown", "accounts/1", "../account"])
-def test_an_order_that_is_not_there_is_not_found(instance: Instance, order_id: str) -> None:
+@pytest.mark.parametrize(
+    "order_id",
+    [
+        "unknown",
+        "",
+        "..",
+        "reports/",
+        "reports/unknown",
+        "reports/..",
+        "invitations/unknown",
+        "accounts/1",
+        "../account",
+        "a\x00b",
+    ],
+)
+def test_an_order_that_is_not_there_is_not_found(opened: Opened[CheckrSandbox], instance: Instance, order_id: str) -> None:
     with pytest.raises(NotFound):
         instance.screening().status(order_id)
+    assert {exchange.path.rpartition("/")[2] for exchange in opened.exchanges} <= {"unknown"}
 
 
 def test_what_no_webhook_told_is_told_once_and_again_when_it_changed(opened: Opened[CheckrSandbox], instance: Instance) -> None:
@@ -213,12 +238,61 @@ def test_what_no_webhook_told_is_told_once_and_again_when_it_changed(opened: Ope
     orders = [screening.order(TRIAL.screening(f"{MARKER}{n}")) for n in range(5)]
     events, cursor = all_missed(backfill)
     assert sorted(event.subject_id for event in events) == sorted(orders)
+    assert len({event.external_id for event in events}) == 5
     again, cursor = all_missed(backfill, cursor)
-    assert {event.external_id for event in again} == {event.external_id for event in events}
+    assert again == []
     opened.sandbox.finish(opened.sandbox.fill_in(orders[0]))
-    changed, _ = all_missed(backfill, cursor)
-    (fresh,) = {event.external_id for event in changed} - {event.external_id for event in events}
-    assert fresh.startswith(orders[0])
+    (changed,), _ = all_missed(backfill, cursor)
+    assert changed.subject_id == orders[0]
+    assert changed.external_id not in {event.external_id for event in events}
+
+
+def test_an_order_that_looks_again_as_it_did_once_is_told_again_under_another_identity(
+    opened: Opened[CheckrSandbox], instance: Instance
+) -> None:
+    report_id = opened.sandbox.fill_in(instance.screening().order(ORDER))
+    events, cursor = all_missed(instance.backfill())
+    for n, status in enumerate(("suspended", "pending", "suspended", "pending")):
+        opened.sandbox.change_report(report_id, "report.updated", status=status)
+        backfill = a_backfill(instance, partial(datetime, 2027, 1, 1, n, tzinfo=UTC))
+        same_page = backfill.missed(cursor).events
+        told, cursor = all_missed(backfill, cursor)
+        assert list(same_page) == told, "the same page told again is the same hint"
+        events += told
+    assert [event.kind for event in events] == ["report.pending", *["report.suspended", "report.pending"] * 2]
+    assert len({event.external_id for event in events}) == 5
+
+
+def test_an_invitation_that_was_taken_back_is_told_once_it_can_no_longer_be_just_late(
+    opened: Opened[CheckrSandbox], instance: Instance
+) -> None:
+    order_id = instance.screening().order(ORDER)
+    opened.sandbox.cancel_invitation(order_id)
+    events, cursor = all_missed(instance.backfill())
+    assert events == []
+    opened.sandbox.candidates[order_id]["created_at"] = iso(datetime.now(UTC) - timedelta(minutes=11))
+    events, cursor = all_missed(instance.backfill(), cursor)
+    assert [(event.kind, event.subject_id) for event in events] == [("invitation.none", order_id)]
+    assert all_missed(instance.backfill(), cursor)[0] == []
+
+
+def test_a_clock_that_is_more_than_an_hour_fast_loses_no_revision(opened: Opened[CheckrSandbox], instance: Instance) -> None:
+    order_id = instance.screening().order(ORDER)
+    report_id = opened.sandbox.fill_in(order_id)
+    opened.sandbox.finish(report_id, "consider")
+    opened.sandbox.candidates[order_id]["created_at"] = "2025-01-01T00:00:00Z"
+    fast = a_backfill(instance, lambda: datetime.now(UTC) + timedelta(hours=1, minutes=30))
+    _, cursor = all_missed(fast)
+    opened.sandbox.adjudicate(report_id, "pre_adverse_action")
+    assert [event.subject_id for event in all_missed(fast, cursor)[0]] == [order_id]
+
+
+def test_the_lists_have_no_upper_bound_that_an_order_could_cross_while_they_are_paged(
+    opened: Opened[CheckrSandbox], instance: Instance
+) -> None:
+    all_missed(instance.backfill())
+    asked = [set(exchange.query) for exchange in opened.exchanges if exchange.path == "/v1/candidates"]
+    assert asked == [{f"{name}_after", "page", "per_page"} for name in ("created", "report_revised", "report_adjudicated")]
 
 
 def test_an_old_order_is_told_when_its_report_is_revised_or_adjudicated(

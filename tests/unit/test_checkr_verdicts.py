@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta, timezone
 from itertools import product
 
 import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from connectors.checkr.records import Invitation, Report
-from connectors.checkr.refusals import refusal, wait_seconds
+from connectors.checkr.records import Invitation, Report, iso, parse
+from connectors.checkr.refusals import refusal, served_at, wait_seconds
 from connectors.checkr.screening import Progress, verdict_of
+from connectors.checkr.settings import CheckrSettings
 from connectors.http import MAX_RETRY_AFTER_SECONDS
 from workforce.errors import HubError, OutcomeUnknown, Refused, RetryLater
 from workforce.screening import ScreeningVerdict
@@ -103,6 +106,53 @@ def test_a_refusal_repeats_nothing_about_the_person(text: str) -> None:
     told = str(refusal(an_answer(400, [text, {"message": text}]), SENT)).lower()
     assert "home.example" not in told
     assert "ada " not in f"{told} "
+
+
+@pytest.mark.parametrize("padding", range(180, 320, 7))
+def test_a_refusal_that_is_shortened_repeats_no_half_of_a_name(padding: int) -> None:
+    sent = {"email": "ada@home.example", "last_name": "Featherstonehaugh"}
+    told = str(refusal(an_answer(400, "x" * padding + " Featherstonehaugh and ada@home.example are odd"), sent))
+    assert "Fea" not in told
+    assert "ada" not in told
+
+
+def test_a_refusal_holds_nothing_that_a_database_cannot_keep() -> None:
+    assert str(refusal(an_answer(400, "odd\x00 \x1b[31mtext\n"), SENT)).isprintable()
+
+
+@pytest.mark.parametrize(
+    "date", ["Mon, 99999999999999999999 Jan 2026 00:00:00 GMT", "soon", "", "Mon, 02 Jan 2026 00:00:00 +" + "9" * 30]
+)
+def test_an_odd_date_of_an_answer_is_not_relied_upon(date: str) -> None:
+    assert abs(served_at(httpx.Response(200, headers={"date": date})) - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+def test_instants_are_told_in_utc() -> None:
+    assert iso(datetime(2026, 3, 2, 14, tzinfo=timezone(timedelta(hours=2)))) == "2026-03-02T12:00:00Z"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b'{"id": "r1", "status": "pending"', b"[]", b"", b"[" * 100_000, b'{"id": "r1", "status": "\\ud800"}',
+     b'{"id": "r1", "status": "pending", "created_at": "0001-01-01T00:00:00+14:00"}'],
+)  # fmt: skip
+def test_an_answer_that_is_no_report_is_asked_for_again(content: bytes) -> None:
+    with pytest.raises(RetryLater):
+        parse(Report, content)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"api_key": 4711_4711}, {"api_key": "", "apikey": "4711_4711"}, {"webhook_keys": {"47114711": 1}}]
+)
+def test_a_form_that_is_refused_quotes_no_secret(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError) as caught:
+        CheckrSettings.model_validate({"api_key": "right", **wrong})
+    assert "4711" not in str(caught.value)
+
+
+def test_an_empty_webhook_key_which_anybody_could_sign_with_is_refused() -> None:
+    with pytest.raises(ValidationError, match="webhook_keys"):
+        CheckrSettings.model_validate({"api_key": "right", "webhook_keys": [""]})
 
 
 @given(st.recursive(st.none() | st.text() | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))

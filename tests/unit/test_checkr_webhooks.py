@@ -116,6 +116,12 @@ def test_a_candidate_is_its_own_subject_and_other_objects_are_left_alone() -> No
     assert HOOKS.events(about("continuous_check")) == []
 
 
+def test_an_event_whose_identity_no_index_could_hold_is_unusable() -> None:
+    body = {"id": "e" * 5000, "type": "report.completed", "data": {"object": {"id": "r1", "object": "report"}}}
+    with pytest.raises(UnusableContent, match="id"):
+        HOOKS.events(json.dumps(body).encode())
+
+
 @given(st.binary(max_size=200) | json_values.map(lambda content: json.dumps(content).encode()))
 def test_no_body_makes_it_crash(body: bytes) -> None:
     with pytest.raises(UnusableContent):

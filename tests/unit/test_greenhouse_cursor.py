@@ -9,14 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from connectors.greenhouse.cursor import MAX_HIRED, Delivered, Place, version_of
+from connectors.greenhouse.cursor import MAX_KEPT, Delivered, Place, version_of
 from connectors.greenhouse.settings import GreenhouseSettings
 from workforce.errors import Refused
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 OVERLAP = timedelta(minutes=5)
 
-instants = st.integers(0, 4 * 10**15).map(lambda micros: datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros))
+instants = st.integers(-6 * 10**16, 2 * 10**17).map(
+    lambda micros: datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros)
+)
 
 
 @given(instants, instants, st.integers(-14, 14))
@@ -70,11 +72,19 @@ def test_what_cannot_come_up_again_is_forgotten() -> None:
 
 
 def test_an_application_that_is_not_hired_any_more_is_dropped_and_the_memory_is_bounded() -> None:
-    told = [Delivered(n, True, "v", "d") for n in range(MAX_HIRED + 5)]
-    place = Place().with_delivered(told).with_delivered([Delivered(MAX_HIRED, False, "w", "d")])
-    assert len(place.hired) == MAX_HIRED - 1
-    assert MAX_HIRED not in place.hired
+    told = [Delivered(n, True, "v", "d") for n in range(MAX_KEPT + 5)]
+    place = Place().with_delivered(told).with_delivered([Delivered(MAX_KEPT, False, "w", "d")])
+    assert len(place.hired) == MAX_KEPT - 1
+    assert MAX_KEPT not in place.hired
     assert 0 not in place.hired
+
+
+def test_the_place_stays_small_however_many_are_told() -> None:
+    place = Place()
+    for start in range(0, 30_000, 500):
+        place = place.with_delivered(Delivered(n, True, version_of(NOON), "0" * 16) for n in range(start, start + 500))
+    assert len(place.encode()) < 500_000
+    assert not place.is_news(Delivered(29_999, True, version_of(NOON), "0" * 16))
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,13 @@ def test_redeliveries_in_any_order_have_the_identity_of_the_first_and_changes_ha
     assert len(arrived) >= len(set(arrived)) == 3
 
 
+@pytest.mark.parametrize("application_id", [10**30, 0, -1, True, 7.0, "7", None, [7]])
+def test_what_is_no_id_of_an_application_is_none(application_id: object) -> None:
+    body = json.dumps({"action": "hire_candidate", "payload": {"application": {"id": application_id}}}).encode()
+    with pytest.raises(UnusableContent):
+        HOOKS.events(body)
+
+
 @given(st.binary(max_size=200))
 def test_no_body_makes_it_crash(body: bytes) -> None:
     with pytest.raises(UnusableContent):

@@ -356,8 +356,26 @@ def test_changes_that_graph_has_forgotten_are_read_from_the_beginning(
     assert (page.cursor, page.complete) == ("/users/delta?$skiptoken=1", False)
 
 
-def test_a_page_of_changes_that_leads_nowhere_is_no_end(graph: respx.MockRouter, directory: MsGraphDirectory) -> None:
-    graph.get(url__startswith=f"{GRAPH}/users/delta").respond(json={"value": []})
+@pytest.mark.parametrize("name", ["delta", "delta()", "microsoft.graph.delta()"])
+def test_changes_are_followed_by_every_name_that_graph_has_for_them(
+    graph: respx.MockRouter, directory: MsGraphDirectory, name: str
+) -> None:
+    follow = graph.get(f"{GRAPH}/users/{name}?$skiptoken=1")
+    follow.respond(json={"value": [], "@odata.deltaLink": f"{GRAPH}/users/{name}?$deltatoken=1"})
+    start = {"value": [], "@odata.nextLink": f"{GRAPH}/users/{name}?$skiptoken=1"}
+    graph.get(url__startswith=f"{GRAPH}/users/delta()?$select").respond(json=start)
+    graph.get(url__startswith=f"{GRAPH}/users/delta()?%24select").respond(json=start)
+    page = directory.accounts(directory.accounts(None).cursor)
+    assert (page.complete, follow.call_count) == (True, 1)
+
+
+@pytest.mark.parametrize(
+    "links", [{}, {"@odata.nextLink": f"{GRAPH}/users?$skiptoken=1"}, {"@odata.deltaLink": f"{GRAPH}/groups"}]
+)
+def test_a_page_of_changes_that_leads_nowhere_is_no_end(
+    graph: respx.MockRouter, directory: MsGraphDirectory, links: dict[str, str]
+) -> None:
+    graph.get(url__startswith=f"{GRAPH}/users/delta").respond(json={"value": [], **links})
     with pytest.raises(RetryLater):
         directory.accounts(None)
 
