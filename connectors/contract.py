@@ -44,7 +44,7 @@ class Kind(StrEnum):
 class ConnectorSettings(BaseModel):
     """Base of every connector's settings form: frozen, nothing unknown, secrets as ``SecretStr``, units in names."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 S = TypeVar("S", bound=ConnectorSettings)

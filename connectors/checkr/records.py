@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict
 
-from workforce.errors import RetryLater
+from connectors.answers import Reading
 
-T = TypeVar("T")
+parse = Reading("checkr")
 
 
 def _utc(instant: datetime) -> datetime:
@@ -76,16 +75,6 @@ class Listed(Wire):
 
     data: tuple[dict[str, Any], ...]
     next_href: str | None = None
-
-
-def parse(shape: type[T], content: bytes | Mapping[str, Any]) -> T:
-    """``content`` of a read as ``shape``. Raises ``RetryLater`` when it is something else: a read may be repeated."""
-    adapter = TypeAdapter(shape)
-    try:
-        return adapter.validate_json(content) if isinstance(content, bytes) else adapter.validate_python(content)
-    except ValidationError as error:
-        where = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"]) or "answer"
-        raise RetryLater(f"checkr: unexpected answer at {where}", cause="unreadable_answer") from None
 
 
 def iso(instant: datetime) -> str:

@@ -5,17 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import ConfigDict, Field, SecretStr, StringConstraints
+from pydantic import Field, SecretStr, StringConstraints
 
 from connectors.contract import ConnectorSettings
-
-HttpsOrigin = Annotated[str, StringConstraints(pattern=r"^https://[^/?#@\s]+$")]
+from connectors.forms import HttpsOrigin
 
 
 class CheckrSettings(ConnectorSettings):
     """One Checkr account, reached with its API secret key, which signs its webhooks as well."""
-
-    model_config = ConfigDict(hide_input_in_errors=True)
 
     base_url: HttpsOrigin = Field(default="https://api.checkr.com", description="https://api.checkr-staging.com for trials")
     api_key: SecretStr = Field(min_length=1, description="secret key")

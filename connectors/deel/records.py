@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints
 
-from workforce.errors import RetryLater
+from connectors.answers import Reading
 
-T = TypeVar("T")
+parse = Reading("deel")
+
 
 CONTRACT_ID = r"[\w\-]{1,64}"
 ContractId = Annotated[str, StringConstraints(pattern=rf"^{CONTRACT_ID}$")]
@@ -111,12 +112,3 @@ def digest(content: object) -> str:
     """Tells one state of one contract from every other: its first 48 bits."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def parse(shape: type[T], payload: object) -> T:
-    """``payload`` of a read as ``shape``. Raises ``RetryLater`` when it is something else: a read may be repeated."""
-    try:
-        return TypeAdapter(shape).validate_python(payload)
-    except ValidationError as error:
-        where = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"]) or "answer"
-        raise RetryLater(f"deel: unexpected answer at {where}", cause="unreadable_answer") from None

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from connectors.docusign.settings import HttpsUrl
+from connectors.forms import HttpsUrl
 from workforce.errors import Refused
 
 # DocuSign writes seven fractional digits; a datetime holds six.

@@ -6,27 +6,10 @@ from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from pydantic import AfterValidator, AnyUrl, Field, SecretStr, UrlConstraints
-from pydantic_core import PydanticCustomError
+from pydantic import AnyUrl, Field, SecretStr
 
 from connectors.contract import ConnectorSettings
-
-HttpsUrl = Annotated[AnyUrl, UrlConstraints(allowed_schemes=["https"], host_required=True)]
-
-
-def _rsa_private_key(pem: SecretStr) -> SecretStr:
-    """Reject anything but an RSA private key, without quoting it."""
-    try:
-        key = load_pem_private_key(pem.get_secret_value().encode(), password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        key = None
-    if not isinstance(key, RSAPrivateKey) or key.key_size < 2048:  # RFC 7518 §3.3
-        message = "must be an unencrypted RSA private key of 2048 bits or more in PEM form, with its line breaks"
-        raise PydanticCustomError("rsa_key", message)
-    return pem
+from connectors.forms import HttpsUrl, RsaPrivateKey
 
 
 class DocuSignSettings(ConnectorSettings):
@@ -38,7 +21,7 @@ class DocuSignSettings(ConnectorSettings):
     )
     integration_key: UUID = Field(description="integration key (client id) of the app under Settings > Apps and Keys")
     user_id: UUID = Field(description="API user id (GUID) of the user in whose name the hub reads envelopes")
-    private_key: Annotated[SecretStr, AfterValidator(_rsa_private_key)] = Field(
+    private_key: RsaPrivateKey = Field(
         description="RSA private key (PEM) whose public half is registered with the integration key"
     )
     account_id: UUID = Field(description="API account id (GUID)")

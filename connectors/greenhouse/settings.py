@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import AwareDatetime, ConfigDict, Field, SecretStr, StringConstraints, model_validator
+from pydantic import AwareDatetime, Field, SecretStr, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from connectors.contract import ConnectorSettings
+from connectors.forms import HttpsOrigin
 
-HttpsOrigin = Annotated[str, StringConstraints(pattern=r"^https://[^/?#@\s]+$")]
 Visible = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]+$")]
 Label = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
 
@@ -20,8 +20,6 @@ class GreenhouseSettings(ConnectorSettings):
 
     An ATS hires employees as well: ``contractor_field`` and ``contractor_values`` say which hires are ours. Without them all are.
     """
-
-    model_config = ConfigDict(hide_input_in_errors=True)
 
     base_url: HttpsOrigin = "https://harvest.greenhouse.io"
     auth_url: HttpsOrigin = Field(default="https://auth.greenhouse.io", description="where tokens are given")

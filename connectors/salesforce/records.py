@@ -6,13 +6,14 @@ import hashlib
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from workforce.errors import RetryLater
+from connectors.answers import Reading
 
-T = TypeVar("T")
+parse = Reading("salesforce")
+
 
 RECORD_ID = r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?"
 
@@ -109,15 +110,6 @@ def without_attributes(record: Mapping[str, Any]) -> dict[str, Any]:
 def instant_text(moment: datetime) -> str:
     """``moment`` (UTC) with milliseconds."""
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def parse(shape: type[T], payload: object) -> T:
-    """``payload`` of a read as ``shape``. Raises ``RetryLater`` when it is something else: a read may be repeated."""
-    try:
-        return TypeAdapter(shape).validate_python(payload)
-    except ValidationError as error:
-        where = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"]) or "answer"
-        raise RetryLater(f"salesforce: unexpected answer at {where}", cause="unreadable_answer") from None
 
 
 def _utc(moment: datetime) -> datetime:

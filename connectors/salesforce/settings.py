@@ -9,31 +9,17 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Self
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
+from pydantic import Field, SecretStr, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from connectors.contract import ConnectorSettings
+from connectors.forms import RsaPrivateKey
 
 _NAME = r"[A-Za-z][A-Za-z0-9_]{0,79}"
 
 HttpsOrigin = Annotated[str, StringConstraints(pattern=r"^https://[A-Za-z0-9.\-]+(:\d{1,5})?$", to_lower=True)]
 ApiName = Annotated[str, StringConstraints(pattern=rf"^{_NAME}$")]
 FieldPath = Annotated[str, StringConstraints(pattern=rf"^{_NAME}(\.{_NAME}){{0,5}}$")]
-
-
-def _rsa_private_key(pem: SecretStr) -> SecretStr:
-    """Reject anything but an RSA private key, without quoting it."""
-    try:
-        key = load_pem_private_key(pem.get_secret_value().encode(), password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        key = None
-    if not isinstance(key, RSAPrivateKey) or key.key_size < 2048:  # RFC 7518 §3.3
-        message = "must be an unencrypted RSA private key of 2048 bits or more in PEM form, with its line breaks"
-        raise PydanticCustomError("rsa_key", message)
-    return pem
 
 
 class SourceObject(ConnectorSettings):
@@ -93,7 +79,7 @@ class SalesforceSettings(ConnectorSettings):
     consumer_key: str = Field(min_length=1, max_length=512)
     consumer_secret: SecretStr | None = Field(default=None, min_length=1)
     username: str | None = Field(default=None, min_length=1, max_length=255)
-    private_key: Annotated[SecretStr, AfterValidator(_rsa_private_key)] | None = Field(
+    private_key: RsaPrivateKey | None = Field(
         default=None, description="RSA private key (PEM) whose certificate is registered with the app"
     )
     audience: HttpsOrigin = Field(
