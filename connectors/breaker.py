@@ -30,6 +30,7 @@ class Breaker:
         self._failures = 0
         self._pause = FIRST_PAUSE_SECONDS
         self._closed_again_at = 0.0
+        self._on_trial = False
 
     def admit(self) -> None:
         """Let a call pass, or raise ``RetryLater`` with the rest of the pause. After each pause one call goes first."""
@@ -39,6 +40,7 @@ class Breaker:
             rest = self._closed_again_at - self._monotonic()
             if rest <= 0:
                 self._closed_again_at = self._monotonic() + self._pause  # the others wait for what becomes of this one
+                self._on_trial = True
                 return
         message = f"{self._system}: it does not serve; it is tried again in {rest:.0f} s"
         raise RetryLater(message, cause="circuit_open", after_seconds=rest)
@@ -49,14 +51,14 @@ class Breaker:
             self._failures += 1
             if self._failures == 1:
                 log.warning("system.unavailable", system=self._system, cause=cause)
-            if self._failures >= FAILURES_TO_OPEN:
-                is_again = self._failures > FAILURES_TO_OPEN
-                self._pause = min(self._pause * 2, LONGEST_PAUSE_SECONDS) if is_again else FIRST_PAUSE_SECONDS
+            if self._failures == FAILURES_TO_OPEN or self._on_trial:  # others only come late: they set out before
+                self._pause = min(self._pause * 2, LONGEST_PAUSE_SECONDS) if self._on_trial else FIRST_PAUSE_SECONDS
                 self._closed_again_at = self._monotonic() + self._pause
+                self._on_trial = False
 
     def served(self) -> None:
         """A call was answered, whatever the answer."""
         with self._lock:
             if self._failures:
                 log.info("system.back", system=self._system, failures=self._failures)
-            self._failures = 0
+            self._failures, self._on_trial = 0, False

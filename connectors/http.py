@@ -159,7 +159,7 @@ class HttpEdge:
         self._renew = renew
         self._sleep = sleep
         self._client = httpx.Client(
-            base_url=base_url,
+            base_url=_usable(base_url, dialect.name),
             headers={"Accept": "application/json", "User-Agent": "stint-hub", **(headers or {})},
             timeout=httpx.Timeout(reach.timeout_seconds),
             transport=GuardedTransport(reach.network, tls_context(reach.ca_file)),
@@ -330,6 +330,15 @@ class _BoundedBody(httpx.SyncByteStream):
 def _bound_body(response: httpx.Response, *, seconds: float) -> None:
     if isinstance(response.stream, httpx.SyncByteStream):
         response.stream = _BoundedBody(response.stream, time.monotonic() + seconds)
+
+
+def _usable(base_url: str, system: str) -> httpx.URL:
+    try:
+        url = httpx.URL(base_url)
+        _ = url.host  # is decoded only when it is asked for
+    except (httpx.InvalidURL, UnicodeError):
+        raise Misconfigured(f"{system}: the address holds what is no host name; mend it", cause="invalid_url") from None
+    return url
 
 
 def _kind(error: Exception) -> str:

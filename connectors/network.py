@@ -24,13 +24,16 @@ IpNetwork: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
-_PROTOCOL_ASSIGNMENTS = ipaddress.IPv4Network("192.0.0.0/24")
-"""Some clouds have their metadata service here (192.0.0.192); Python counts parts of it as global."""
+_NOT_PUBLIC = (ipaddress.IPv4Network("192.0.0.0/24"), ipaddress.IPv4Network("168.63.129.16/32"))
+"""Global by Python's count, and where some clouds have their metadata service (192.0.0.192) and their machines' host (Azure)."""
 
 
 def resolve(host: str, port: int) -> list[str]:
-    """Every address of ``host``, in the system's order of preference. Raises ``OSError``."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    """Every address of ``host``, in the system's order of preference. Raises ``OSError``, also for what can be no host name."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except ValueError as error:  # an empty or overlong label
+        raise OSError(f"not a host name: {error}") from None
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
@@ -106,14 +109,14 @@ def _is_network(entry: str) -> bool:
 def _is_public(address: IpAddress) -> bool:
     if isinstance(address, ipaddress.IPv6Address) and address not in _GLOBAL_UNICAST:
         return False
-    return address.is_global and not address.is_multicast and address not in _PROTOCOL_ASSIGNMENTS
+    return address.is_global and not address.is_multicast and not any(address in net for net in _NOT_PUBLIC)
 
 
 def _unwrapped(address: IpAddress) -> IpAddress:
-    """The IPv4 address that an IPv6 one stands for (mapped, 6to4, Teredo's server side, NAT64), or itself."""
+    """The IPv4 address that an IPv6 one stands for (mapped, 6to4, NAT64), or itself. Teredo's are not public at all."""
     if isinstance(address, ipaddress.IPv4Address):
         return address
-    inner = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
+    inner = address.ipv4_mapped or address.sixtofour
     if inner is None and address in _NAT64:
         inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
     return inner or address
@@ -136,7 +139,7 @@ class _GuardedBackend(httpcore.NetworkBackend):
         """Resolve, judge, connect. Raises ``httpcore.ConnectError`` and ``Refused``."""
         try:
             addresses = self._network.addresses(host, port)
-        except (OSError, UnicodeError) as error:
+        except OSError as error:
             raise httpcore.ConnectError(str(error)) from error
         failure: httpcore.NetworkError | httpcore.TimeoutException = httpcore.ConnectError(f"{host} has no address")
         for address in addresses:

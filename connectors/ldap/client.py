@@ -17,7 +17,7 @@ from connectors.ldap.dialects import ROOT_ATTRIBUTES, dialect_of, recognised
 from connectors.ldap.pipeline import modify_all
 from connectors.ldap.ranges import completed
 from connectors.ldap.records import Entry, Filter, Mods
-from connectors.ldap.results import translated
+from connectors.ldap.results import translated, translated_change
 from connectors.ldap.settings import LdapSettings
 from workforce.errors import HubError, Refused
 from workforce.ports import CheckResult
@@ -66,14 +66,14 @@ class LdapClient:
 
         return self._read("search", call)
 
-    def first_page(self, base: str, condition: Filter, attributes: Sequence[str]) -> list[Entry] | None:
-        """The same if it fits on one page, or else ``None``."""
+    def first_page(self, base: str, condition: Filter, attributes: Sequence[str]) -> tuple[list[Entry], bool]:
+        """The first entries of the same, and whether that is all of them."""
 
-        def call(connection: Connection) -> list[Entry] | None:
+        def call(connection: Connection) -> tuple[list[Entry], bool]:
             entries, cookie = self._page(connection, base, condition, attributes, "")
             if cookie:
                 self._page(connection, base, condition, attributes, cookie, size=0)  # "we want no more" (RFC 2696 §3)
-            return None if cookie else entries
+            return entries, not cookie
 
         return self._read("search", call)
 
@@ -101,15 +101,12 @@ class LdapClient:
 
     def modify(self, dn: str, mods: Mods, *, done_already: Callable[[ldap.LDAPError], bool] = lambda _: False) -> None:
         """One atomic modification. An error that ``done_already`` is success."""
-
-        def call(connection: Connection) -> None:
-            try:
+        try:
+            with self._pool.borrow(alive=True) as connection:
                 connection.modify_s(dn, list(mods))
-            except ldap.LDAPError as error:
-                if not done_already(error):
-                    raise
-
-        self._write("modify an entry", call, guarded=any(kind == ldap.MOD_DELETE for kind, *_ in mods))
+        except ldap.LDAPError as error:
+            if not done_already(error):
+                raise translated_change(error, mods) from None
 
     def modify_all(self, changes: Sequence[tuple[str, Mods]]) -> list[HubError | None]:
         """Many modifications, tens under way at a time on one connection; each one's error or ``None``, in their order."""
@@ -161,30 +158,22 @@ class LdapClient:
         _, found, _, answered = connection.result3(request)
         return [_entry(connection, dn, values) for dn, values in found], _cookie(answered)
 
-    def _read(self, doing: str, call: Callable[[Connection], T]) -> T:
+    def _read(self, doing: str, call: Callable[[Connection], T], *, tries: int = 2) -> T:
         """Tried again on a fresh connection when the first was dead, as after a restart of the server."""
         try:
             with self._pool.borrow() as connection:
                 return call(connection)
-        except ldap.SERVER_DOWN:
-            self._pool.clear()
-            return self._read_once(doing, call)
         except ldap.LDAPError as error:
+            if isinstance(error, ldap.SERVER_DOWN) and tries > 1:
+                return self._read(doing, call, tries=tries - 1)
             raise translated(error, doing, writing=False) from None
 
-    def _read_once(self, doing: str, call: Callable[[Connection], T]) -> T:
-        try:
-            with self._pool.borrow() as connection:
-                return call(connection)
-        except ldap.LDAPError as error:
-            raise translated(error, doing, writing=False) from None
-
-    def _write(self, doing: str, call: Callable[[Connection], T], *, guarded: bool = False) -> T:
+    def _write(self, doing: str, call: Callable[[Connection], T]) -> T:
         try:
             with self._pool.borrow(alive=True) as connection:
                 return call(connection)
         except ldap.LDAPError as error:
-            raise translated(error, doing, writing=True, guarded=guarded) from None
+            raise translated(error, doing, writing=True, guarded=False) from None
 
 
 def _entry(connection: Connection, dn: str | None, values: Mapping[str, Sequence[bytes]]) -> Entry:

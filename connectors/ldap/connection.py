@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import closing, contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ from connectors.http import tls_context
 from connectors.ldap.results import LOST, translated_bind
 from connectors.ldap.settings import LdapSettings
 from workforce.errors import HubError, Misconfigured, RetryLater
+from workforce.urgency import is_revoking
 
 Connection = Any  # python-ldap has no types: ldap.ldapobject.SimpleLDAPObject
 
@@ -61,7 +63,8 @@ def _with_starttls(settings: LdapSettings) -> Connection:
 def _with_ldaps(settings: LdapSettings) -> Connection:
     """TLS from the first byte. A handshake of our own comes first, with a deadline, which libldap's has not.
 
-    libldap must make this connection itself: on a socket that it is given it speaks ``ldaps://`` in clear text (seen with 2.5.13).
+    libldap must make this connection itself: on a socket that it is given it speaks ``ldaps://`` in clear text (seen with 2.5.13). It
+    does so in a thread that is left behind in the rare case that the server falls silent between the two handshakes.
     """
     host = urlsplit(settings.url).hostname
     try:
@@ -70,7 +73,16 @@ def _with_ldaps(settings: LdapSettings) -> Connection:
             tls_context(settings.ca_file).wrap_socket(dialled, server_hostname=host).close()
     except OSError as error:  # ssl.SSLError among them
         raise _unreachable(error) from None
-    return _configured(ldap.initialize(settings.url), settings)
+    connection = _configured(ldap.initialize(settings.url), settings)
+    answers: Future[bool] = Future()
+    threading.Thread(target=lambda: answers.set_result(_answers(connection)), name="ldaps-handshake", daemon=True).start()
+    try:
+        if answers.result(settings.timeout_seconds):
+            return connection
+    except TimeoutError as error:
+        raise _unreachable(error) from None
+    close(connection)
+    raise _unreachable(ldap.SERVER_DOWN())
 
 
 def _configured(connection: Connection, settings: LdapSettings) -> Connection:
@@ -110,9 +122,9 @@ def close(connection: Connection) -> None:
 
 
 class ConnectionPool:
-    """At most ``max_connections`` connections bound as our service account. A thread has one to itself while it borrows it.
+    """At most ``max_connections`` connections bound as our service account, and for revocations as many more as they need.
 
-    A StartTLS bind costs 3 to 5 ms against 0.3 ms for an operation (measured on slapd 2.5, loopback), so connections are kept.
+    A thread has one to itself while it borrows it. A StartTLS bind costs 3 to 5 ms against 0.3 ms for an operation (measured on slapd 2.5, loopback), so connections are kept.
     """
 
     def __init__(self, settings: LdapSettings) -> None:
@@ -126,21 +138,20 @@ class ConnectionPool:
 
         Raises ``RetryLater`` or ``Misconfigured`` when none can be had; lets ``ldap.LDAPError`` of the block through.
         """
-        if not self._free.acquire(timeout=self._settings.timeout_seconds):
+        waits = not is_revoking()
+        if waits and not self._free.acquire(timeout=self._settings.timeout_seconds):
             raise RetryLater("ldap: all connections are in use", cause="pool_exhausted")
         try:
             connection = self._take(alive=alive)
             try:
                 yield connection
-            except ldap.LDAPError as error:
-                close(connection) if isinstance(error, LOST) else self._idle.append(connection)
-                raise
-            except BaseException:
-                close(connection)
+            except BaseException as error:  # what was refused may be the connection's own fault: a bind can lapse
+                self._discard(connection, others=isinstance(error, LOST))
                 raise
             self._idle.append(connection)
         finally:
-            self._free.release()
+            if waits:
+                self._free.release()
 
     def clear(self) -> None:
         """Close every idle connection."""
@@ -148,11 +159,17 @@ class ConnectionPool:
             close(connection)
 
     def _take(self, *, alive: bool) -> Connection:
-        while (connection := self._pop()) is not None:
-            if not alive or _answers(connection):
-                return connection
-            close(connection)
-        return self._open()
+        connection = self._pop()
+        if connection is not None and alive and not _answers(connection):
+            self._discard(connection, others=True)
+            connection = None
+        return self._open() if connection is None else connection
+
+    def _discard(self, connection: Connection, *, others: bool) -> None:
+        """Close it, and the idle ``others`` where it was lost: each of them would cost a time-out of its own."""
+        close(connection)
+        if others:
+            self.clear()
 
     def _pop(self) -> Connection | None:
         with suppress(IndexError):  # list.pop is atomic; asking for the length first would not be

@@ -24,7 +24,8 @@ from workforce.markers import is_marker
 _ATTRIBUTE = re.compile(
     r"[A-Za-z][A-Za-z0-9-]*"
 )  # plain names only: an OID or an option would be a second name for a reserved one
-_CHANGED_MEANWHILE = "changed_meanwhile"
+_STALE = frozenset({"changed_meanwhile", "not_found"})
+"""The causes of a write that met another entry than was read: changed, or moved by somebody."""
 _TRIES = 3
 _IDS_AT_ONCE = 50
 
@@ -73,22 +74,21 @@ class LdapDirectory:
 
     def update(self, account_id: str, attributes: Mapping[str, object]) -> None:
         """Replace attributes; ``None`` and ``""`` remove one, for LDAP holds no empty strings."""
-        account = self._writable(account_id)
-        mapped = self._mapped(attributes, account.marker or "")
-        mapped.pop("objectclass", None)
-        if mapped:
-            self._client.modify(account.dn, _replacing(mapped))
+
+        def replacing(account: AccountEntry) -> Sequence[Mods]:
+            mapped = self._mapped(attributes, account.marker or "")
+            changes = [(ldap.MOD_REPLACE, name, values or None) for name, values in mapped.items() if name != "objectclass"]
+            return [changes] if changes else []
+
+        self._apply(account_id, replacing)
 
     def set_expiry(self, account_id: str, expires_at: datetime) -> None:
         """Write the native expiry, rounded up to the whole second."""
-        account = self._writable(account_id)
-        self._client.modify(account.dn, self._dialect.expiring(account, expires_at))
+        self._apply(account_id, lambda _: [self._dialect.expiring(expires_at)])
 
     def enable(self, account_id: str) -> None:
         """Move back to the people, where it was moved away, then lift the block."""
-        account = self._writable(account_id)
-        if not is_below(account.dn, self._settings.people_base):
-            self._client.move(account.dn, self._settings.people_base)
+        self._move(account_id, self._settings.people_base)
         self._apply(account_id, self._dialect.enabling)
 
     def disable(self, account_id: str) -> None:
@@ -104,8 +104,15 @@ class LdapDirectory:
         self._client.add_member(self._group(group_id), self._writable(account_id).dn)
 
     def remove_member(self, group_id: str, account_id: str) -> None:
-        """Remove the account's DN from ``member``. A groupOfNames keeps one member (RFC 4519 §3.5): ``cn=nobody`` if need be."""
+        """Remove the account's DN from ``member``. A groupOfNames keeps one member (RFC 4519 §3.5): ``cn=nobody`` if need be.
+
+        Raises ``Refused`` for a group outside ``groups_base``: no reading shows its members, so to say "done" would be a guess.
+        """
         account = self._writable(account_id)
+        if is_dn(group_id) and not is_below(group_id, self._settings.groups_base):
+            raise Refused(
+                "ldap: the group is not below groups_base; remove the member by hand", cause="foreign_group", field="groups"
+            )
         try:
             self._client.remove_member(self._group(group_id), account.dn, placeholder=self._nobody)
         except NotFound:
@@ -113,10 +120,8 @@ class LdapDirectory:
 
     def move_to_disabled(self, account_id: str) -> None:
         """Move below ``disabled_base``, where there is one. The server takes the memberships along (OpenLDAP: overlay ``refint``)."""
-        base = self._settings.disabled_base
-        account = self._writable(account_id)
-        if base is not None and not is_below(account.dn, base):
-            self._client.move(account.dn, base)
+        if self._settings.disabled_base is not None:
+            self._move(account_id, self._settings.disabled_base)
 
     def accounts(self, cursor: str | None) -> AccountPage:
         """People's accounts in the part of the tree that all bases share, a page at a time; afterwards those that changed since.
@@ -144,17 +149,24 @@ class LdapDirectory:
         return self._client.binds(account.dn, password)
 
     def _apply(self, account_id: str, requests: Callable[[AccountEntry], Sequence[Mods]]) -> AccountEntry:
-        """Send what the dialect asks for; where the entry was changed since it was read, read it again and start over."""
+        """Send what the dialect asks for."""
+        return self._do(account_id, lambda account: self._send(account.dn, requests(account)))
+
+    def _move(self, account_id: str, base: str) -> None:
+        self._do(account_id, lambda account: None if is_below(account.dn, base) else self._client.move(account.dn, base))
+
+    def _do(self, account_id: str, act: Callable[[AccountEntry], None]) -> AccountEntry:
+        """Where the entry was changed or moved since it was read, read it again and start over: it is gone only if no search shows it."""
         for _ in range(_TRIES):
             account = self._writable(account_id)
             try:
-                self._send(account.dn, requests(account))
-            except RetryLater as error:
-                if error.cause != _CHANGED_MEANWHILE:
+                act(account)
+            except HubError as error:
+                if error.cause not in _STALE:
                     raise
             else:
                 return account
-        raise RetryLater("ldap: somebody else keeps changing the account", cause=_CHANGED_MEANWHILE)
+        raise RetryLater("ldap: somebody else keeps changing or moving the account", cause="changed_meanwhile")
 
     def _send(self, dn: str, requests: Sequence[Mods]) -> None:
         for mods in requests:
@@ -163,18 +175,15 @@ class LdapDirectory:
     def _do_to_all(
         self, ids: Sequence[str], requests: Callable[[AccountEntry], Sequence[Mods]], alone: Callable[[str], None]
     ) -> dict[str, HubError | None]:
-        """The same for many; those that were changed since they were read are done ``alone``."""
-        outcomes: dict[str, HubError | None] = {}
-        changes: list[tuple[str, str, Mods]] = []
-        for one, found in self._writable_of(ids).items():
-            outcomes[one] = found if isinstance(found, HubError) else None
-            if isinstance(found, AccountEntry):
-                changes += [(one, found.dn, mods) for mods in requests(found)]
+        """The same for many; those that were changed or moved since they were read are done ``alone``."""
+        found = self._writable_of(ids)
+        changes = [(one, a.dn, mods) for one, a in found.items() if isinstance(a, AccountEntry) for mods in requests(a)]
         errors = self._client.modify_all([(dn, mods) for _, dn, mods in changes])
+        outcomes = {one: a if isinstance(a, HubError) else None for one, a in found.items()}
         for (one, *_), error in zip(changes, errors, strict=True):
             outcomes[one] = outcomes[one] or error
-        changed = [one for one, error in outcomes.items() if error is not None and error.cause == _CHANGED_MEANWHILE]
-        return outcomes | outcome_of_each(changed, alone)
+        stale = {one for (one, *_), error in zip(changes, errors, strict=True) if error and error.cause in _STALE}
+        return outcomes | outcome_of_each(stale, alone)
 
     def _writable_of(self, ids: Sequence[str]) -> dict[str, AccountEntry | HubError]:
         found: dict[str, AccountEntry | HubError] = {}
@@ -217,7 +226,12 @@ class LdapDirectory:
         return group_id
 
     def _read_entry(self, entry: Entry) -> AccountEntry:
-        return self._dialect.account(entry, datetime.now(UTC))
+        account = self._dialect.account(entry, datetime.now(UTC))
+        if not account.account_id:
+            raise Refused(
+                "ldap: the server does not show the accounts' ids; let bind_dn read them", cause="no_id", field="bind_dn"
+            )
+        return account
 
     def _accounts(self, condition: Filter) -> list[AccountEntry]:
         return [self._read_entry(e) for e in self._client.search(self._settings.suffix, condition, self._dialect.attributes)]
@@ -267,10 +281,6 @@ class LdapDirectory:
             raise Refused(f"ldap: the mapping must not change {MARKER}", cause="reserved_attribute", field=MARKER)
         self._dialect.require_usable(mapped)
         return mapped
-
-
-def _replacing(mapped: Mapping[str, list[bytes]]) -> Mods:
-    return [(ldap.MOD_REPLACE, name, values or None) for name, values in mapped.items()]
 
 
 def _no_entry(account_id: str) -> NotFound:

@@ -22,7 +22,7 @@ from workforce.errors import Refused
 class Position:
     """Where a reading stands: every entry stamped before ``low`` was read. ``width`` is that of the next span (0: to the end).
 
-    ``server`` is whose stamps they are, ``top`` the highest stamp that was seen.
+    ``server`` is whose stamps they are and which part of the tree is read, ``top`` the highest stamp that was seen.
     """
 
     server: str
@@ -31,8 +31,11 @@ class Position:
     top: int = 0
 
     @classmethod
-    def of(cls, cursor: str | None, server: str) -> Position:
-        """The position that a cursor tells; the beginning where the stamps are another server's. Raises ``Refused``."""
+    def of(cls, cursor: str | None, server: str, latest: int) -> Position:
+        """The position that a cursor tells. Raises ``Refused``.
+
+        It is the beginning where the stamps are another server's, or the server has not come as far (it was restored from a backup).
+        """
         if cursor is None:
             return cls(server)
         try:
@@ -42,7 +45,8 @@ class Position:
             raise Refused(
                 "ldap: this is no cursor of a reading of accounts; start from the beginning", cause="bad_cursor"
             ) from None
-        return held if held.server == server else cls(server)
+        is_usable = held.server == server and 0 <= held.low <= latest and held.width >= 0
+        return held if is_usable else cls(server)
 
     def __str__(self) -> str:
         return json.dumps(asdict(self), separators=(",", ":"))
@@ -60,47 +64,55 @@ class Listed:
 def next_page(client: LdapClient, cursor: str | None) -> Listed:
     """The next entries of accounts. Raises the four errors; never gives a part of a span."""
     server, latest = _clock(client)
-    position = Position.of(cursor, server)
+    position = Position.of(cursor, server, latest)
     while True:
-        last = position.low + position.width - 1 if position.width else None
-        if last is not None and last >= latest:
-            last = None
-        entries = _span(client, position, last, latest)
+        end = position.low + position.width - 1
+        last = end if position.width and end < latest else None
+        entries = _span(client, position.low, last, latest)
         if entries is None:
             position = replace(position, width=max(1, (position.width or latest - position.low) // 2))
             continue
         position = replace(position, top=max([position.top, *map(client.dialect.stamp, entries)]))
         if last is None:
-            return Listed(entries, _finished(client, position), complete=True)
+            return Listed(entries, _finished(client, position, latest), complete=True)
         position = replace(position, low=last + 1, width=position.width * 2)
         if entries:
             return Listed(entries, position, complete=False)
 
 
-def _span(client: LdapClient, position: Position, last: int | None, latest: int) -> list[Entry] | None:
+def _span(client: LdapClient, low: int, last: int | None, latest: int) -> Sequence[Entry] | None:
     """What was stamped from ``low`` to ``last``; ``None`` when it is more than a page and can be divided."""
-    where = (
-        client.settings.suffix,
-        all_of(client.dialect.people, client.dialect.stamped(position.low, last)),
-        client.dialect.attributes,
-    )
-    if (latest if last is None else last) <= position.low:  # one second's work of a bulk import, or what changed just now
-        return client.search(*where)
-    return client.first_page(*where)
+    dialect = client.dialect
+    where = (client.settings.suffix, all_of(dialect.people, dialect.stamped(low, last)), dialect.attributes)
+    entries, is_all = client.first_page(*where)
+    if is_all:
+        return entries
+    is_one_stamp = (latest if last is None else last) <= low  # one second's work of a bulk import, or what changed just now
+    shows_stamps = any(map(dialect.stamp, entries))  # where access rules hide them, no filter by stamp finds anything
+    return None if shows_stamps and not is_one_stamp else client.search(*where)
 
 
-def _finished(client: LdapClient, position: Position) -> Position:
-    return Position(position.server, low=max(0, position.top - client.dialect.stamp_overlap))
+def _finished(client: LdapClient, position: Position, latest: int) -> Position:
+    """Where to look for changes. A stamp of the future (a clock that was wrong once) must not hide those until then."""
+    overlap = client.dialect.stamp_overlap
+    return Position(position.server, low=max(position.low, min(position.top, latest + overlap) - overlap))
 
 
 def _clock(client: LdapClient) -> tuple[str, int]:
     """Whose stamps they are, and one that the server has surely reached."""
-    source = client.dialect.stamp_source
+    suffix, source = client.settings.suffix, client.dialect.stamp_source
     if source is None:
-        return "", int(time()) - client.dialect.stamp_overlap
+        return f"{client.settings.url} {suffix}", int(time()) - client.dialect.stamp_overlap
     root = client.entry("", source)
     if root is None or (latest := root.number(source[1])) is None:
         raise Refused(
             f"ldap: the server does not tell {source[1]}; check that dialect fits it", cause="wrong_dialect", field="dialect"
         )
-    return root.first(source[0]) or "", latest
+    service = root.first(source[0]) or ""
+    return f"{_invocation(client, service) or service} {suffix}", latest
+
+
+def _invocation(client: LdapClient, service: str) -> str:
+    """The id of a domain controller's database, which is another one after it was restored ([MS-ADTS] 3.1.1.1.9)."""
+    entry = client.entry(service, ("invocationId",)) if service else None
+    return entry.values["invocationId"][0].hex() if entry and entry.values.get("invocationId") else ""

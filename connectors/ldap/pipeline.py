@@ -10,7 +10,7 @@ import ldap
 
 from connectors.ldap.connection import Connection, ConnectionPool
 from connectors.ldap.records import Mods
-from connectors.ldap.results import LOST, translated
+from connectors.ldap.results import LOST, translated_change
 from workforce.errors import HubError
 
 UNDER_WAY = 50
@@ -42,19 +42,16 @@ def _send_all(connection: Connection, changes: Sequence[Change], waiting: deque[
     try:
         while waiting or sent:
             while waiting and len(sent) < UNDER_WAY:
-                index = waiting[0]
-                dn, mods = changes[index]
-                request = connection.modify_ext(dn, list(mods))
-                sent.append((waiting.popleft(), request))
+                dn, mods = changes[waiting[0]]
+                sent.append((waiting[0], connection.modify_ext(dn, list(mods))))
+                waiting.popleft()
             index, request = sent[0]
             outcomes[index] = _answer(connection, request, changes[index][1])
             sent.popleft()
     except ldap.LDAPError as error:
-        lost = [index for index, _ in sent]
-        if not lost:  # the first one could not even be sent: it counts as sent, so that there is an end
-            lost = [waiting.popleft()]
-        for index in lost:
-            outcomes[index] = translated(error, "modify an entry", writing=True)
+        # One that could not even be sent counts as sent where it was the only one, so that there is an end.
+        for index in [index for index, _ in sent] or [waiting.popleft()]:
+            outcomes[index] = translated_change(error, changes[index][1])
         raise
 
 
@@ -64,5 +61,5 @@ def _answer(connection: Connection, request: int, mods: Mods) -> HubError | None
     except LOST:
         raise
     except ldap.LDAPError as error:
-        return translated(error, "modify an entry", writing=True, guarded=any(kind == ldap.MOD_DELETE for kind, *_ in mods))
+        return translated_change(error, mods)
     return None

@@ -6,6 +6,7 @@ import re
 
 import ldap
 
+from connectors.ldap.records import Mods
 from workforce.errors import AlreadyTaken, HubError, Misconfigured, NotFound, OutcomeUnknown, Refused, RetryLater
 
 LOST = (ldap.SERVER_DOWN, ldap.CONNECT_ERROR, ldap.TIMEOUT, ldap.LOCAL_ERROR, ldap.DECODING_ERROR, ldap.ENCODING_ERROR)
@@ -87,6 +88,11 @@ def translated(error: ldap.LDAPError, doing: str, *, writing: bool, guarded: boo
         field, words = _OURS_TO_MEND[type(error)]
         return Misconfigured(f"ldap: {doing}: {words}", cause=cause, field=field)
     return _refusal(error, doing, cause)
+
+
+def translated_change(error: ldap.LDAPError, mods: Mods) -> HubError:
+    """The same for one modification."""
+    return translated(error, "modify an entry", writing=True, guarded=any(kind == ldap.MOD_DELETE for kind, *_ in mods))
 
 
 def _refusal(error: ldap.LDAPError, doing: str, cause: str) -> HubError:

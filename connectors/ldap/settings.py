@@ -5,7 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from itertools import takewhile
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Self, TypeAlias
+from unicodedata import normalize
 
 import ldap.dn
 from pydantic import AfterValidator, Field, SecretStr, model_validator
@@ -39,11 +40,22 @@ def _dn(text: str) -> str:
 
 
 Dn = Annotated[str, AfterValidator(_dn)]
+DnKey: TypeAlias = tuple[tuple[tuple[str, str], ...], ...]
 
 
-def dn_key(dn: str) -> tuple[str, ...]:
-    """A DN in a form that compares: its parts from the leaf up, case and surrounding space ignored."""
-    return tuple("+".join(sorted(f"{a}={v}".casefold() for a, v, _ in rdn)) for rdn in ldap.dn.str2dn(dn))
+def dn_key(dn: str) -> DnKey:
+    """A DN in a form that compares: its parts from the leaf up; case, space and how a letter is composed ignored (RFC 4518 §2).
+
+    What a server shows and libldap cannot read is ``()``, and so lies nowhere.
+    """
+    try:
+        return tuple(tuple(sorted((_folded(a), _folded(v)) for a, v, _ in rdn)) for rdn in ldap.dn.str2dn(dn))
+    except ldap.DECODING_ERROR:
+        return ()
+
+
+def _folded(text: str) -> str:
+    return " ".join(normalize("NFKC", normalize("NFKC", text).casefold()).split())
 
 
 def is_below(dn: str, base: str) -> bool:

@@ -81,6 +81,24 @@ def test_each_failed_trial_doubles_the_pause_up_to_a_minute(time: Time) -> None:
     assert pauses == [5.0, 10.0, 20.0, 40.0, LONGEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS]
 
 
+def test_calls_that_were_under_way_when_it_opened_do_not_prolong_the_pause(time: Time) -> None:
+    breaker = an_open_breaker(time)
+    for _ in range(20):
+        breaker.failed("ReadTimeout")
+    with pytest.raises(RetryLater) as raised:
+        breaker.admit()
+    assert raised.value.after_seconds == FIRST_PAUSE_SECONDS
+
+
+def test_revocations_that_fail_put_nobody_else_s_trial_off(time: Time) -> None:
+    breaker = an_open_breaker(time)
+    time.sleep(FIRST_PAUSE_SECONDS)
+    with revoking():
+        breaker.admit()
+        breaker.failed("ReadTimeout")
+    breaker.admit()
+
+
 def test_unavailable_is_logged_once_and_back_once(time: Time) -> None:
     with structlog.testing.capture_logs() as logs:
         breaker = an_open_breaker(time)

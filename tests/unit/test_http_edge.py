@@ -424,6 +424,13 @@ def test_our_credentials_never_go_to_another_origin(vendor: respx.MockRouter, ed
     assert not vendor.calls
 
 
+@pytest.mark.parametrize("address", ["https://xn--a.example", "https://a..example\u00e9", "https://[::1"])
+def test_an_address_that_names_no_host_is_ours_to_mend(address: str) -> None:
+    with pytest.raises(Misconfigured) as raised:
+        HttpEdge(address, Dialect("Vendor"))
+    assert raised.value.cause == "invalid_url"
+
+
 # A vendor that does not serve
 
 

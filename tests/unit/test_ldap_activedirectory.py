@@ -42,7 +42,7 @@ def test_an_id_is_stored_with_its_first_parts_reversed() -> None:
 
 @given(st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(2900, 1, 1), timezones=st.timezones()))  # noqa: DTZ001 - bounds
 def test_an_account_is_valid_until_the_end_to_the_second_and_never_shorter(moment: datetime) -> None:
-    ((_, name, values),) = DIALECT.expiring(an_account(), moment)
+    ((_, name, values),) = DIALECT.expiring(moment)
     assert name == "accountExpires"
     assert values is not None
     shown = an_account(accountExpires=values[0]).ends_at
@@ -51,7 +51,7 @@ def test_an_account_is_valid_until_the_end_to_the_second_and_never_shorter(momen
 
 
 def test_a_filetime_counts_tenths_of_microseconds_since_1601() -> None:
-    ((_, _, values),) = DIALECT.expiring(an_account(), datetime(2031, 3, 31, 22, 0, tzinfo=UTC))
+    ((_, _, values),) = DIALECT.expiring(datetime(2031, 3, 31, 22, 0, tzinfo=UTC))
     assert values == [b"135772344000000000"]
     assert int(values[0]) == (int(datetime(2031, 3, 31, 22, 0, tzinfo=UTC).timestamp()) + 11644473600) * 10**7
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import pytest
@@ -28,6 +29,8 @@ class Domain:
     stamps: dict[str, int]
     page: int
     name: str = "dc1"
+    database: bytes = b"first"
+    shows_stamps: bool = True
     latest: int = 0
     asked: int = 0
     dialect: ActiveDirectory = field(default_factory=ActiveDirectory)
@@ -52,17 +55,21 @@ class Domain:
         self.asked += 1
         span = {sign: int(number) for sign, number in _SPAN.findall(condition)}
         low, high = span[">"], span.get("<", 10**19)
+        if not self.shows_stamps:
+            return [Entry(who, {}) for who in sorted(self.stamps) if low == 0 and high == 10**19]
         return [Entry(who, {"uSNChanged": [b"%d" % stamp]}) for who, stamp in sorted(self.stamps.items()) if low <= stamp <= high]
 
-    def first_page(self, base: str, condition: Filter, attributes: Sequence[str]) -> list[Entry] | None:
-        """The same if it fits."""
+    def first_page(self, base: str, condition: Filter, attributes: Sequence[str]) -> tuple[list[Entry], bool]:
+        """As many as fit, and whether that is all."""
         found = self.search(base, condition, attributes)
-        return found if len(found) <= self.page else None
+        return found[: self.page], len(found) <= self.page
 
     def entry(self, dn: str, attributes: Sequence[str]) -> Entry | None:
-        """The rootDSE."""
-        del dn, attributes
-        latest = max([self.latest, *self.stamps.values()])
+        """The rootDSE, or the domain controller's own entry."""
+        del attributes
+        if dn:
+            return Entry(dn, {"invocationId": [self.database]})
+        latest = self.latest or max([0, *self.stamps.values()])
         return Entry("", {"dsServiceName": [self.name.encode()], "highestCommittedUSN": [b"%d" % latest]})
 
 
@@ -127,16 +134,77 @@ def test_nothing_is_told_again_unless_it_changed() -> None:
     assert set(found) - {"e29"} == {"e7"}  # the last one that was seen may come again
 
 
-def test_the_cursor_of_another_domain_controller_begins_anew() -> None:
+@pytest.mark.parametrize("other", [{"database": b"restored"}, {"database": b"", "name": "dc2"}])
+def test_the_cursor_of_another_domain_controller_or_of_one_that_was_restored_begins_anew(other: dict[str, Any]) -> None:
     domain = Domain({f"e{n}": n + 1 for n in range(30)}, page=50)
     _, cursor = read_all(domain)
-    domain.name = "dc2"
+    found, _ = read_all(replace(domain, **other), cursor)
+    assert len(found) == 30
+
+
+def test_the_cursor_of_another_part_of_the_tree_begins_anew() -> None:
+    domain = Domain({f"e{n}": n + 1 for n in range(30)}, page=50)
+    _, cursor = read_all(domain)
+    domain.settings = domain.settings.model_copy(
+        update={"people_base": "OU=P,DC=other,DC=example", "groups_base": "OU=G,DC=other,DC=example"}
+    )
     found, _ = read_all(domain, cursor)
     assert len(found) == 30
 
 
+def test_a_server_that_has_not_come_as_far_as_the_cursor_is_read_from_the_beginning() -> None:
+    domain = Domain({f"e{n}": n + 1 for n in range(30)}, page=50)
+    _, cursor = read_all(domain)
+    found, _ = read_all(Domain({f"e{n}": n + 1 for n in range(20)}, page=50), cursor)
+    assert len(found) == 20
+
+
+def test_a_stamp_of_the_future_hides_no_later_change() -> None:
+    domain = Domain({"e1": 1, "e2": 2, "ahead": 10**6}, page=50, latest=2)
+    _, cursor = read_all(domain)
+    domain.stamps["e1"] = domain.latest = 3
+    found, _ = read_all(domain, cursor)
+    assert "e1" in found
+
+
+def test_what_was_deleted_last_makes_nobody_read_everything_again() -> None:
+    domain = Domain({f"e{n}": n + 1 for n in range(30)}, page=50)
+    _, cursor = read_all(domain)
+    domain.latest = 31
+    del domain.stamps["e29"]
+    _, cursor = read_all(domain, cursor)
+    found, _ = read_all(domain, cursor)
+    assert found == []
+
+
+def test_where_access_rules_hide_the_stamps_everybody_is_read_every_time() -> None:
+    domain = Domain({f"e{n}": n + 1 for n in range(30)}, page=4, shows_stamps=False)
+    found, cursor = read_all(domain)
+    assert len(found) == 30
+    found, _ = read_all(domain, cursor)
+    assert len(found) == 30
+
+
+@pytest.mark.parametrize("forged", [{"low": -1}, {"low": 5, "width": -9}, {"low": 10**30}])
+def test_a_position_that_no_reading_can_have_is_the_beginning(forged: dict[str, int]) -> None:
+    domain = Domain({f"e{n}": n + 1 for n in range(30)}, page=50)
+    _, cursor = read_all(domain)
+    found, _ = read_all(domain, json.dumps({**json.loads(cursor), **forged}))
+    assert len(found) == 30
+
+
 @pytest.mark.parametrize(
-    "cursor", ["", "x", "[]", "{}", '{"server":"dc1","low":1,"more":2}', '{"server":"dc1","low":"1"}', "20261122"]
+    "cursor",
+    [
+        "",
+        "x",
+        "[]",
+        "{}",
+        '{"server":"dc1","low":1,"more":2}',
+        '{"server":"dc1","low":"1"}',
+        "20261122",
+        '{"server":"d","low":1.5}',
+    ],
 )
 def test_what_is_no_cursor_is_refused(cursor: str) -> None:
     with pytest.raises(Refused) as caught:

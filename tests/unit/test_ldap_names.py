@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from connectors.ldap.client import LdapClient
 from connectors.ldap.dialects.dialect import random_password
 from connectors.ldap.directory import LdapDirectory
-from connectors.ldap.records import equals
+from connectors.ldap.records import Entry, equals
 from connectors.ldap.settings import LdapSettings, dn_key, is_below, is_dn
 from workforce.errors import NotFound, Refused
 
@@ -66,6 +66,18 @@ def test_dns_compare_without_case_and_space() -> None:
     assert is_below("uid=x,OU=People,dc=client,dc=example", "ou=people, dc=client, dc=example")
     assert not is_below("ou=people,dc=client,dc=example", "ou=people,dc=client,dc=example")
     assert not is_below("uid=x,ou=xpeople,dc=client,dc=example", "ou=people,dc=client,dc=example")
+
+
+def test_dns_compare_as_servers_compare_them() -> None:
+    assert dn_key("cn=Zo\u00eb  Smith,dc=client") == dn_key("cn=zoe\u0308 smith,dc=client")
+    assert dn_key(r"cn=a\+sn=b,dc=client") != dn_key("cn=a+sn=b,dc=client")
+    assert not is_below("what a broken server shows", "dc=client")
+
+
+def test_an_account_whose_id_is_hidden_is_refused_rather_than_adopted_without_one() -> None:
+    with pytest.raises(Refused) as caught:
+        LdapDirectory(LdapClient(a_form()))._read_entry(Entry("uid=ada,dc=client,dc=example", {"uid": [b"ada"]}))
+    assert caught.value.cause == "no_id"
 
 
 def test_a_broken_string_is_refused_before_it_is_sent() -> None:

@@ -23,6 +23,7 @@ NUMERIC_TRICKS = [
     "255.255.255.255", "240.0.0.1", "::1", "0:0:0:0:0:0:0:1", "::", "::ffff:127.0.0.1", "::ffff:7f00:1", "::ffff:10.0.0.1",
     "::ffff:169.254.169.254", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "64:ff9b:1::7f00:1", "2002:7f00:1::", "2002:a00:1::1", "2002:a9fe:a9fe::",
     "fe80::1", "fc00::1", "fd00:ec2::254", "fdff::1", "ff02::1", "2001:db8::1", "::127.0.0.1", "2001:0:7f00:1:0:0:80ff:fffe", "::ffff:0:127.0.0.1",
+    "168.63.129.16", "::ffff:168.63.129.16", "2001:0:a00:1::f7f7:f7f7",
 ]  # fmt: skip
 NAMED_TRICKS = {
     "localhost": ["127.0.0.1"],
@@ -135,6 +136,14 @@ def test_a_name_that_cannot_be_resolved_is_no_connection() -> None:
 
     with pytest.raises(httpcore.ConnectError):
         Network(resolve=unknown).backend().connect_tcp("vendor.example", 443)
+
+
+@pytest.mark.parametrize("name", ["a" * 64 + ".example", "a..example"])
+def test_what_can_be_no_host_name_is_no_connection(name: str) -> None:
+    with pytest.raises(OSError, match="not a host name"):
+        Network().addresses(name, 443)
+    with pytest.raises(httpcore.ConnectError):
+        Network().backend().connect_tcp(name, 443)
 
 
 def test_no_unix_socket_is_ever_used() -> None:

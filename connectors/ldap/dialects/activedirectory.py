@@ -123,9 +123,8 @@ class ActiveDirectory(ServerDialect):
             changes.append((ldap.MOD_REPLACE, "lockoutTime", [b"0"]))
         return [*requests, changes] if changes else requests
 
-    def expiring(self, account: AccountEntry, expires_at: datetime) -> Mods:
+    def expiring(self, expires_at: datetime) -> Mods:
         """Replace ``accountExpires``: the account is valid until that instant."""
-        del account
         return [(ldap.MOD_REPLACE, "accountExpires", [_filetime(expires_at)])]
 
     def new_password(self, account: AccountEntry, password: str) -> Mods:

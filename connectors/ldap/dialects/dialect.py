@@ -66,7 +66,7 @@ class ServerDialect(ABC):
         """Allow sign-in."""
 
     @abstractmethod
-    def expiring(self, account: AccountEntry, expires_at: datetime) -> Mods:
+    def expiring(self, expires_at: datetime) -> Mods:
         """Write the native expiry."""
 
     @abstractmethod
@@ -124,6 +124,8 @@ class InetOrgPersonDialect(ServerDialect):
     object_classes: tuple[bytes, ...] = (b"inetOrgPerson",)
     expiry: str
     """The attribute of the native expiry."""
+    block: Mapping[str, bytes]
+    """Attributes and values that block an account, written and taken away in one atomic operation."""
 
     def new_entry(self, account: DesiredAccount, mapped: Mapping[str, list[bytes]], people_base: str) -> tuple[str, Attributes]:
         """An inetOrgPerson with the classes of the mapping, a random password and the expiry."""
@@ -138,7 +140,21 @@ class InetOrgPersonDialect(ServerDialect):
         ]
         return f"{MARKER}={account.marker},{people_base}", [*ours, *rest]  # base 32: nothing to escape
 
-    def expiring(self, account: AccountEntry, expires_at: datetime) -> Mods:
-        """Replace it, rounded up to the whole second."""
+    def blocking(self, account: AccountEntry) -> Sequence[Mods]:
+        """Write ``block``, whatever was read."""
         del account
+        return [[(ldap.MOD_REPLACE, name, [value]) for name, value in self.block.items()]]
+
+    def enabling(self, account: AccountEntry) -> Sequence[Mods]:
+        """Take ``block`` away."""
+        del account
+        return [[(ldap.MOD_REPLACE, name, None) for name in self.block]]
+
+    def expiring(self, expires_at: datetime) -> Mods:
+        """Replace it, rounded up to the whole second."""
         return [(ldap.MOD_REPLACE, self.expiry, [generalized_time(expires_at).encode()])]
+
+    def new_password(self, account: AccountEntry, password: str) -> Mods:
+        """Replace ``userPassword``."""
+        del account
+        return [(ldap.MOD_REPLACE, "userPassword", [password.encode()])]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from datetime import datetime
+from types import MappingProxyType
 
 import ldap
 
 from connectors.ldap.dialects.dialect import InetOrgPersonDialect
-from connectors.ldap.records import AccountEntry, Entry, Filter, Mods, equals, instant
+from connectors.ldap.records import AccountEntry, Entry, Filter, equals, instant
 
 _UNIQUE_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{8}){3}", re.IGNORECASE)
 
@@ -29,6 +29,7 @@ class Ds389(InetOrgPersonDialect):
         r"ns|krb|password|account(Unlock|Inactivity)|acctPolicy|userPassword|entry|memberOf|passwd|pwd", re.IGNORECASE
     )
     expiry = "krbPrincipalExpiration"
+    block = MappingProxyType({"nsAccountLock": b"TRUE"})
     not_signed_in = (ldap.INVALID_CREDENTIALS, ldap.UNWILLING_TO_PERFORM, ldap.CONSTRAINT_VIOLATION)
     """Besides a wrong password: a locked account (53), an expired one or too many wrong passwords (19)."""
 
@@ -46,18 +47,3 @@ class Ds389(InetOrgPersonDialect):
             blocked=(entry.first("nsAccountLock") or "").lower() == "true",
             ends_at=instant(entry.first("krbPrincipalExpiration")),
         )
-
-    def blocking(self, account: AccountEntry) -> Sequence[Mods]:
-        """Set the lock."""
-        del account
-        return [[(ldap.MOD_REPLACE, "nsAccountLock", [b"TRUE"])]]
-
-    def enabling(self, account: AccountEntry) -> Sequence[Mods]:
-        """Take the lock away."""
-        del account
-        return [[(ldap.MOD_REPLACE, "nsAccountLock", None)]]
-
-    def new_password(self, account: AccountEntry, password: str) -> Mods:
-        """Replace ``userPassword``."""
-        del account
-        return [(ldap.MOD_REPLACE, "userPassword", [password.encode()])]

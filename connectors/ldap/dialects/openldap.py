@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from datetime import datetime
+from types import MappingProxyType
 from uuid import UUID
 
 import ldap
@@ -20,8 +20,6 @@ NEVER = "21000101000000Z"
 Not the end of time: slapd 2.5.13 takes 99991231235959Z and does not enforce it (measured).
 """
 
-_BLOCK = (("pwdStartTime", NEVER), ("pwdAccountLockedTime", PERMANENT_LOCK))
-
 
 class OpenLdap(InetOrgPersonDialect):
     """Blocked by an administrator's lock and by a password start in the year 2100.
@@ -35,6 +33,7 @@ class OpenLdap(InetOrgPersonDialect):
     )  # fmt: skip
     reserved = re.compile(r"pwd|userPassword|entry|memberOf", re.IGNORECASE)
     expiry = "pwdEndTime"
+    block = MappingProxyType({"pwdStartTime": NEVER.encode(), "pwdAccountLockedTime": PERMANENT_LOCK.encode()})
 
     def by_id(self, account_id: str) -> Filter | None:
         """By entryUUID (RFC 4530)."""
@@ -56,24 +55,14 @@ class OpenLdap(InetOrgPersonDialect):
             locked=locked,
         )
 
-    def blocking(self, account: AccountEntry) -> Sequence[Mods]:
-        """Both in one atomic operation."""
-        del account
-        return [[(ldap.MOD_REPLACE, name, [value.encode()]) for name, value in _BLOCK]]
-
-    def enabling(self, account: AccountEntry) -> Sequence[Mods]:
-        """Take both away."""
-        del account
-        return [[(ldap.MOD_REPLACE, name, None) for name, _ in _BLOCK]]
-
     def new_password(self, account: AccountEntry, password: str) -> Mods:
         """Replace ``userPassword`` and keep the lock.
 
         A change of password lifts the lock, and slapd lifts even one that the same operation sets, unless the operation itself deletes
         it first and adds it again. That fails when the lock went away in the meantime.
         """
-        replace = (ldap.MOD_REPLACE, "userPassword", [password.encode()])
+        replace = super().new_password(account, password)
         if not account.locked:
-            return [replace]
+            return replace
         gone = (ldap.MOD_DELETE, "pwdAccountLockedTime", None)
-        return [gone, replace, (ldap.MOD_ADD, "pwdAccountLockedTime", [PERMANENT_LOCK.encode()])]
+        return [gone, *replace, (ldap.MOD_ADD, "pwdAccountLockedTime", [PERMANENT_LOCK.encode()])]
