@@ -12,12 +12,11 @@ import math
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum, auto
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ from tenacity.stop import stop_base
 
 from connectors.breaker import Breaker
 from connectors.budget import Budget, Budgets
-from connectors.network import Network, Reach
+from connectors.network import Network, Reach, ends_within
 from workforce.errors import HubError, Misconfigured, NotFound, OutcomeUnknown, Refused, RetryLater
 
 log = structlog.get_logger(__name__)
@@ -152,6 +151,7 @@ class HttpEdge:
     ) -> None:
         reach = reach or Reach()
         self._dialect = dialect
+        self._timeout_seconds = reach.timeout_seconds
         self._quiet = _Quiet(dialect.name, monotonic)
         self._breaker = Breaker(dialect.name, monotonic)
         self._budgets = Budgets(dialect.name, dialect.budgets, sleep=sleep, monotonic=monotonic)
@@ -165,7 +165,6 @@ class HttpEdge:
             transport=GuardedTransport(reach.network, tls_context(reach.ca_file)),
             follow_redirects=False,
             trust_env=False,
-            event_hooks={"response": [partial(_bound_body, seconds=reach.timeout_seconds)]},
         )
 
         base = self._client.base_url
@@ -219,7 +218,8 @@ class HttpEdge:
             wire = self._client.build_request(method, path, **{**request, "headers": headers})
             self._require_own_origin(wire.url)
             self._budgets.spend(wire)
-            response = self._client.send(wire)
+            with ends_within(self._timeout_seconds):
+                response = self._client.send(wire)
         except (httpx.LocalProtocolError, UnicodeEncodeError):
             raise Misconfigured(
                 f"{self._dialect.name}: a header is not sendable; look for line breaks and odd characters in the credentials",
@@ -309,27 +309,6 @@ class _Quiet:
         if rest > 0:
             message = f"{self._system}: it asked for fewer calls; none is sent for another {math.ceil(rest)} s"
             raise RetryLater(message, cause="throttled", after_seconds=rest)
-
-
-class _BoundedBody(httpx.SyncByteStream):
-    """A body that has to end in time: httpx's own timeout starts anew with every byte that a slow vendor drips."""
-
-    def __init__(self, stream: httpx.SyncByteStream, deadline: float) -> None:
-        self._stream, self._deadline = stream, deadline
-
-    def __iter__(self) -> Iterator[bytes]:
-        for chunk in self._stream:
-            if time.monotonic() > self._deadline:
-                raise httpx.ReadTimeout("the body did not end in time")
-            yield chunk
-
-    def close(self) -> None:
-        self._stream.close()
-
-
-def _bound_body(response: httpx.Response, *, seconds: float) -> None:
-    if isinstance(response.stream, httpx.SyncByteStream):
-        response.stream = _BoundedBody(response.stream, time.monotonic() + seconds)
 
 
 def _usable(base_url: str, system: str) -> httpx.URL:

@@ -8,8 +8,13 @@ inside.
 from __future__ import annotations
 
 import ipaddress
+import math
 import socket
-from collections.abc import Callable, Iterable, Sequence
+import ssl
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +31,26 @@ _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
 _NOT_PUBLIC = (ipaddress.IPv4Network("192.0.0.0/24"), ipaddress.IPv4Network("168.63.129.16/32"))
 """Global by Python's count, and where some clouds have their metadata service (192.0.0.192) and their machines' host (Azure)."""
+
+
+_ENDS_AT: ContextVar[float] = ContextVar("ends_at", default=math.inf)
+
+
+@contextmanager
+def ends_within(seconds: float) -> Iterator[None]:
+    """Within the block this thread's guarded HTTP connections wait for ``seconds`` in all; a socket's own time-out starts anew each time."""
+    before = _ENDS_AT.set(time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _ENDS_AT.reset(before)
+
+
+def _rest(timeout: float | None, late: type[httpcore.TimeoutException]) -> float | None:
+    rest = min(_ENDS_AT.get() - time.monotonic(), math.inf if timeout is None else timeout)
+    if rest <= 0:
+        raise late("the call did not end in time")
+    return None if math.isinf(rest) else rest
 
 
 def resolve(host: str, port: int) -> list[str]:
@@ -144,7 +169,8 @@ class _GuardedBackend(httpcore.NetworkBackend):
         failure: httpcore.NetworkError | httpcore.TimeoutException = httpcore.ConnectError(f"{host} has no address")
         for address in addresses:
             try:
-                return self._sockets.connect_tcp(address, port, timeout, local_address, socket_options)
+                rest = _rest(timeout, httpcore.ConnectTimeout)
+                return _TimedStream(self._sockets.connect_tcp(address, port, rest, local_address, socket_options))
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
         raise failure
@@ -159,3 +185,32 @@ class _GuardedBackend(httpcore.NetworkBackend):
     def sleep(self, seconds: float) -> None:
         """As httpcore's own."""
         self._sockets.sleep(seconds)
+
+
+class _TimedStream(httpcore.NetworkStream):
+    """A stream whose every wait ends with the call's time."""
+
+    def __init__(self, stream: httpcore.NetworkStream) -> None:
+        self._stream = stream
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """As the stream. Raises ``httpcore.ReadTimeout``."""
+        return self._stream.read(max_bytes, _rest(timeout, httpcore.ReadTimeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """As the stream. Raises ``httpcore.WriteTimeout``."""
+        self._stream.write(buffer, _rest(timeout, httpcore.WriteTimeout))
+
+    def close(self) -> None:
+        """As the stream."""
+        self._stream.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        """As the stream. Raises ``httpcore.ConnectTimeout``."""
+        return _TimedStream(self._stream.start_tls(ssl_context, server_hostname, _rest(timeout, httpcore.ConnectTimeout)))
+
+    def get_extra_info(self, info: str) -> Any:
+        """As the stream."""
+        return self._stream.get_extra_info(info)

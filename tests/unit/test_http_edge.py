@@ -29,7 +29,6 @@ from connectors.http import (
     tls_context,
     verdict_by_status,
 )
-from connectors.network import Reach
 from workforce.errors import HubError, Misconfigured, NotFound, OutcomeUnknown, Refused, RetryLater
 from workforce.urgency import revoking
 
@@ -332,17 +331,6 @@ def test_a_success_without_a_json_object_is_not_a_success(vendor: respx.MockRout
     with pytest.raises(OutcomeUnknown) as written:
         json_object(edge.write("POST", "/things"), "Vendor")
     assert read.value.cause == written.value.cause == "unreadable_answer"
-
-
-def test_a_body_that_drips_for_ever_is_cut_off(vendor: respx.MockRouter) -> None:
-    def drip() -> Iterator[bytes]:
-        while True:
-            yield b" "
-
-    vendor.post("/things").respond(200, stream=drip())
-    with pytest.raises(OutcomeUnknown) as raised:
-        an_edge(reach=Reach(timeout_seconds=0.05)).write("POST", "/things")
-    assert raised.value.cause == "ReadTimeout"
 
 
 def test_a_redirect_is_not_followed(vendor: respx.MockRouter, edge: HttpEdge) -> None:

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from connectors.http import Dialect, HttpEdge
-from connectors.network import Network, Reach, resolve
+from connectors.network import Network, Reach, ends_within, resolve
 from workforce.errors import Refused
 
 PUBLIC = "93.184.216.34"
@@ -119,6 +119,36 @@ def test_the_next_address_is_tried_where_one_does_not_answer() -> None:
     assert sockets.connected == ["93.184.216.35"]
     with pytest.raises(httpcore.ConnectTimeout):
         answering(PUBLIC).backend(sockets).connect_tcp("vendor.example", 443)
+
+
+class Dripping(Sockets):
+    """A vendor that gives one byte at a time and never comes to an end, in the headers already or in the body."""
+
+    def __init__(self, begin: bytes) -> None:
+        super().__init__()
+        self.begin = begin
+
+    def connect_tcp(self, host: str, *args: object, **kwargs: object) -> httpcore.NetworkStream:
+        super().connect_tcp(host)
+        return _Drip(self.begin)
+
+
+class _Drip(httpcore.MockStream):
+    def __init__(self, begin: bytes) -> None:
+        super().__init__([])
+        self._begin = begin
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """One more byte."""
+        given, self._begin = self._begin or b"x", b""
+        return given
+
+
+@pytest.mark.parametrize("begin", [b"HTTP/1.1 200 OK\r\nX-A: ", b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n"])
+def test_an_answer_that_drips_for_ever_is_cut_off_wherever_it_drips(begin: bytes) -> None:
+    pool = httpcore.ConnectionPool(network_backend=answering(PUBLIC).backend(Dripping(begin)))
+    with ends_within(0.05), pytest.raises((httpcore.ReadTimeout, httpcore.RemoteProtocolError)):
+        pool.request("GET", "http://vendor.example/")
 
 
 def test_every_edge_is_guarded() -> None:
