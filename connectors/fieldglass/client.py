@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+import base64
+from collections.abc import Mapping
+from datetime import datetime
 from urllib.parse import quote
 
 from pydantic import ValidationError
@@ -11,33 +12,25 @@ from pydantic import ValidationError
 from connectors.contract import ALONE, Surroundings
 from connectors.fieldglass.records import Row, UploadReceipt, read_rows
 from connectors.fieldglass.settings import FieldglassSettings
-from connectors.fieldglass.tokens import ClientCredentials
 from connectors.http import Dialect, HttpEdge, json_object
-from workforce.errors import HubError, Misconfigured, NotFound, OutcomeUnknown, Refused
+from connectors.tokens import AccessGrant, GrantedToken, TokenCache, TokenEndpoint
+from workforce.errors import HubError, Misconfigured, NotFound, OutcomeUnknown, Refused, RetryLater
 from workforce.ports import CheckResult
 
 SYSTEM = "Fieldglass"
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
+TOKEN_PATH = "/api/oauth2/v2.0/token"  # noqa: S105 - a path
 
 
 class FieldglassClient:
     """One company's client. Thread-safe; connects on first use. Methods raise the four errors of ``workforce.errors``."""
 
-    def __init__(
-        self, settings: FieldglassSettings, around: Surroundings = ALONE, *, now: Callable[[], datetime] = _utc_now
-    ) -> None:
+    def __init__(self, settings: FieldglassSettings, around: Surroundings = ALONE) -> None:
         self.settings = settings
-        self._tokens = ClientCredentials(settings, around, now)
+        reach, headers = around.reach(settings), {"X-ApplicationKey": settings.application_key.get_secret_value()}
+        self._sign_in = TokenEndpoint(settings.base_url, SYSTEM, reach, field="client_secret", headers=headers)
+        tokens = TokenCache(self._granted)
         self._edge = HttpEdge(
-            str(settings.base_url),
-            Dialect(SYSTEM),
-            authorize=self._tokens.authorize,
-            renew=self._tokens.renew,
-            headers={"X-ApplicationKey": settings.application_key.get_secret_value()},
-            reach=around.reach(settings),
+            settings.base_url, Dialect(SYSTEM), authorize=tokens.authorize, renew=tokens.renew, headers=headers, reach=reach
         )
 
     def changed(self, since: datetime | None, limit: int) -> list[Row]:
@@ -52,12 +45,15 @@ class FieldglassClient:
         rows = self._download({self.settings.parameters.id: work_order_id})
         found = [row for row in rows if row.work_order_id == work_order_id]
         if not found:
+            self._require_heeded("id", all(work_order_id in row.work_order_id for row in rows))
             raise NotFound(f"{SYSTEM}: there is no work order {work_order_id}", field=self.settings.layout.id_column)
         return max(found, key=lambda row: row.modified)
 
     def marked(self, marker: str, parameter: str) -> list[Row]:
         """The work orders that carry ``marker``, by the download's query parameter for it."""
-        return [row for row in self._download({parameter: marker}) if row.marker == marker]
+        rows = self._download({parameter: marker})
+        self._require_heeded("marker", all(marker in (row.marker or "") for row in rows))
+        return [row for row in rows if row.marker == marker]
 
     def upload(self, name: str, row: Mapping[str, str]) -> None:
         """Send one row to the connector ``name``. Raises ``Refused`` when it is rejected, ``OutcomeUnknown``."""
@@ -84,7 +80,30 @@ class FieldglassClient:
     def close(self) -> None:
         """Close the pooled connections."""
         self._edge.close()
-        self._tokens.close()
+        self._sign_in.close()
+
+    def _require_heeded(self, parameter: str, is_heeded: bool) -> None:
+        """A part of everything, taken for the answer, would tell that a record does not exist, and have it made twice."""
+        if not is_heeded:
+            message = (
+                f"parameters: the download does not heed the one for {parameter}; name it as the connector in Fieldglass does"
+            )
+            raise Misconfigured(message, cause="parameter_not_heeded", field="parameters")
+
+    def _granted(self) -> GrantedToken:
+        """A token (RFC 6749 §4.4), with the vendor's parameters in the query. An answer without one is a refusal, whatever its shape."""
+        settings = self.settings
+        pair = base64.b64encode(f"{settings.client_id}:{settings.client_secret.get_secret_value()}".encode()).decode()
+        query = {"grant_type": "client_credentials", "response_type": "token"}
+        answer = self._sign_in.ask(TOKEN_PATH, params=query, headers={"Authorization": f"Basic {pair}"})
+        if "access_token" not in answer:
+            message = f"{SYSTEM} sign-in: no token is given; check client_id, client_secret and application_key"
+            raise Misconfigured(message, cause="token_refused", field="client_secret")
+        try:
+            grant = AccessGrant.model_validate(answer)
+        except ValidationError:
+            raise RetryLater(f"{SYSTEM} sign-in: the answer holds no usable token", cause="unreadable_answer") from None
+        return GrantedToken(grant.access_token, grant.expires_in)
 
     def _download(self, query: Mapping[str, str]) -> list[Row]:
         answer = self._edge.read_object("GET", _path(self.settings.download_connector), params=dict(query))

@@ -2,7 +2,8 @@
 
 A place is the newest instant read, and the content digests of every row delivered at or after that instant less the overlap. A poll
 asks again from there and leaves out what it has delivered. So nothing is lost when rows share an instant, change twice within
-one tick, or are committed late by less than the overlap; and nothing is delivered twice.
+one tick, or are committed late by less than the overlap; and nothing is delivered twice. A row that is dated in the future does not
+move the place there, where it would hide every other until then.
 """
 
 from __future__ import annotations
@@ -31,12 +32,13 @@ class Cursor:
         """The rows that were not delivered before."""
         return [row for row in rows if row.digest not in self.seen]
 
-    def after(self, rows: Iterable[Row], overlap: timedelta) -> Cursor:
+    def after(self, rows: Iterable[Row], overlap: timedelta, now: datetime) -> Cursor:
         """The place once ``rows`` are delivered."""
         seen = {**self.seen, **{row.digest: row.modified for row in rows}}
-        if not seen:
-            return self
-        newest = max([*seen.values(), *([self.at] if self.at else [])])
+        moments = [*(moment for moment in seen.values() if moment <= now), *([self.at] if self.at else [])]
+        if not moments:
+            return Cursor(None, seen)
+        newest = max(moments)
         horizon = _before(newest, overlap)
         return Cursor(newest, {digest: moment for digest, moment in seen.items() if moment >= horizon})
 

@@ -20,8 +20,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from connectors.fieldglass.client import TOKEN_PATH
 from connectors.fieldglass.settings import FieldglassSettings, Layout, Parameters
-from connectors.fieldglass.tokens import TOKEN_PATH
 from connectors.sandbox import EffectLedger, Faults, FaultyApp
 
 TOKEN_SECONDS = 3600

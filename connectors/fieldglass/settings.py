@@ -10,12 +10,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, AnyUrl, Field, SecretStr, StringConstraints, UrlConstraints
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from connectors.contract import ConnectorSettings
 
-HttpsUrl = Annotated[AnyUrl, UrlConstraints(allowed_schemes=["https"], host_required=True)]
+HttpsOrigin = Annotated[str, StringConstraints(pattern=r"^https://[^/?#@\s]+$")]
 
 
 def _fits_a_header(secret: SecretStr) -> SecretStr:
@@ -66,7 +66,7 @@ class Parameters(ConnectorSettings):
 class FieldglassSettings(ConnectorSettings):
     """One Fieldglass company, reached with one integration user's client credentials."""
 
-    base_url: HttpsUrl = Field(description="the company's Fieldglass host, for example https://www.fieldglass.net")
+    base_url: HttpsOrigin = Field(description="the company's Fieldglass host, for example https://www.fieldglass.net")
     client_id: Label
     client_secret: SecretStr = Field(min_length=1)
     application_key: Annotated[SecretStr, AfterValidator(_fits_a_header)] = Field(

@@ -36,8 +36,9 @@ class FieldglassSink:
             found = self._marked(marker)
         except HubError as error:  # whatever keeps us from looking: the upload was accepted
             raise OutcomeUnknown(f"{SYSTEM}: the upload was accepted; then: {error}", cause="id_not_shown") from None
-        if not found:
-            raise OutcomeUnknown(f"{SYSTEM}: the upload was accepted, the download does not show it yet", cause="id_not_shown")
+        if len(found) != 1:
+            fault = "several work orders carry its marker" if found else "the download does not show it yet"
+            raise OutcomeUnknown(f"{SYSTEM}: the upload was accepted; {fault}", cause="id_not_shown")
         return found[0].work_order_id
 
     def update(self, external_id: str, values: Mapping[str, object]) -> None:
@@ -47,7 +48,10 @@ class FieldglassSink:
             self._client.upload(name, _cells({**values, self._layout.id_column: external_id}))
 
     def end(self, external_id: str, *, ended_at: datetime, ends_on: str) -> None:
-        """Close the work order as of ``ends_on`` (ISO date at the work location). Idempotent: closing it again changes nothing."""
+        """Close the work order as of ``ends_on`` (ISO date at the work location). Idempotent: closing it again changes nothing.
+
+        The receipt tells that the row was taken; that it is closed is told by ``read``.
+        """
         row = {
             self._layout.id_column: external_id,
             self._layout.end_column: ends_on,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Protocol
 
@@ -14,6 +14,11 @@ from workforce.errors import Misconfigured
 from workforce.ports import ChangePage, SourceRecord
 
 MAX_ROWS = 100_000
+TICK = timedelta(seconds=1)
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 class Downloads(Protocol):
@@ -33,11 +38,12 @@ class Downloads(Protocol):
 class FieldglassSource:
     """The ``RecordSource`` capability.
 
-    Paging is by the last instant read and never by offset: an offset skips rows when others move while it is read.
+    Paging is by the last instant read and never by offset: an offset skips rows when others move while it is read. A row of the second
+    that is now, where the vendor tells whole seconds, waits for the next poll: it may change once more without its version telling so.
     """
 
-    def __init__(self, client: Downloads) -> None:
-        self._client = client
+    def __init__(self, client: Downloads, *, now: Callable[[], datetime] = _utc_now) -> None:
+        self._client, self._now = client, now
 
     def changes(self, cursor: str | None) -> ChangePage:
         """Work orders changed since ``cursor``.
@@ -52,13 +58,14 @@ class FieldglassSource:
         settings = self._client.settings
         since, limit = place.since(settings.overlap), settings.page_size
         while True:
-            rows = self._client.changed(since, limit)
-            unseen = [row for row in place.unseen(rows) if since is None or row.modified >= since]
+            rows, now = self._client.changed(since, limit), self._now()
+            told = [row for row in rows if row.modified.microsecond or abs(now - row.modified) >= TICK]
+            unseen = [row for row in place.unseen(told) if since is None or row.modified >= since]
             cut_off = len(rows) >= limit
             if cut_off:
                 self._require_sorted(rows)
             if unseen or not cut_off:
-                return unseen, place.after(rows, settings.overlap), not cut_off
+                return unseen, place.after(told, settings.overlap, now), not cut_off
             since, limit = self._further(rows, since, limit)
 
     def read(self, external_id: str) -> SourceRecord:
@@ -89,8 +96,8 @@ class FieldglassSource:
 
 
 def every_row(client: Downloads) -> Iterator[Row]:
-    """The whole download, each row in every version that it shows while it is read."""
-    source, place, complete = FieldglassSource(client), Cursor(), False
+    """The whole download, those of this very second too, each row in every version that it shows while it is read."""
+    source, place, complete = FieldglassSource(client, now=lambda: datetime.max.replace(tzinfo=UTC)), Cursor(), False
     while not complete:
         rows, place, complete = source.page(place)
         yield from rows

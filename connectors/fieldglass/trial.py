@@ -23,7 +23,7 @@ class FieldglassTrial(HttpTrial[FieldglassSandbox]):
         "sink.read": _DOWNLOAD,
     }
 
-    max_lines = 680  # the customer's own columns, parameters and connectors are settings, and its feed has no cursor of its own
+    max_lines = 660  # the customer's own columns, parameters and connectors are settings, and its feed has no cursor of its own
 
     def sandbox(self) -> FieldglassSandbox:
         """A fresh sandbox."""

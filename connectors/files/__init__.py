@@ -1,4 +1,4 @@
-"""CSV files in a folder or on an SFTP server: for systems that hand out no API (Workday, Beeline, VNDLY and the like)."""
+"""CSV files in a folder or on an SFTP server: for whatever system exports its records and imports what is left for it."""
 
 from __future__ import annotations
 
@@ -16,6 +16,6 @@ CONNECTOR = Connector(
     client=FilesClient,
     can=Capabilities(source=FilesSource, sink=FilesSink),
     evidence=Evidence(peer="asyncssh's SFTP server"),
-    limits="as fresh as the last file; in full mode the two files read last have to stay readable, in the folder or in the archive",
+    limits="as fresh as the last file; what is written is asked for, and done once an export shows it; absence ends after two full files",
     also=(Kind.HRIS,),
 )

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 
 from connectors.contract import ALONE, Surroundings
+from connectors.files.comparison import Export
 from connectors.files.folders import Entry, Folders, LocalFolders
+from connectors.files.history import History
 from connectors.files.settings import FilesSettings, Order
 from connectors.files.sftp import SftpFolders
 from connectors.files.table import Table, digest, read_table, write_table
@@ -19,37 +20,30 @@ from workforce.errors import HubError, Misconfigured, OutcomeUnknown, Refused, R
 from workforce.ports import CheckResult
 
 MAX_FILES = 2000
-KEPT_TABLES = 8
+KEPT_TABLES = 4
+MAX_NAME_BYTES = 255
+AHEAD_SECONDS = 86400.0
+"""A clock or a time zone that is wrong is off by less; what is dated later would hide every export until then."""
 _UNFINISHED = (".part", ".tmp", ".partial", ".filepart", ".crdownload")
-_ARCHIVED = re.compile(r"(\d{20})\.([\w-]{16})\.(.+)", re.DOTALL)
+_ARCHIVED = re.compile(r"(000\d{17})\.([\w-]{16})\.(.+)", re.DOTALL)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Export:
-    """One complete export: as it was named and dated, and under which path it lies now."""
-
-    entry: Entry
-    folder: str
-    stored_as: str
-    key: str
-    """Orders the exports as text: the later one compares greater."""
-
-    @property
-    def identity(self) -> str:
-        """Tells this file from every other, wherever it lies."""
-        return digest(f"{self.entry.name}\0{self.entry.size}\0{self.entry.modified_us}".encode())
 
 
 class FilesClient:
     """One exchange of files. Thread-safe; connects on first use. Methods raise the four errors of ``workforce.errors``."""
 
     def __init__(
-        self, settings: FilesSettings, around: Surroundings = ALONE, *, sleep: Callable[[float], None] = time.sleep
+        self,
+        settings: FilesSettings,
+        around: Surroundings = ALONE,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.settings = settings
-        self._folders: Folders = SftpFolders(settings, around.network) if settings.host is not None else LocalFolders()
-        self._sleep = sleep
+        self.history = History(lambda: self.and_archived(self.exports()), self.table, settings)
+        self._folders = _folders(settings, around)
+        self._sleep, self._clock = sleep, clock
         self._lock = threading.Lock()
         self._settled: set[str] = set()
         self._tables: dict[str, Table] = {}
@@ -74,32 +68,29 @@ class FilesClient:
 
         A file is complete when two looks, ``settle_seconds`` apart, saw the same size and time.
         """
-        first = self.present()
-        if any(export.identity not in self._settled for export in first):
+        found = self.present()
+        if any(export.identity not in self._settled for export in found):
             self._sleep(self.settings.settle_seconds)
-            seen = {export.identity for export in first}
-            second = self.present()
-            self._settled = {export.identity for export in second if export.identity in seen}
-            first = second
-        unfinished = [export.key for export in first if export.identity not in self._settled]
-        return [export for export in first if not unfinished or export.key < min(unfinished)]
+            seen, found = {export.identity for export in found}, self.present()
+            self._settled = {export.identity for export in found if export.identity in seen}
+        unfinished = [export.key for export in found if export.identity not in self._settled]
+        return [export for export in found if not unfinished or export.key < min(unfinished)]
 
     def present(self) -> list[Export]:
-        """The exports in the inbox, complete or not, as one look shows them."""
+        """The exports in the inbox, complete or not, as one look shows them. Raises ``Misconfigured``, ``Refused``."""
         settings = self.settings
         entries = self._folders.entries(settings.inbox)
-        names = {entry.name for entry in entries}
-        exports = [
-            Export(entry, settings.inbox, entry.name, self._key(entry))
-            for entry in entries
-            if _is_export(entry.name, settings.pattern)
-            and (not settings.ready_suffix or entry.name + settings.ready_suffix in names)
-        ]
-        if len(exports) > MAX_FILES:
+        times = {entry.name: entry.modified_us for entry in entries}
+        found = [entry for entry in entries if _is_export(entry.name, settings.pattern)]
+        if settings.ready_suffix:  # the sign of an earlier file of this name is older than the file
+            found = [entry for entry in found if times.get(entry.name + settings.ready_suffix, -1) >= entry.modified_us]
+        if len(found) > MAX_FILES:
             message = (
                 f"files: more than {MAX_FILES} exports lie in {settings.inbox}; set archive, or clear the folder of old ones"
             )
             raise Misconfigured(message, cause="too_many_files", field="archive")
+        self._require_present_times(found)
+        exports = [Export(entry, settings.inbox, entry.name, self._key(entry)) for entry in found]
         return sorted(exports, key=lambda export: export.key)
 
     def archived(self) -> list[Export]:
@@ -113,14 +104,37 @@ class FilesClient:
                 found.append(Export(entry, self.settings.archive, stored.name, self._key(entry)))
         return sorted(found, key=lambda export: export.key)
 
+    def and_archived(self, inbox: list[Export]) -> list[Export]:
+        """The exports of ``inbox`` and, listed later so that none is missed on its way, those of the archive; in their order."""
+        found = {export.identity: export for export in [*inbox, *self.archived()]}
+        return sorted(found.values(), key=lambda export: export.key)
+
     def archive(self, export: Export, content_digest: str) -> None:
-        """Move a read export out of the inbox, under a name that keeps its time. Nothing without an archive."""
-        if self.settings.archive is None:
+        """Move a read export out of the inbox, under a name that keeps its time. Nothing without an archive.
+
+        Raises ``Refused`` (cause ``replaced_export``) when another file, not read, has its name and time; that one stays in the inbox.
+        """
+        folder = self.settings.archive
+        if folder is None:
             return
-        name = f"{export.entry.modified_us:020d}.{content_digest}.{export.entry.name}"
+        name = _kept_as(export, content_digest)
         try:
-            self._folders.move(export.folder, export.stored_as, self.settings.archive, name)
+            self._folders.move(export.folder, export.stored_as, folder, name)
+            if digest(self._folders.read(folder, name)) == content_digest:
+                return
+            self._folders.move(folder, name, export.folder, export.stored_as)
         except OutcomeUnknown as error:  # the next look shows where it is
+            raise RetryLater(str(error), cause=error.cause) from None
+        if export.identity in {one.identity for one in self.present()}:
+            message = f"files: another file has come under the name and time of {export.entry.name}, which was read; date it anew"
+            raise Refused(message, cause="replaced_export")
+        raise RetryLater(f"files: {export.entry.name} was replaced just now", cause="file_changed")
+
+    def leave_out(self, export: Export) -> None:
+        """Move an export out of the inbox that is not to be read."""
+        try:
+            self._folders.move(export.folder, export.stored_as, self.settings.archive or "", _kept_as(export, "left-out"))
+        except OutcomeUnknown as error:
             raise RetryLater(str(error), cause=error.cause) from None
 
     def table(self, export: Export) -> Table:
@@ -148,18 +162,44 @@ class FilesClient:
         self._folders.put(self._outbox(), name, write_table(row, self.settings))
 
     def uploads(self) -> set[str]:
-        """The names of the uploads that wait, and of those that the other system keeps once it has taken them."""
-        folders = filter(None, (self._outbox(), self.settings.taken))
-        return {entry.name for folder in folders for entry in self._folders.entries(folder)}
+        """The names of the uploads that wait, and of those that the other system keeps once it has taken them. Raises ``Misconfigured``."""
+        if self.settings.taken is None:
+            message = "taken: name the folder where the other system keeps what it has imported; else a creation could be asked for twice"
+            raise Misconfigured(message, cause="no_taken_folder", field="taken")
+        return {entry.name for folder in (self._outbox(), self.settings.taken) for entry in self._folders.entries(folder)}
 
     def _outbox(self) -> str:
         if self.settings.outbox is None:
             raise Misconfigured("outbox: name the folder from which the other system imports", cause="no_outbox", field="outbox")
         return self.settings.outbox
 
+    def _require_present_times(self, entries: Iterable[Entry]) -> None:
+        latest = (self._clock() + AHEAD_SECONDS) * 1_000_000
+        ahead = [entry.name for entry in entries if entry.modified_us > latest]
+        if ahead and self.settings.order is Order.MODIFIED:
+            raise Refused(
+                f"files: {min(ahead)} is dated in the future, and would pass for the newest until then; date it anew, and mend the clock",
+                cause="dated_in_the_future",
+            )
+
     def _key(self, entry: Entry) -> str:
         modified = (_EPOCH + timedelta(microseconds=entry.modified_us)).isoformat(timespec="microseconds")
         return f"{entry.name} {modified}" if self.settings.order is Order.NAME else f"{modified} {entry.name}"
+
+
+def _folders(settings: FilesSettings, around: Surroundings) -> Folders:
+    if settings.host is not None:
+        return SftpFolders(settings, around.network)
+    fields = {getattr(settings, field): field for field in ("inbox", "archive", "outbox", "taken")}
+    return LocalFolders(fields, around.folders)
+
+
+def _kept_as(export: Export, mark: str) -> str:
+    name = f"{export.entry.modified_us:020d}.{mark}.{export.entry.name}"
+    if len(name.encode()) > MAX_NAME_BYTES:
+        message = f"files: {export.entry.name} has too long a name to be archived; let the exports have shorter ones"
+        raise Refused(message, cause="name_too_long")
+    return name
 
 
 def _is_export(name: str, pattern: str) -> bool:

@@ -1,54 +1,48 @@
-"""The place in a sequence of exports: which files of the inbox were read, and which two were the last.
+"""The place in a sequence of exports: how far full ones were read, and which two were the last; or which deltas of the inbox were read.
 
-It grows with the files in the inbox and not with what they hold.
+It grows with the deltas in the inbox and not with what files hold.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
-from connectors.files.client import Export
 from workforce.errors import Refused
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """An export that was read: its identity, the digest of its content, its key."""
+    """An export that was read: its identity and the digest of its content."""
 
     identity: str
     digest: str
-    key: str
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """``read`` is identity → content digest of the inbox's files that were read; ``last`` are the latest two, newest first.
+    """``last`` are the latest two full exports that count, newest first. ``read`` is identity → content digest of the inbox's read deltas.
 
-    While the archive is read from its beginning, ``replayed`` is the key of the last file read there; then it is ``None``.
+    ``through`` is the key of the export read last: of full ones always, of deltas while the archive is read, after which it is ``None``.
     """
 
     read: Mapping[str, str] = field(default_factory=dict)
     last: tuple[Mark, ...] = ()
-    replayed: str | None = ""
+    through: str | None = ""
 
-    def after(self, export: Export, digest: str, *, from_archive: bool) -> Cursor:
-        """The place once ``export`` is delivered."""
-        mark = Mark(export.identity, digest, export.key)
-        is_later = not self.last or mark.key > self.last[0].key
-        read = self.read if from_archive else {**self.read, export.identity: digest}
-        return Cursor(read, (mark, *self.last)[:2] if is_later else self.last, export.key if from_archive else None)
+    def marked(self, mark: Mark) -> Cursor:
+        """The place with one more full export to compare with."""
+        return replace(self, last=(mark, *self.last)[:2])
 
-    def without(self, gone: Iterable[str]) -> Cursor:
-        """The place once the files of these identities have left the inbox, which ends the reading of the archive."""
-        left = set(gone)
-        return replace(self, read={one: digest for one, digest in self.read.items() if one not in left}, replayed=None)
+    def only(self, there: Collection[str]) -> Cursor:
+        """The place with the files of these identities in the inbox, and the archive read to its end."""
+        return replace(self, read={one: digest for one, digest in self.read.items() if one in there}, through=None)
 
     def encode(self) -> str:
         """The opaque text that a caller keeps."""
-        last = [[mark.identity, mark.digest, mark.key] for mark in self.last]
-        return json.dumps({"read": dict(self.read), "last": last, "replayed": self.replayed}, separators=(",", ":"))
+        last = [[mark.identity, mark.digest] for mark in self.last]
+        return json.dumps({"read": dict(self.read), "last": last, "through": self.through}, separators=(",", ":"))
 
     @classmethod
     def decode(cls, text: str | None) -> Cursor:
@@ -58,12 +52,10 @@ class Cursor:
         try:
             content = json.loads(text)
             read = {str(identity): str(digest) for identity, digest in content["read"].items()}
-            last = tuple(Mark(str(identity), str(digest), str(key)) for identity, digest, key in content["last"])
-            replayed = content["replayed"]
+            last = tuple(Mark(str(identity), str(digest)) for identity, digest in content["last"])
+            through = content["through"]
+            if len(last) <= 2 and (through is None or isinstance(through, str)):
+                return cls(read, last, through)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            replayed, read, last = 0, {}, ()
-        if not (replayed is None or isinstance(replayed, str)) or len(last) > 2:
-            raise Refused(
-                "cursor: not one of this connector's; start again from the beginning", cause="bad_cursor", field="cursor"
-            )
-        return cls(read, last, replayed)
+            pass
+        raise Refused("cursor: not one of this connector's; start again from the beginning", cause="bad_cursor", field="cursor")

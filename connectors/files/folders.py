@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import secrets
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from workforce.errors import Misconfigured, Refused, RetryLater
+from workforce.errors import HubError, Misconfigured, OutcomeUnknown, Refused, RetryLater
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY
+_LATEST_US = 10**17 - 1  # in the year 5138: later times are no dates
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +44,7 @@ class Folders(Protocol):
         ...
 
     def move(self, folder: str, name: str, to_folder: str, to_name: str) -> None:
-        """Move a file. One that is gone has been moved already."""
+        """Move a file. One that is gone has been moved already. Raises ``OutcomeUnknown``."""
         ...
 
     def close(self) -> None:
@@ -47,8 +53,8 @@ class Folders(Protocol):
 
 
 def temporary(name: str) -> str:
-    """The name under which a file is written: hidden, so that nobody picks it up."""
-    return f".{name}.part"
+    """A name under which a file is written: hidden, so that nobody picks it up, and of nobody else's making."""
+    return f".{name}.{secrets.token_hex(8)}.part"
 
 
 def missing_folder(folder: str) -> Misconfigured:
@@ -64,24 +70,25 @@ def forbidden(path: str) -> Refused:
 
 
 class LocalFolders:
-    """Folders of this machine. Symbolic links are not followed: a tenant's folder leads nowhere else."""
+    """Folders of this machine, in or below those that the installation permits.
+
+    ``fields`` is path → field of the form. Where a path leads is judged each time, and what was judged is what is opened: a link that is put
+    there later leads nowhere. Files that are links are not followed.
+    """
+
+    def __init__(self, fields: Mapping[str, str], permitted: Sequence[Path]) -> None:
+        self._fields, self._permitted = fields, permitted
 
     def entries(self, folder: str) -> list[Entry]:
         """The regular files in ``folder``."""
-        found = []
-        with _told(folder):
-            if not Path(folder).is_dir():
-                raise missing_folder(folder)
-            for entry in os.scandir(folder):
-                if entry.is_file(follow_symlinks=False):
-                    state = entry.stat(follow_symlinks=False)
-                    found.append(Entry(entry.name, state.st_size, state.st_mtime_ns // 1000))
-        return found
+        with self._opened(folder) as place, os.scandir(place) as listed:
+            states = [(each.name, each.stat(follow_symlinks=False)) for each in listed if each.is_file(follow_symlinks=False)]
+        return [Entry(name, state.st_size, min(max(state.st_mtime_ns // 1000, 0), _LATEST_US)) for name, state in states]
 
     def read(self, folder: str, name: str) -> bytes:
         """A file's content."""
-        with _told(f"{folder}/{name}"):
-            descriptor = os.open(Path(folder, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with self._opened(folder, name) as place:
+            descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=place)
             with os.fdopen(descriptor, "rb") as file:
                 if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                     raise RetryLater(f"files: {name} is no file any more", cause="file_changed")
@@ -89,45 +96,78 @@ class LocalFolders:
 
     def put(self, folder: str, name: str, content: bytes) -> None:
         """Write, flush to the disk, rename: a reader sees the whole file, also after a power cut."""
-        if not Path(folder).is_dir():
-            raise missing_folder(folder)
-        unfinished = Path(folder, temporary(name))
-        with _told(f"{folder}/{name}"):
-            with unfinished.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.replace(Path(folder, name))
-            _flush(folder)
+        unfinished = temporary(name)
+        with self._opened(folder, name) as place:
+            try:
+                with open(unfinished, "xb", opener=partial(os.open, dir_fd=place)) as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.replace(unfinished, name, src_dir_fd=place, dst_dir_fd=place)
+            except OSError:
+                with suppress(OSError):
+                    os.unlink(unfinished, dir_fd=place)
+                raise
+            _flush(place, name)
 
     def move(self, folder: str, name: str, to_folder: str, to_name: str) -> None:
         """Move a file within this machine."""
-        if not Path(to_folder).is_dir():
-            raise missing_folder(to_folder)
-        with _told(f"{folder}/{name}"):
-            try:
-                Path(folder, name).rename(Path(to_folder, to_name))
-            except FileNotFoundError:
-                return
-            _flush(to_folder)
+        with self._opened(folder, name) as place, self._opened(to_folder, to_name) as target:
+            with suppress(FileNotFoundError):
+                os.rename(name, to_name, src_dir_fd=place, dst_dir_fd=target)
+            _flush(target, to_name)
 
     def close(self) -> None:
         """Nothing is open."""
 
+    @contextmanager
+    def _opened(self, folder: str, name: str = "") -> Iterator[int]:
+        """The folder's descriptor; what the system refuses within the block is told in the four errors."""
+        try:
+            place = self._descriptor(folder)
+        except (FileNotFoundError, NotADirectoryError):
+            raise missing_folder(folder) from None
+        except OSError as error:
+            raise _told(error, folder) from None
+        try:
+            yield place
+        except OSError as error:
+            raise _told(error, str(Path(folder, name))) from None
+        finally:
+            os.close(place)
 
-def _flush(folder: str) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    def _descriptor(self, folder: str) -> int:
+        """Open step by step what ``folder`` leads to, from the permitted folder in which it lies, and through no link."""
+        try:
+            wanted = Path(folder).resolve()
+            root = next(root for root in (each.resolve() for each in self._permitted) if wanted.is_relative_to(root))
+        except (StopIteration, RuntimeError):  # a loop of links
+            field = self._fields[folder]
+            message = f"{field}: {folder} is not permitted; list it in STINT_FILE_FOLDERS / file_folders of the installation"
+            raise Misconfigured(message, cause="folder_not_permitted", field=field) from None
+        place = os.open(root, _FOLDER)
+        for step in wanted.relative_to(root).parts:
+            outer = place
+            try:
+                place = os.open(step, _FOLDER | os.O_NOFOLLOW, dir_fd=outer)
+            finally:
+                os.close(outer)
+        return place
+
+
+def _flush(place: int, name: str) -> None:
+    """Make sure of a rename that has been done."""
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _told(path: str) -> Iterator[None]:
-    try:
-        yield
-    except PermissionError:
-        raise forbidden(path) from None
+        os.fsync(place)
     except OSError as error:
-        raise RetryLater(f"files: {path}: {os.strerror(error.errno or 0)}", cause=f"os_{error.errno}") from None
+        raise OutcomeUnknown(f"files: {name} was put, and the disk fails: {os.strerror(error.errno or 0)}") from None
+
+
+def _told(error: OSError, path: str) -> HubError:
+    if isinstance(error, PermissionError):
+        return forbidden(path)
+    if error.errno == errno.EXDEV:
+        return Misconfigured(
+            "archive: it has to lie on the same file system as inbox", cause="other_file_system", field="archive"
+        )
+    return RetryLater(f"files: {path}: {os.strerror(error.errno or 0)}", cause=f"os_{error.errno}")

@@ -18,7 +18,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import paramiko  # type: ignore[import-untyped]  # it ships no types
+import paramiko
+from paramiko.common import AUTH_FAILED, AUTH_SUCCESSFUL, OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED, OPEN_SUCCEEDED
+from paramiko.sftp import SFTP_FAILURE, SFTP_OK, SFTP_PERMISSION_DENIED
 
 from connectors.files.settings import Layout
 from connectors.sandbox import EffectLedger, FaultKind, Faults
@@ -33,6 +35,8 @@ FAULT_KINDS = frozenset(
     }
 )
 HOLD_SECONDS = 30.0
+_AN_HOUR_NS = 3600 * 10**9
+_A_YEAR_NS = 365 * 24 * _AN_HOUR_NS
 MARKER = "stint_marker"
 LAYOUT = Layout(marker_column=MARKER)
 COLUMNS = (
@@ -60,7 +64,8 @@ class FilesSandbox:
         self.records: dict[str, Row] = {}
         self.effects, self.faults = EffectLedger(), Faults()
         self._lock = threading.RLock()
-        self._exports = self._clock = 0
+        self._exports = 0
+        self._clock = time.time_ns() - _A_YEAR_NS
         for name in ("inbox", "archive", "outbox", "taken"):
             (folder / name).mkdir(parents=True, exist_ok=True)
 
@@ -101,10 +106,10 @@ class FilesSandbox:
             return name
 
     def drop(self, name: str, content: bytes) -> Path:
-        """Put a file into the inbox, whole at once, and dated after every other."""
+        """Put a file into the inbox, whole at once, and dated an hour after the one before."""
         path, unfinished = self.folder / "inbox" / name, self.folder / "inbox" / f".{name}.tmp"
         unfinished.write_bytes(content)
-        self._clock = max(time.time_ns(), self._clock + 1_000_000)
+        self._clock += _AN_HOUR_NS
         os.utime(unfinished, ns=(self._clock, self._clock))
         return unfinished.rename(path)
 
@@ -175,7 +180,7 @@ def _written(rows: Any) -> bytes:
     return out.getvalue().encode()
 
 
-class _Door(paramiko.ServerInterface):  # type: ignore[misc]  # it ships no types
+class _Door(paramiko.ServerInterface):
     """Lets the sandbox's user in, to SFTP alone."""
 
     def __init__(self, sandbox: FilesSandbox) -> None:
@@ -189,15 +194,28 @@ class _Door(paramiko.ServerInterface):  # type: ignore[misc]  # it ships no type
     def check_auth_password(self, username: str, password: str) -> int:
         """Whether they are the sandbox's."""
         good = (username, password) == (self._sandbox.username, self._sandbox.password)
-        return int(paramiko.AUTH_SUCCESSFUL if good else paramiko.AUTH_FAILED)
+        return AUTH_SUCCESSFUL if good else AUTH_FAILED
 
     def check_channel_request(self, kind: str, chanid: int) -> int:
         """Sessions."""
         del chanid
-        return int(paramiko.OPEN_SUCCEEDED if kind == "session" else paramiko.OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED)
+        return OPEN_SUCCEEDED if kind == "session" else OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
 
 
-class _Session(paramiko.SFTPServerInterface):  # type: ignore[misc]  # it ships no types
+class _Handle(paramiko.SFTPHandle):
+    """An open file."""
+
+    def __init__(self, flags: int, path: Path, *, writes: bool) -> None:
+        super().__init__(flags)
+        self._path = path
+        self.readfile = self.writefile = path.open("wb" if writes else "rb")
+
+    def stat(self) -> Any:
+        """What is known of it."""
+        return _attributes(self._path)
+
+
+class _Session(paramiko.SFTPServerInterface):
     """The folders, as one client sees them. Paths are below the sandbox's folder and cannot leave it."""
 
     def __init__(self, server: Any, sandbox: FilesSandbox, transport: Any) -> None:
@@ -219,14 +237,7 @@ class _Session(paramiko.SFTPServerInterface):  # type: ignore[misc]  # it ships 
         del attr
         writes = bool(flags & (os.O_WRONLY | os.O_RDWR))
 
-        def opened() -> Any:
-            handle = paramiko.SFTPHandle(flags)
-            file = self._at(path).open("wb" if writes else "rb")
-            handle.readfile = handle.writefile = file
-            handle.stat = lambda: _attributes(self._at(path))
-            return handle
-
-        return self._answer("WRITE" if writes else "READ", path, opened)
+        return self._answer("WRITE" if writes else "READ", path, lambda: _Handle(flags, self._at(path), writes=writes))
 
     def posix_rename(self, oldpath: str, newpath: str) -> Any:
         """Rename; what arrives in the outbox is imported at once."""
@@ -234,7 +245,7 @@ class _Session(paramiko.SFTPServerInterface):  # type: ignore[misc]  # it ships 
         def renamed() -> Any:
             self._at(oldpath).replace(self._at(newpath))
             self._sandbox.take_uploads()
-            return paramiko.SFTP_OK
+            return SFTP_OK
 
         return self._answer("RENAME", newpath, renamed)
 
@@ -246,10 +257,10 @@ class _Session(paramiko.SFTPServerInterface):  # type: ignore[misc]  # it ships 
             time.sleep(self._sandbox.latency_seconds)
         kind = self._sandbox.faults.take(method, path)
         if kind is FaultKind.UNAVAILABLE_BEFORE:
-            return paramiko.SFTP_FAILURE
+            return SFTP_FAILURE
         if kind is FaultKind.FORBIDDEN_BEFORE:
-            return paramiko.SFTP_PERMISSION_DENIED
-        answer = _done(do) if kind is None or kind.is_after else paramiko.SFTP_FAILURE
+            return SFTP_PERMISSION_DENIED
+        answer = _done(do) if kind is None or kind.is_after else SFTP_FAILURE
         if kind is FaultKind.RESET_AFTER:
             self._transport.close()
         elif kind is not None:
@@ -267,7 +278,7 @@ def _done(do: Callable[[], Any]) -> Any:
     try:
         return do()
     except OSError as error:
-        return paramiko.SFTPServer.convert_errno(error.errno)
+        return paramiko.SFTPServer.convert_errno(error.errno or 0)
 
 
 def _attributes(path: Path) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import posixpath
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
@@ -15,6 +16,7 @@ from connectors.contract import ConnectorSettings
 Label = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 FolderPath = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=r"^[^\x00-\x1f]+$")]
 FileName = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[^/\x00-\x1f]+$")]
+Digest = Annotated[str, StringConstraints(pattern=r"^[\w-]{16}$")]
 Encoding = Literal["utf-8-sig", "utf-8", "utf-16", "windows-1252", "iso-8859-1", "iso-8859-15"]
 
 
@@ -34,15 +36,20 @@ class Order(StrEnum):
     NAME = "name"
 
 
+_HOST_KEYS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa")
+
+
 def _host_key(text: str) -> str:
     kind, _, rest = text.strip().partition(" ")
     blob = rest.split(" ")[0]
     try:
         content = base64.b64decode(blob, validate=True)
-    except binascii.Error:
+    except (binascii.Error, ValueError):
         content = b""
-    if not content.startswith(len(kind).to_bytes(4, "big") + kind.encode()):
-        raise PydanticCustomError("host_key", "must be the server's public key as in known_hosts: its type, a blank, base 64")
+    if kind not in _HOST_KEYS or not content.startswith(len(kind).to_bytes(4, "big") + kind.encode()):
+        raise PydanticCustomError(
+            "host_key", "must be the server's Ed25519, ECDSA or RSA public key as in known_hosts: its type, a blank, base 64"
+        )
     return f"{kind} {blob}"
 
 
@@ -87,19 +94,30 @@ class FilesSettings(ConnectorSettings):
     inbox: FolderPath = Field(description="the folder into which the other system exports; absolute where it is this machine's")
     archive: FolderPath | None = Field(default=None, description="where read files are moved; without it they stay in the inbox")
     outbox: FolderPath | None = Field(default=None, description="the folder from which the other system imports; needed to write")
-    taken: FolderPath | None = Field(default=None, description="where the other system keeps the uploads that it has imported")
+    taken: FolderPath | None = Field(
+        default=None, description="where the other system keeps the uploads that it has imported; needed to create records"
+    )
     pattern: FileName = Field(default="*.csv", description="names of the exports, with * and ?")
     ready_suffix: FileName | None = Field(
-        default=None, description="a file counts only once one of the same name and this suffix is there"
+        default=None, description="a file counts only once one of the same name and this suffix is there that is no older"
     )
     mode: Mode = Mode.FULL
     order: Order = Order.MODIFIED
     settle_seconds: float = Field(
         default=2.0, ge=0, le=60, description="a file is complete if its size and time are the same after this long"
     )
-    confirmed_files: tuple[FileName, ...] = Field(
+    ends_with_line_break: bool = Field(
+        default=True, description="an export whose last line is not ended is taken for cut off and not read"
+    )
+    absence_limit_percent: int = Field(
+        default=5,
+        ge=0,
+        le=100,
+        description="a full file that lacks more of the records read before (and more than a handful) waits for a person",
+    )
+    confirmed_files: tuple[Digest, ...] = Field(
         default=(),
-        description="full files with less than half the rows of the one before, which a person has found right",
+        description="digests, as the failure tells them, of such files that a person has found right; keep them while the file is there",
     )
     max_file_bytes: int = Field(default=64 * 2**20, ge=1, le=2**30)
     encoding: Encoding = "utf-8-sig"
@@ -129,6 +147,6 @@ class FilesSettings(ConnectorSettings):
         folders = [folder for folder in (self.inbox, self.archive, self.outbox, self.taken) if folder is not None]
         if self.host is None and not all(folder.startswith("/") for folder in folders):
             raise PydanticCustomError("folders", "folders of this machine are given by their absolute paths")
-        if len(set(folders)) < len(folders):
+        if len(set(map(posixpath.normpath, folders))) < len(folders):
             raise PydanticCustomError("folders", "inbox, archive, outbox and taken must be different folders")
         return self

@@ -2,6 +2,9 @@
 
 Reads are tried once more on a fresh connection. An upload is written under a hidden name first and then renamed (OpenSSH's
 ``posix-rename@openssh.com``); only that rename can have an unknown outcome.
+
+paramiko's own deadlines start anew with every byte, and it has none for the opening of a session: so each call has one of its own, after
+which the connection is closed under it.
 """
 
 from __future__ import annotations
@@ -12,25 +15,30 @@ import io
 import posixpath
 import re
 import stat
+import struct
 import threading
 from base64 import b64decode
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
 
-import paramiko  # type: ignore[import-untyped]  # it ships no types
+import paramiko
 import structlog
+from paramiko.ssh_exception import IncompatiblePeer
 
 from connectors.files.folders import Entry, forbidden, missing_folder, temporary
 from connectors.files.settings import FilesSettings
 from connectors.network import Network
-from workforce.errors import HubError, Misconfigured, OutcomeUnknown, RetryLater
+from workforce.errors import HubError, Misconfigured, OutcomeUnknown, Refused, RetryLater
 
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 _KEY_FORMS = (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey)
 _NO_ANSWER = re.compile("timeout|shut down")  # paramiko gives no type to tell this from a refusal
-_LOST = (EOFError, TimeoutError, ConnectionError, paramiko.SSHException)
+_LOST = (EOFError, TimeoutError, ConnectionError, paramiko.SSHException, paramiko.SFTPError, struct.error)
+TRANSFER_FACTOR = 30
+"""How much longer than one answer a file's content may take."""
 
 
 class SftpFolders:
@@ -39,8 +47,8 @@ class SftpFolders:
     def __init__(self, settings: FilesSettings, network: Network) -> None:
         self._settings, self._network = settings, network
         self._lock = threading.RLock()
-        self._transport: Any = None
-        self._session: Any = None
+        self._transport: paramiko.Transport | None = None
+        self._session: paramiko.SFTPClient | None = None
 
     def entries(self, folder: str) -> list[Entry]:
         """The regular files in ``folder``."""
@@ -53,7 +61,7 @@ class SftpFolders:
     def read(self, folder: str, name: str) -> bytes:
         """A file's content."""
         path = posixpath.join(folder, name)
-        content: bytes | None = self._read(path, lambda sftp: _content(sftp, path))
+        content = self._read(path, lambda sftp: _content(sftp, path), factor=TRANSFER_FACTOR)
         if content is None:
             raise RetryLater(f"files: {name} is gone", cause="file_changed")
         return content
@@ -61,14 +69,18 @@ class SftpFolders:
     def put(self, folder: str, name: str, content: bytes) -> None:
         """Write under a hidden name, then rename."""
         unfinished = posixpath.join(folder, temporary(name))
-        written = self._read(folder, lambda sftp: sftp.putfo(io.BytesIO(content), unfinished, confirm=True))
+        written = self._read(
+            folder, lambda sftp: sftp.putfo(io.BytesIO(content), unfinished, confirm=True), factor=TRANSFER_FACTOR
+        )
         if written is None:
             raise missing_folder(folder)
-        self._rename(unfinished, posixpath.join(folder, name))
+        if not self._rename(unfinished, posixpath.join(folder, name)):
+            raise RetryLater(f"files: {folder}: the upload was taken away before it had its name", cause="sftp_failure")
 
     def move(self, folder: str, name: str, to_folder: str, to_name: str) -> None:
         """Move a file within the server."""
-        self._rename(posixpath.join(folder, name), posixpath.join(to_folder, to_name))
+        if not self._rename(posixpath.join(folder, name), posixpath.join(to_folder, to_name)):
+            self.entries(to_folder)  # if that is there, it was the file that is gone
 
     def close(self) -> None:
         """Close the connection."""
@@ -77,76 +89,102 @@ class SftpFolders:
                 self._transport.close()
             self._transport = self._session = None
 
-    def _read(self, path: str, act: Callable[[Any], T]) -> T | None:
+    def _read(self, path: str, act: Callable[[paramiko.SFTPClient], T], *, factor: int = 1) -> T | None:
         """Do what may be done twice; ``None`` where ``path`` does not exist."""
         try:
-            return self._once(path, act)
+            return self._once(path, act, factor)
         except OutcomeUnknown:
             log.info("files.connection_lost", host=self._settings.host)
         try:
-            return self._once(path, act)
+            return self._once(path, act, factor)
         except OutcomeUnknown as error:
             raise RetryLater(str(error), cause=error.cause) from None
 
-    def _rename(self, old: str, new: str) -> None:
-        self._once(old, lambda sftp: sftp.posix_rename(old, new))
+    def _rename(self, old: str, new: str) -> bool:
+        """Rename; false where there is no such file, or no such folder."""
 
-    def _once(self, path: str, act: Callable[[Any], T]) -> T | None:
+        def rename(sftp: paramiko.SFTPClient) -> bool:
+            sftp.posix_rename(old, new)
+            return True
+
+        return self._once(old, rename) or False
+
+    def _once(self, path: str, act: Callable[[paramiko.SFTPClient], T], factor: int = 1) -> T | None:
         with self._lock:
-            session = self._connected()
+            transport, session = self._connected()
             try:
-                return act(session)
-            except _LOST as error:
-                self.close()
-                raise OutcomeUnknown(
-                    f"files: the SFTP server did not answer: {type(error).__name__}", cause="no_answer"
+                with self._within(transport, factor):
+                    return act(session)
+            except UnicodeError:
+                raise Refused(
+                    f"files: {path}: the SFTP server shows a name that is not UTF-8; rename that file", cause="unreadable_name"
                 ) from None
-            except OSError as error:
-                if error.errno == errno.ENOENT:
-                    return None
-                raise _refusal(error, path) from None
-
-    def _connected(self) -> Any:
-        if self._session is None or not self._transport.is_active():
-            self.close()
-            try:
-                self._transport = self._opened()
-                self._session = paramiko.SFTPClient.from_transport(self._transport)
-                self._session.get_channel().settimeout(self._settings.timeout_seconds)
             except (*_LOST, OSError) as error:
+                if isinstance(error, OSError) and not isinstance(error, _LOST) and transport.is_active():
+                    if error.errno == errno.ENOENT:
+                        return None
+                    raise _refusal(error, path) from None
                 self.close()
-                message = f"files: cannot connect to the SFTP server: {type(error).__name__}"
-                raise RetryLater(message, cause="cannot_connect") from None
-            except HubError:
-                self.close()
-                raise
-        return self._session
+                message = f"files: the SFTP server did not answer: {type(error).__name__}"
+                raise OutcomeUnknown(message, cause="no_answer") from None
 
-    def _opened(self) -> Any:
-        """A connection to the pinned server, signed in."""
+    @contextmanager
+    def _within(self, transport: paramiko.Transport, factor: int = 1) -> Iterator[None]:
+        """Close the connection unless the block ends in time."""
+        timer = threading.Timer(self._settings.timeout_seconds * factor, transport.close)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _connected(self) -> tuple[paramiko.Transport, paramiko.SFTPClient]:
+        if self._transport is not None and self._session is not None and self._transport.is_active():
+            return self._transport, self._session
+        self.close()
+        try:
+            self._transport = transport = self._reached()
+            with self._within(transport):
+                self._meet(transport)
+                self._session = session = _session(transport, self._settings.timeout_seconds)
+        except (*_LOST, OSError, UnicodeError) as error:
+            self.close()
+            message = f"files: cannot connect to the SFTP server: {type(error).__name__}"
+            raise RetryLater(message, cause="cannot_connect") from None
+        except HubError:
+            self.close()
+            raise
+        return transport, session
+
+    def _reached(self) -> paramiko.Transport:
+        settings = self._settings
+        sock = self._network.connect(settings.host or "", settings.port, timeout_seconds=settings.timeout_seconds)
+        return paramiko.Transport(sock)
+
+    def _meet(self, transport: paramiko.Transport) -> None:
+        """Make sure that it is the pinned server, and sign in."""
         settings = self._settings
         expected_kind, _, blob = (settings.host_key or "").partition(" ")
-        sock = self._network.connect(settings.host or "", settings.port, timeout_seconds=settings.timeout_seconds)
-        transport = self._transport = paramiko.Transport(sock)
         transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = settings.timeout_seconds
         transport.get_security_options().key_types = _offers(expected_kind)
         try:
             transport.start_client(timeout=settings.timeout_seconds)
-        except paramiko.IncompatiblePeer:
+        except IncompatiblePeer:
             raise _wrong_host_key("has no key of this type, or no algorithm in common with us") from None
         if not hmac.compare_digest(transport.get_remote_server_key().asbytes(), b64decode(blob)):
             raise _wrong_host_key("shows another key")
         self._sign_in(transport)
-        return transport
 
-    def _sign_in(self, transport: Any) -> None:
+    def _sign_in(self, transport: paramiko.Transport) -> None:
         settings = self._settings
+        username = settings.username or ""
         field = "password" if settings.password is not None else "private_key"
         try:
             if settings.password is not None:
-                asked_besides = transport.auth_password(settings.username, settings.password.get_secret_value(), fallback=False)
+                asked_besides = transport.auth_password(username, settings.password.get_secret_value(), fallback=False)
             else:
-                asked_besides = transport.auth_publickey(settings.username, _private_key(settings))
+                asked_besides = transport.auth_publickey(username, _private_key(settings))
         except paramiko.AuthenticationException as error:
             if _NO_ANSWER.search(str(error)):
                 raise RetryLater("files: the SFTP server did not answer the sign-in", cause="cannot_connect") from None
@@ -157,11 +195,17 @@ class SftpFolders:
             raise Misconfigured(message, cause="unauthenticated", field=field)
 
 
-def _content(sftp: Any, path: str) -> bytes:
+def _session(transport: paramiko.Transport, timeout_seconds: float) -> paramiko.SFTPClient:
+    channel = transport.open_session(timeout=timeout_seconds)
+    channel.settimeout(timeout_seconds)
+    channel.invoke_subsystem("sftp")
+    return paramiko.SFTPClient(channel)
+
+
+def _content(sftp: paramiko.SFTPClient, path: str) -> bytes:
     with sftp.open(path, "rb") as file:
         file.prefetch()
-        content: bytes = file.read()
-        return content
+        return file.read()
 
 
 def _refusal(error: OSError, path: str) -> HubError:
@@ -180,12 +224,12 @@ def _offers(kind: str) -> tuple[str, ...]:
     return ("rsa-sha2-512", "rsa-sha2-256") if kind == "ssh-rsa" else (kind,)
 
 
-def _private_key(settings: FilesSettings) -> Any:
+def _private_key(settings: FilesSettings) -> paramiko.PKey:
     text = settings.private_key.get_secret_value() if settings.private_key else ""
     passphrase = settings.private_key_passphrase.get_secret_value() if settings.private_key_passphrase else None
     for form in _KEY_FORMS:
         try:
             return form.from_private_key(io.StringIO(text), password=passphrase)
-        except (paramiko.SSHException, ValueError, TypeError):
+        except Exception:  # noqa: BLE001, S112 - what is garbled makes paramiko's parsers raise anything, AssertionError too
             continue
     raise Misconfigured("private_key: not a usable key, or the wrong passphrase", cause="unusable_key", field="private_key")

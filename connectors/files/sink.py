@@ -11,10 +11,12 @@ from datetime import UTC, datetime
 from urllib.parse import quote
 
 from connectors.files.client import FilesClient
-from connectors.files.source import FilesSource
 from connectors.files.table import digest
-from workforce.errors import Misconfigured, NotFound
-from workforce.ports import StoredRecord
+from workforce.errors import Misconfigured, NotFound, Refused
+from workforce.markers import is_marker
+from workforce.ports import SourceRecord, StoredRecord
+
+_AMBIGUOUS = "ambiguous_marker"
 
 
 class FilesSink:
@@ -22,25 +24,27 @@ class FilesSink:
 
     def __init__(self, client: FilesClient) -> None:
         self._client, self._layout = client, client.settings.layout
-        self._source = FilesSource(client)
 
     def find(self, marker: str, values: Mapping[str, object]) -> Sequence[StoredRecord]:
-        """The record that carries ``marker`` in the exports, or else waits in an upload."""
+        """The records that carry ``marker`` in the exports, or else the upload that asks for one.
+
+        Raises ``Misconfigured`` without marker_column, outbox and taken.
+        """
         del values
-        self._marker_column()
-        try:
-            return [self.read(marker)]
-        except NotFound:
-            return [StoredRecord(marker, marker, active=True)] if _creation(marker) in self._client.uploads() else []
+        column, asked_for = self._marker_column(), self._client.uploads()
+        found = self._client.history.records(lambda record: _text(record, column) == marker)
+        if len(found) > 1:
+            return [self._stored(record.external_id, record) for record in found]
+        shown = [self._stored(marker, record) for record in found]
+        return shown or ([StoredRecord(marker, marker, active=True)] if _creation(marker) in asked_for else [])
 
     def create(self, marker: str, values: Mapping[str, object]) -> str:
         """Ask for a record that carries ``marker``, which is its id. Asked for already, or there: nothing is written.
 
-        Raises ``Misconfigured`` without a marker_column, ``OutcomeUnknown``.
+        Raises ``Misconfigured`` without marker_column, outbox and taken; ``OutcomeUnknown``.
         """
-        column = self._marker_column()
         if not self.find(marker, values):
-            self._client.upload(_creation(marker), {**values, column: marker})
+            self._client.upload(_creation(marker), {**values, self._marker_column(): marker})
         return marker
 
     def update(self, external_id: str, values: Mapping[str, object]) -> None:
@@ -49,7 +53,7 @@ class FilesSink:
             self._ask("update", external_id, values)
 
     def end(self, external_id: str, *, ended_at: datetime, ends_on: str) -> None:
-        """Ask for the end as of ``ends_on`` (ISO date). Idempotent, likewise."""
+        """Ask for the end as of ``ends_on`` (ISO date). Idempotent, likewise. Only ``read`` tells whether it has ended."""
         layout = self._layout
         asked = {
             layout.end_column: ends_on,
@@ -59,31 +63,44 @@ class FilesSink:
         self._ask("end", external_id, asked)
 
     def read(self, external_id: str) -> StoredRecord:
-        """The record as the exports show it, by its id or by our marker. Raises ``NotFound``."""
+        """The record as the exports show it, by its id or by our marker. Raises ``NotFound``, ``Refused`` when several carry the marker."""
+        return self._stored(external_id, self._shown(external_id))
+
+    def _shown(self, external_id: str) -> SourceRecord:
+        column = self._layout.marker_column
+        found = self._client.history.records(
+            lambda record: record.external_id == external_id or (column is not None and _text(record, column) == external_id)
+        )
+        if not found:
+            raise NotFound("files: no file mentions this record", field=self._layout.id_column)
+        if len(found) > 1:
+            raise Refused("files: several records carry this marker; a person decides", cause=_AMBIGUOUS, field=column)
+        return found[0]
+
+    def _stored(self, external_id: str, record: SourceRecord) -> StoredRecord:
         layout = self._layout
-        record = self._source.latest(lambda row: external_id in {row.record_id, self._marker_of(row.values)} and row.has_id)
-        status, ends_on = (str(record.values[column]).strip() for column in (layout.status_column, layout.end_column))
-        marker = self._marker_of(record.values) or None
-        return StoredRecord(external_id, marker, status not in layout.inactive_statuses, record.values, ends_on or None)
+        marker = _text(record, layout.marker_column) if layout.marker_column is not None else ""
+        active = _text(record, layout.status_column) not in layout.inactive_statuses
+        return StoredRecord(external_id, marker or None, active, record.values, _text(record, layout.end_column) or None)
 
     def _ask(self, operation: str, external_id: str, values: Mapping[str, object]) -> None:
-        row = {**self._key(external_id), **values}
+        row = {**values, **self._key(external_id)}
         name = f"{operation}-{_safe(external_id)}-{digest(repr(sorted(row.items())).encode())}.csv"
         self._client.upload(name, row)
 
     def _key(self, external_id: str) -> Mapping[str, str]:
-        """The columns by which the other system knows the record: its own id if it has shown one, and our marker."""
-        try:
-            known = self.read(external_id)
-        except NotFound:
-            is_ours = self._layout.marker_column is not None and _creation(external_id) in self._client.uploads()
-            return {self._marker_column(): external_id} if is_ours else {self._layout.id_column: external_id}
-        columns = (self._layout.id_column, self._layout.marker_column)
-        return {column: str(known.values[column]) for column in columns if column is not None and known.values[column]}
+        """The columns by which the other system knows the record: its own id if it has shown one, and our marker.
 
-    def _marker_of(self, values: Mapping[str, object]) -> str:
-        column = self._layout.marker_column
-        return str(values[column]).strip() if column is not None else ""
+        While no export can be read, an end has to be asked for all the same: then the form of the id tells which of the two it is.
+        """
+        columns = (self._layout.id_column, self._layout.marker_column)
+        try:
+            known = self._shown(external_id)
+        except Refused as error:
+            if error.cause == _AMBIGUOUS:
+                raise
+            return {columns[1] if columns[1] is not None and is_marker(external_id) else columns[0]: external_id}
+        return {column: str(known.values[column]) for column in columns if column is not None and known.values[column]}
 
     def _marker_column(self) -> str:
         if self._layout.marker_column is None:
@@ -95,11 +112,15 @@ class FilesSink:
         return self._layout.marker_column
 
 
+def _text(record: SourceRecord, column: str) -> str:
+    return str(record.values[column]).strip()
+
+
 def _creation(marker: str) -> str:
     return f"create-{_safe(marker)}.csv"
 
 
 def _safe(text: str) -> str:
     """``text`` as part of a file name."""
-    quoted = quote(text, safe="")
-    return quoted if len(quoted) <= 80 else digest(text.encode())
+    quoted = quote(text, safe="", errors="surrogatepass")
+    return quoted if len(quoted) <= 80 else digest(text.encode(errors="surrogatepass"))

@@ -2,6 +2,9 @@
 
 A file that does not decode, a row that is too short, a name that stands twice: the file is refused with the line, and nothing of it is
 used. Only a row without its id is passed on, under a name of its own, so that it alone is parked.
+
+What a spreadsheet would run as a formula is not written: to put a quote before it, as is usual, would hand the importing system another
+value. Telephone and negative numbers are no formulas.
 """
 
 from __future__ import annotations
@@ -11,12 +14,15 @@ import csv
 import hashlib
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from connectors.files.settings import FilesSettings, Layout, Mode
 from workforce.errors import Misconfigured, Refused
+
+_FORMULA = re.compile(r"[=@\t\r]|[+-](?![\d\s().,/-]*$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +34,6 @@ class Row:
     modified: str
     values: Mapping[str, str]
     has_id: bool = True
-
-    @property
-    def digest(self) -> str:
-        """Tells this content from every other."""
-        return digest(json.dumps(self.values, sort_keys=True).encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,11 @@ def digest(content: bytes) -> str:
 
 def read_table(content: bytes, name: str, settings: FilesSettings) -> Table:
     """The file ``name``. Raises ``Refused`` naming the line, ``Misconfigured`` when it lacks a column of the layout."""
-    lines = _lines(_text(content, name, settings.encoding), name, settings.delimiter)
+    text = _text(content, name, settings.encoding)
+    if settings.ends_with_line_break and not text.endswith(("\n", "\r")):
+        end = text.count("\n") + 1
+        raise _bad(name, end, "is not ended: the file may be cut off; if it is right, unset ends_with_line_break", "cut_off")
+    lines = _lines(text, name, settings.delimiter)
     header = _header(next(lines, (1, []))[1], name, settings.layout)
     rows = [
         _row(dict(zip(header, _fitting(cells, header, name, line), strict=True)), line, name, settings.layout)
@@ -69,7 +74,7 @@ def write_table(row: Mapping[str, object], settings: FilesSettings) -> bytes:
     """A file of one row. Raises ``Refused`` naming the column that cannot be written."""
     out = io.StringIO(newline="")
     writer = csv.writer(out, delimiter=settings.delimiter)
-    writer.writerow(row)
+    writer.writerow([_cell(column, column) for column in row])
     writer.writerow([_cell(value, column) for column, value in row.items()])
     try:
         return out.getvalue().encode(settings.encoding)
@@ -81,11 +86,27 @@ def write_table(row: Mapping[str, object], settings: FilesSettings) -> bytes:
 
 def _text(content: bytes, name: str, encoding: str) -> str:
     try:
-        return content.decode(encoding)
+        text = content.decode("utf-8-sig" if encoding == "utf-8" else encoding)
     except UnicodeDecodeError as error:
         line = content[: error.start].decode(encoding, "replace").count("\n") + 1
         message = f"files: {name}, line {line}, is not {encoding}; mend the export, or the setting encoding"
         raise Refused(message, cause="undecodable", field="encoding") from None
+    if not encoding.startswith("utf") and not content.isascii() and _is_utf8(content):
+        # any bytes are text in a one-byte encoding; by chance they are never UTF-8
+        message = f"files: {name} is UTF-8 and not {encoding}; mend the export, or the setting encoding"
+        raise Refused(message, cause="undecodable", field="encoding")
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        raise _bad(name, line, "holds a NUL; the file may still be written, or be in another encoding", "not_csv")
+    return text
+
+
+def _is_utf8(content: bytes) -> bool:
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _lines(text: str, name: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
@@ -159,7 +180,11 @@ def _cell(value: object, column: str) -> str:
         return "true" if value else "false"
     if isinstance(value, Mapping | list | tuple | set):
         raise Refused(f"files: column {column!r} holds more than one value; map it to a text", cause="not_a_cell", field=column)
-    return str(value)
+    text = str(value)
+    if "\0" in text or _FORMULA.match(text):
+        fault = "holds a NUL" if "\0" in text else "begins as a formula does, which a spreadsheet would run"
+        raise Refused(f"files: column {column!r} {fault}; mend the value", cause="unsafe_cell", field=column)
+    return text
 
 
 def _encodable(text: str, encoding: str) -> bool:

@@ -27,7 +27,7 @@ class FilesTrial(Trial[FilesSandbox]):
         "sink.end": Wire("RENAME", r"/outbox/end-", "end"),
         "sink.read": Wire("LIST", r"/inbox$"),
     }
-    max_lines = 1250  # where others have the HTTP edge and JSON, this one brings CSV, folders and SFTP
+    max_lines = 1450  # where others have the HTTP edge and JSON, this one brings CSV, folders, SFTP and the judging of absences
     fault_kinds = FAULT_KINDS - {FaultKind.UNAVAILABLE_BEFORE}  # SFTP's "failure" is an answer: it was not done
 
     @contextmanager

@@ -59,16 +59,24 @@ class WorkMarketClient:
         params = {"modified_since": str(since), "start": str(start), "limit": str(self.settings.page_size), "sort_dir": "desc"}
         envelope = self._read(f"{ASSIGNMENTS}/list_updated", params)
         listing, clock = parse(Listing, envelope.response), envelope.meta.timestamp
-        for item in listing.data:
-            self._require_unit(item.last_modified_on)
-        return listing, self.ticks(self.now()) if clock is None else clock
+        clock = self.ticks(self.now()) if clock is None else clock
+        for moment in (clock, *(item.last_modified_on for item in listing.data)):
+            self._require_unit(moment)
+        return listing, clock
+
+    def values(self, assignment_id: str) -> dict[str, Any]:
+        """All fields of the assignment as it is now. Raises ``NotFound``."""
+        values = self._read(f"{ASSIGNMENTS}/get", {"id": assignment_id}).response
+        if not isinstance(values, dict):
+            raise RetryLater(f"{SYSTEM}: the answer holds no assignment", cause="unreadable_answer")
+        if str(values.get("id")) != assignment_id:
+            raise NotFound(f"{SYSTEM}: there is no assignment {assignment_id}", field="id")
+        return values
 
     def assignment(self, assignment_id: str) -> tuple[Assignment, dict[str, Any]]:
         """The assignment as it is now, and all its fields. Raises ``NotFound``."""
-        values = self._read(f"{ASSIGNMENTS}/get", {"id": assignment_id}).response
+        values = self.values(assignment_id)
         assignment = parse(Assignment, values)
-        if assignment.id != assignment_id:
-            raise NotFound(f"{SYSTEM}: there is no assignment {assignment_id}", field="id")
         self._require_unit(assignment.last_modified_on)
         return assignment, values
 
@@ -77,10 +85,12 @@ class WorkMarketClient:
         try:
             created = Created.model_validate(self._write(f"{ASSIGNMENTS}/create", params))
         except ValidationError:
-            raise OutcomeUnknown(f"{SYSTEM}: the creation's answer tells no id", cause="unreadable_answer") from None
-        if not created.successful:
+            raise OutcomeUnknown(f"{SYSTEM}: the creation's answer cannot be read", cause="unreadable_answer") from None
+        if created.id is not None and created.successful:
+            return created.id
+        if created.id is None and not created.successful:
             raise Refused(f"{SYSTEM}: the creation was not successful; look at the template and its fields", cause="unsuccessful")
-        return created.id
+        raise OutcomeUnknown(f"{SYSTEM}: the creation's answer tells a half of it", cause="half_done")
 
     def change(self, path: str, params: Params) -> None:
         """Send a change to ``path`` below the assignments. Raises ``Refused``, ``NotFound``, ``OutcomeUnknown``."""
@@ -118,11 +128,12 @@ class WorkMarketClient:
     def _granted(self) -> GrantedToken:
         settings = self.settings
         secrets = {"token": settings.api_token.get_secret_value(), "secret": settings.api_secret.get_secret_value()}
-        envelope = parse(Envelope, self._sign_in.ask(TOKEN_PATH, params=secrets))
+        answer = self._sign_in.ask(TOKEN_PATH, params=secrets)
+        envelope = parse(Envelope, answer)
         try:
             return GrantedToken(Grant.model_validate(envelope.response).access_token, settings.token_lifetime_seconds)
         except ValidationError:
-            if envelope.meta.errors or (envelope.meta.status_code or 200) >= 400:
+            if "meta" not in answer or envelope.meta.is_refusal:
                 message = f"{SYSTEM}: it gives no access token for api_token and api_secret; renew them in WorkMarket"
                 raise Misconfigured(message, cause="token_refused", field="api_secret") from None
             raise RetryLater(f"{SYSTEM}: the sign-in's answer holds no token", cause="unreadable_answer") from None

@@ -11,20 +11,20 @@ from workforce.errors import Refused
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """``since`` is where the reading begins, ``began`` the vendor's clock when it did, both in ticks; ``start`` is the offset.
+    """``since`` is where the reading begins and ``newest`` what was modified last when it did, both in ticks; ``start`` is the offset.
 
-    ``tail`` are the items (id → modified) of the part read last; ``told`` those near ``began`` that were delivered.
+    ``tail`` are the items (id → modified) of the part read last; ``told`` those near ``newest`` that were delivered.
     """
 
     since: int = 0
     start: int = 0
-    began: int | None = None
+    newest: int | None = None
     tail: Mapping[str, int] = field(default_factory=dict)
     told: Mapping[str, int] = field(default_factory=dict)
 
     def encode(self) -> str:
         """The opaque text that a caller keeps."""
-        content = [self.since, self.start, self.began, dict(self.tail), dict(self.told)]
+        content = [self.since, self.start, self.newest, dict(self.tail), dict(self.told)]
         return json.dumps(content, separators=(",", ":"))
 
     @classmethod
@@ -33,9 +33,9 @@ class Cursor:
         if text is None:
             return cls()
         try:
-            since, start, began, tail, told = json.loads(text)
+            since, start, newest, tail, told = json.loads(text)
             maps = [{str(one): int(modified) for one, modified in each.items()} for each in (tail, told)]
-            return cls(int(since), int(start), None if began is None else int(began), *maps)
+            return cls(int(since), int(start), None if newest is None else int(newest), *maps)
         except (ValueError, TypeError, AttributeError, RecursionError, OverflowError):
             raise Refused(
                 "cursor: not one of this connector's; start again from the beginning", cause="bad_cursor", field="cursor"

@@ -10,13 +10,13 @@ import httpx
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from connectors.http import Verdict, verdict_by_status
-from workforce.errors import RetryLater
+from workforce.errors import Refused, RetryLater
 
 SYSTEM = "WorkMarket"
 R = TypeVar("R", bound=BaseModel)
 Text = Annotated[str, Field(min_length=1)]
 
-_OF_TOKEN = re.compile(r"token|unauthori[sz]ed|not authenticated", re.IGNORECASE)
+_OF_TOKEN = re.compile(r"(access|invalid|expired) token|unauthori[sz]ed|not authenticated", re.IGNORECASE)
 _OF_ABSENCE = re.compile(r"not found|does not exist", re.IGNORECASE)
 _BY_STATUS = {401: Verdict.UNAUTHENTICATED, 403: Verdict.FORBIDDEN, 404: Verdict.NOT_FOUND, 429: Verdict.THROTTLED}
 
@@ -28,10 +28,19 @@ class _Wire(BaseModel):
 class Meta(_Wire):
     """The envelope's head. A refusal comes with HTTP 200 as well: then ``errors`` is filled. ``timestamp`` is the vendor's clock."""
 
-    errors: tuple[Mapping[str, Any], ...] = ()
+    errors: tuple[Any, ...] = ()
     status_code: int | None = None
     request_id: str | None = Field(default=None, alias="requestId")
     timestamp: int | None = None
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether it says no."""
+        return bool(self.errors) or (self.status_code or 200) >= 400
+
+    def told(self, name: str) -> list[str]:
+        """The ``name`` of each error; one may be a bare text."""
+        return [str(error.get(name, "") if isinstance(error, Mapping) else error) for error in self.errors]
 
 
 class Envelope(_Wire):
@@ -48,11 +57,10 @@ class Grant(_Wire):
 
 
 class Item(_Wire):
-    """An assignment in a list."""
+    """An assignment, as much of it as a list and the feed of changes need."""
 
     id: Text
-    title: str = ""
-    status: str = ""
+    title: str | None = None
     last_modified_on: int
 
 
@@ -63,22 +71,19 @@ class Listing(_Wire):
     total: int | None = Field(default=None, alias="totalResults")
 
 
-class Assignment(_Wire):
+class Assignment(Item):
     """One assignment: what is used here. Times are in the settings' unit; ``time_zone`` is an IANA name."""
 
-    id: Text
-    title: str = ""
     status: str = ""
     scheduled_start: int | None = None
     scheduled_end: int | None = None
-    last_modified_on: int
     time_zone: str | None = None
 
 
 class Created(_Wire):
     """The answer to a creation."""
 
-    id: Text
+    id: Text | None = None
     successful: bool = True
 
 
@@ -86,12 +91,11 @@ def verdict(response: httpx.Response) -> Verdict:
     """By the envelope's head where HTTP says 200."""
     by_status = verdict_by_status(response)
     meta = _meta(response)
-    is_fine = not meta.errors and (meta.status_code or 200) < 400
-    if by_status is not Verdict.OK or is_fine:
+    if by_status is not Verdict.OK or not meta.is_refusal:
         return by_status
     if (meta.status_code or 200) >= 500:
         return Verdict.UNAVAILABLE
-    said = " ".join(str(error.get("message", "")) for error in meta.errors)
+    said = " ".join(meta.told("message"))
     if known := _BY_STATUS.get(meta.status_code or 200):
         return known
     if _OF_TOKEN.search(said):
@@ -102,18 +106,19 @@ def verdict(response: httpx.Response) -> Verdict:
 def reason(response: httpx.Response) -> str:
     """The errors' codes and the request's id; their messages may quote what was sent."""
     meta = _meta(response)
-    codes = [str(error.get("code", "")) for error in meta.errors]
-    told = [code for code in [*codes, meta.request_id or ""] if re.fullmatch(r"[\w.-]{1,64}", code)]
+    told = [code for code in [*meta.told("code"), meta.request_id or ""] if re.fullmatch(r"[\w.-]{1,64}", code)]
     return ", ".join(told) or response.reason_phrase
 
 
 def parse(shape: type[R], content: object) -> R:
-    """``content`` as ``shape``. Raises ``RetryLater`` when it is not: for answers to reads."""
+    """``content`` as ``shape``: for answers to reads. Raises ``RetryLater`` when there is none, ``Refused`` when it is another."""
+    if content is None:
+        raise RetryLater(f"{SYSTEM}: the answer is empty", cause="unreadable_answer")
     try:
         return shape.model_validate(content)
     except ValidationError as error:
         where = ".".join(map(str, error.errors(include_input=False)[0]["loc"])) or "the answer"
-        raise RetryLater(f"{SYSTEM}: {where} is not as described", cause="unreadable_answer") from None
+        raise Refused(f"{SYSTEM}: {where} is not as described; tell WorkMarket", cause="unexpected_answer", field=where) from None
 
 
 def _meta(response: httpx.Response) -> Meta:

@@ -48,7 +48,8 @@ _IN_ITS_WORDS = {
 class WorkMarketSandbox:
     """One company. ``assignments`` are by id; a new one is listed and shown after ``lag_seconds``; a part has ``page_limit`` items.
 
-    Those in ``unreadable`` are listed and not shown. ``touches_all_on_list`` lets every look at the list meet assignments that have just changed.
+    Those in ``unreadable`` are listed and not shown. ``touches_all_on_list`` lets every look at the list meet assignments that have just changed,
+    ``shuffles_ties`` shows those of one time in another order each time, ``tells_totals`` is whether a list says how long it is.
     """
 
     app: ASGIApp
@@ -61,7 +62,8 @@ class WorkMarketSandbox:
         self.assignments: dict[str, dict[str, Any]] = {}
         self.page_limit = 100
         self.lag_seconds = 0.0
-        self.worker_has_to_agree = self.touches_all_on_list = False
+        self.worker_has_to_agree = self.touches_all_on_list = self.shuffles_ties = False
+        self.tells_totals = True
         self.tokens_issued = 0
         self.unreadable: set[str] = set()
         self._shows_at: dict[str, float] = {}
@@ -181,10 +183,12 @@ class WorkMarketSandbox:
             for assignment_id in self.assignments if self.touches_all_on_list else ():
                 self.change(assignment_id)
             found = [one for one in self._shown().values() if one["last_modified_on"] >= int(query.get("modified_since", "0"))]
-        found.sort(key=lambda one: (one["last_modified_on"], one["id"]), reverse=query.get("sort_dir") == "desc")
+        order = {one["id"]: secrets.token_hex(4) if self.shuffles_ties else one["id"] for one in found}
+        found.sort(key=lambda one: (one["last_modified_on"], order[one["id"]]), reverse=query.get("sort_dir") == "desc")
         names = ("id", "title", "status", "scheduled_start", "scheduled_end", "last_modified_on")
         data = [{name: one[name] for name in names} for one in found[start : start + limit]]
-        return self._fine({"count": len(data), "data": data, "limit": limit, "start": start, "totalResults": len(found)})
+        total = {"totalResults": len(found)} if self.tells_totals else {}
+        return self._fine({"count": len(data), "data": data, "limit": limit, "start": start, **total})
 
     async def _get(self, request: Request) -> Response:
         assignment_id = request.query_params.get("id", "")

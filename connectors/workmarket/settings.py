@@ -59,3 +59,8 @@ class WorkMarketSettings(ConnectorSettings):
     def ticks_per_second(self) -> int:
         """How many of ``time_unit`` make a second."""
         return 1 if self.time_unit == "seconds" else 1000
+
+    @property
+    def overlap_ticks(self) -> int:
+        """``overlap_seconds`` in ``time_unit``."""
+        return self.overlap_seconds * self.ticks_per_second

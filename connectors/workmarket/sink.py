@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
@@ -18,7 +18,7 @@ from connectors.workmarket.source import every_item
 from workforce.errors import NotFound, Refused
 from workforce.ports import StoredRecord
 
-_MARKED = re.compile(r"\s*\[([0-9A-Za-z]{1,40})\]$")
+_MARKED = re.compile(r"\s*\[([0-9A-Za-z]{1,40})\]\s*$")
 _SCHEDULE = ("scheduled_start", "scheduled_end")
 
 
@@ -48,7 +48,7 @@ class WorkMarketSink:
         """Set parameters of ``edit``, and of ``reschedule`` once somebody is assigned. Idempotent. Raises ``NotFound``."""
         assignment, _ = self._client.assignment(external_id)
         marker = _marker(assignment.title)
-        fields = {**values, "title": f"{values['title']} [{marker}]"} if "title" in values and marker else dict(values)
+        fields = {**values, "title": f"{values['title']} [{marker}]"} if values.get("title") and marker else dict(values)
         schedule = {name: fields.pop(name) for name in _SCHEDULE if name in fields} if self._is_assigned(assignment) else {}
         if fields:
             self._client.change(f"{quote(external_id, safe='')}/edit", _params(fields))
@@ -85,7 +85,7 @@ class WorkMarketSink:
         """The assignment as it is now, its title without the marker. Not active once its scheduled end has passed. Raises ``NotFound``."""
         assignment, values = self._client.assignment(external_id)
         active = not self._is_over(assignment, at=self._client.ticks(self._client.now()))
-        shown: dict[str, Any] = {**values, "title": _MARKED.sub("", assignment.title)}
+        shown: dict[str, Any] = {**values, "title": _MARKED.sub("", assignment.title or "")}
         return StoredRecord(assignment.id, _marker(assignment.title), active, shown, self._ends_on(assignment))
 
     def _is_assigned(self, assignment: Assignment) -> bool:
@@ -103,15 +103,18 @@ class WorkMarketSink:
         """The day of the scheduled end at the place of work."""
         if assignment.scheduled_end is None:
             return None
-        moment = self._client.moment(assignment.scheduled_end)
+        try:
+            moment = self._client.moment(assignment.scheduled_end)
+        except (ValueError, OverflowError, OSError):
+            return None  # beyond any calendar: no end
         try:
             return moment.astimezone(ZoneInfo(assignment.time_zone or "UTC")).date().isoformat()
-        except (ValueError, KeyError, OSError):
-            return moment.astimezone(UTC).date().isoformat()
+        except (ValueError, KeyError, OSError, OverflowError):
+            return moment.date().isoformat()
 
 
-def _marker(title: str) -> str | None:
-    match = _MARKED.search(title)
+def _marker(title: str | None) -> str | None:
+    match = _MARKED.search(title or "")
     return match[1] if match else None
 
 

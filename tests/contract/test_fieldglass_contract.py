@@ -291,6 +291,25 @@ def test_a_creation_that_does_not_show_yet_is_unknown_and_found_later(
     assert len(sink.find(MARKER, ADA)) == 1
 
 
+def test_a_creation_whose_marker_several_carry_is_unknown_and_all_are_found(
+    sandbox: FieldglassSandbox, client: FieldglassClient
+) -> None:
+    sandbox.add_work_order(**{"External Reference": MARKER})
+    with pytest.raises(OutcomeUnknown):
+        FieldglassSink(client).create(MARKER, ADA)
+    assert len(FieldglassSink(client).find(MARKER, ADA)) == 2
+
+
+def test_a_parameter_that_the_download_does_not_heed_is_never_an_answer(sandbox: FieldglassSandbox, form: dict[str, Any]) -> None:
+    sandbox.add_work_order()
+    wrong = {**form, "parameters": {"marker": "noSuchParameter", "id": "norThisOne"}}
+    sink = FieldglassSink(opened(FieldglassClient(FieldglassSettings.model_validate(wrong), ON_LOOPBACK)))
+    for look in (lambda: sink.find(MARKER, ADA), lambda: sink.read("WO-9")):
+        with pytest.raises(Misconfigured) as raised:
+            look()
+        assert raised.value.cause == "parameter_not_heeded"
+
+
 def test_a_creation_is_never_retryable_once_the_upload_was_accepted(sandbox: FieldglassSandbox, client: FieldglassClient) -> None:
     sandbox.faults.plan(Fault(FaultKind.FORBIDDEN_BEFORE, "GET", "Download"))
     with pytest.raises(OutcomeUnknown):

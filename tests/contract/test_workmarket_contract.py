@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from connectors.contract import Instance
-from connectors.sandbox import ON_LOOPBACK, Fault, FaultKind
+from connectors.operations import every_change
+from connectors.sandbox import ON_LOOPBACK, Fault, FaultKind, serve
+from connectors.tls import make_loopback_tls
 from connectors.trial import Opened
 from connectors.workmarket import CONNECTOR
 from connectors.workmarket.sandbox import WorkMarketSandbox
 from connectors.workmarket.trial import TRIAL
 from tests.contract.specs import VendorSpec
 from workforce.errors import Misconfigured, NotFound, OutcomeUnknown, Refused, RetryLater
+from workforce.ports import RecordSource
 
 pytestmark = pytest.mark.integration
 
@@ -220,10 +227,9 @@ def test_a_list_that_shrinks_while_it_is_read_loses_nothing(opened: Opened[WorkM
     seen |= {record.external_id for record in page.records}
     for gone in ids[-30:]:
         del sandbox.assignments[gone]
-    while not page.complete:
-        page = source.changes(page.cursor)
-        seen |= {record.external_id for record in page.records}
-    assert set(ids[:30]) <= seen
+    page = source.changes(page.cursor)
+    assert (list(page.records), page.complete) == ([], True)  # a part that is not trusted ends the poll
+    assert set(ids[:30]) <= seen | every_id(source, page.cursor)
 
 
 def test_a_page_that_the_vendor_cuts_is_not_the_end(opened: Opened[WorkMarketSandbox], instance: Instance) -> None:
@@ -247,6 +253,101 @@ def test_an_assignment_that_is_listed_and_not_shown_is_told_once_it_is(
     assert [(found.external_id, found.marker) for found in instance.sink().find(MARKER, ADA)] == [(hidden, MARKER)]
     opened.sandbox.unreadable.clear()
     assert [record.external_id for record in instance.source().changes(page.cursor).records] == [hidden]
+
+
+def every_id(source: RecordSource, cursor: str | None = None) -> set[str]:
+    return {record.external_id for record in every_change(source, cursor)}
+
+
+def test_assignments_of_one_time_are_all_told_in_whatever_order_a_part_shows_them(
+    opened: Opened[WorkMarketSandbox], instance: Instance
+) -> None:
+    ids = {opened.sandbox.add_assignment() for _ in range(60)}
+    moment = int(TODAY.timestamp() * 1000) - 60_000
+    for n, assignment in enumerate(sorted(ids)):
+        opened.sandbox.assignments[assignment]["last_modified_on"] = moment - 1000 * ((n + 15) // 20)
+    opened.sandbox.shuffles_ties = True
+    for _ in range(5):
+        assert every_id(instance.source()) == ids
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 9, 20, 21, 35, 50])
+def test_a_list_that_does_not_tell_its_length_is_read_to_its_end_once(
+    opened: Opened[WorkMarketSandbox], instance: Instance, count: int
+) -> None:
+    opened.sandbox.tells_totals = False
+    ids = [opened.sandbox.add_assignment() for _ in range(count)]
+    changes = every_change(instance.source())
+    assert sorted(record.external_id for record in changes) == sorted(ids)
+    assert instance.sink().find(MARKER, ADA) == []
+
+
+def test_an_assignment_that_is_not_as_described_keeps_no_other_from_being_told(
+    opened: Opened[WorkMarketSandbox], instance: Instance
+) -> None:
+    ids = [opened.sandbox.add_assignment() for _ in range(3)]
+    opened.sandbox.assignments[ids[1]].update(title=None, time_zone=7, scheduled_start="soon")
+    assert every_id(instance.source()) == set(ids)
+    with pytest.raises(Refused) as raised:
+        instance.sink().read(ids[1])
+    assert (raised.value.cause, raised.value.field) == ("unexpected_answer", "scheduled_start")
+
+
+def test_an_end_beyond_any_calendar_is_none(opened: Opened[WorkMarketSandbox], instance: Instance) -> None:
+    assignment = opened.sandbox.add_assignment(scheduled_end=10**18)
+    assert instance.sink().read(assignment).ends_on is None
+
+
+def test_a_poll_does_not_trust_our_clock_nor_a_time_to_come(opened: Opened[WorkMarketSandbox], instance: Instance) -> None:
+    ahead, usual = opened.sandbox.add_assignment(), opened.sandbox.add_assignment()
+    opened.sandbox.assignments[ahead]["last_modified_on"] += 10**10
+    page = instance.source().changes(None)
+    assert [record.external_id for record in page.records] == [usual]
+    later = opened.sandbox.add_assignment()
+    assert later in every_id(instance.source(), page.cursor)
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        ({"successful": False}, Refused),
+        ({"id": "7", "successful": False}, OutcomeUnknown),
+        ({"successful": True}, OutcomeUnknown),
+        (None, OutcomeUnknown),
+    ],
+)
+def test_a_creation_of_which_a_half_is_told_is_unknown(
+    tmp_path: Path, answer: dict[str, object] | None, error: type[Exception]
+) -> None:
+    response = {"access_token": "t", **answer} if answer else None
+
+    def answers(request: Request) -> Response:
+        return JSONResponse({"meta": {}, "response": {"access_token": "t"} if "authorization" in request.url.path else response})
+
+    with served(tmp_path, answers) as instance, pytest.raises(error):
+        instance.sink().create(MARKER, ADA)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"), [(401, {"error": "unauthorized"}), (200, {"meta": {"errors": ["no"]}, "response": None})]
+)
+def test_a_sign_in_that_is_refused_in_other_words_is_a_fault_of_the_settings(
+    tmp_path: Path, status: int, body: dict[str, Any]
+) -> None:
+    with served(tmp_path, lambda request: JSONResponse(body, status)) as instance, pytest.raises(Misconfigured) as raised:
+        instance.source().changes(None)
+    assert raised.value.field == "api_secret"
+
+
+@contextmanager
+def served(folder: Path, answer: Callable[[Request], Response]) -> Iterator[Instance]:
+    """An instance whose WorkMarket gives one answer to everything."""
+    tls = make_loopback_tls(folder / "tls")
+    app = Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "POST"])])
+    with serve(app, tls) as base_url:
+        settings = CONNECTOR.settings.model_validate(WorkMarketSandbox().settings(base_url, tls.ca))
+        with closing(Instance("workmarket", CONNECTOR, settings, ON_LOOPBACK)) as instance:
+            yield instance
 
 
 def test_a_list_that_never_stands_still_is_read_later(opened: Opened[WorkMarketSandbox]) -> None:

@@ -17,7 +17,7 @@ from connectors.fieldglass.cursor import Cursor
 from connectors.fieldglass.records import Row, read_rows
 from connectors.fieldglass.sandbox import FieldglassSandbox, page_of
 from connectors.fieldglass.settings import FieldglassSettings, Layout
-from connectors.fieldglass.source import FieldglassSource
+from connectors.fieldglass.source import FieldglassSource, every_row
 from mappings.registry import MappingRegistry
 from workforce.engagement import WorkOrder, canonical
 from workforce.errors import Misconfigured, NotFound, Refused
@@ -150,6 +150,31 @@ def test_two_changes_within_one_tick_are_both_delivered() -> None:
     report.rows["WO-1"] = a_row(Role="Architect")
     records, _ = drained(source, cursor)
     assert [record.values["Role"] for record in records] == ["Architect"]
+
+
+def test_a_row_from_the_future_hides_no_other() -> None:
+    rows = [a_row("WO-1"), a_row("WO-2", modified=START + timedelta(days=36500))]
+    report = Report(rows, page_size=2)
+    source = FieldglassSource(report, now=lambda: START + timedelta(hours=1))
+    records, cursor = drained(source)
+    report.rows["WO-3"] = a_row("WO-3", modified=START + timedelta(minutes=1))
+    more, cursor = drained(source, cursor)
+    assert [record.external_id for record in [*records, *more]] == ["WO-1", "WO-2", "WO-3"]
+    assert drained(source, cursor)[0] == []
+
+
+@pytest.mark.parametrize(("fraction", "waits"), [(0, True), (5, False)])
+def test_a_row_of_this_very_second_waits_because_it_may_change_again_under_the_same_version(fraction: int, waits: bool) -> None:
+    moment = START.replace(microsecond=fraction)
+    report, now = Report([a_row(modified=moment, Role="Engineer")]), [moment + timedelta(milliseconds=300)]
+    source = FieldglassSource(report, now=lambda: now[0])
+    early, cursor = drained(source)
+    assert (early == []) is waits
+    report.rows["WO-1"] = a_row(modified=moment, Role="Architect")
+    now[0] += timedelta(seconds=1)
+    late, _ = drained(source, cursor)
+    assert [record.values["Role"] for record in late] == ["Architect"]
+    assert [row.work_order_id for row in every_row(report)] == ["WO-1"]
 
 
 def test_more_rows_on_one_instant_than_fit_a_page_are_read_with_a_larger_page() -> None:

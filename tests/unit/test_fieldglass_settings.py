@@ -33,6 +33,7 @@ def test_the_form_of_the_sandbox_is_valid(form: dict[str, Any]) -> None:
     ("field", "value"),
     [
         ("base_url", "http://www.fieldglass.net"),
+        ("base_url", "https://user:canary@www.fieldglass.net"),
         ("client_id", " "),
         ("client_secret", ""),
         ("application_key", "canary\n"),

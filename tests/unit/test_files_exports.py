@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from connectors.contract import ALONE, Surroundings
 from connectors.files.client import FilesClient
 from connectors.files.cursor import Cursor
 from connectors.files.sandbox import MARKER, FilesSandbox, rows_of
@@ -33,9 +37,13 @@ class Exchange:
     def __init__(self, folder: Path, *, sleep: Callable[[float], None] = lambda seconds: None, **form: Any) -> None:
         self.system = FilesSandbox(folder)
         self.form = {**self.system.local_settings(), **form}
-        self.client = FilesClient(FilesSettings.model_validate(self.form), sleep=sleep)
+        self.around = Surroundings(folders=(folder,))
+        self.client = self.a_client(sleep=sleep)
         self.source, self.sink = FilesSource(self.client), FilesSink(self.client)
         self.cursor: str | None = None
+
+    def a_client(self, *, sleep: Callable[[float], None] = lambda seconds: None, **form: Any) -> FilesClient:
+        return FilesClient(FilesSettings.model_validate({**self.form, **form}), self.around, sleep=sleep)
 
     def page(self) -> list[SourceRecord]:
         page = self.source.changes(self.cursor)
@@ -55,7 +63,7 @@ class Exchange:
         return sorted(path.name for path in (self.system.folder / folder).iterdir())
 
     def drop(self, name: str, *rows: str) -> Path:
-        return self.system.drop(name, "\n".join([f"id,status,end_date,{MARKER},site", *rows]).encode())
+        return self.system.drop(name, "\n".join([f"id,status,end_date,{MARKER},site", *rows, ""]).encode())
 
 
 @pytest.fixture
@@ -110,18 +118,142 @@ def test_a_modified_column_comes_first_in_the_version_and_ends_still_compare_lat
     assert ended.version > first.version
 
 
-@pytest.mark.parametrize("rows", [[], ["A,active,,,", "B,active,,,"]])
-def test_a_file_with_less_than_half_the_rows_is_not_believed_until_a_person_confirms_it(tmp_path: Path, rows: list[str]) -> None:
+def many(*names: str | int) -> list[str]:
+    return [f"{name},active,,," for name in names]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        pytest.param([], id="nothing under the header"),
+        pytest.param(many(*range(94)), id="cut off at a line"),
+        pytest.param([f",active,,,{n}" for n in range(100)], id="a column of ids that lost its content"),
+        pytest.param([f"0{n},active,,," for n in range(100)], id="ids that are written in another way"),
+    ],
+)
+def test_a_file_that_lacks_many_records_is_not_believed_until_a_person_confirms_it(tmp_path: Path, rows: list[str]) -> None:
     exchange = Exchange(tmp_path)
-    exchange.drop("1.csv", *(f"{name},active,,," for name in "ABCDE"))
+    exchange.drop("1.csv", *many(*range(100)))
     exchange.page()
-    exchange.drop("2.csv", *rows)
+    for name in ("2.csv", "3.csv"):
+        exchange.drop(name, *rows)
     for _ in range(2):
         with pytest.raises(Refused) as raised:
             exchange.page()
         assert (raised.value.cause, raised.value.field) == ("suspicious_shrink", "confirmed_files")
-    confirmed = FilesClient(FilesSettings.model_validate({**exchange.form, "confirmed_files": ["2.csv"]}))
-    assert FilesSource(confirmed).changes(exchange.cursor).complete
+    with pytest.raises(Refused):
+        exchange.sink.read("7")
+    digest = str(raised.value).split("digest ")[1].split(" ")[0]
+    confirmed = FilesSource(exchange.a_client(confirmed_files=[digest]))
+    page = confirmed.changes(exchange.cursor)
+    assert not [record for record in page.records if record.values["status"] == "ended"]
+    ends = [record for record in confirmed.changes(page.cursor).records if record.values["status"] == "ended"]
+    assert len(ends) == 100 - len({row.split(",")[0] for row in rows} & {str(n) for n in range(100)})
+    assert confirmed.read("99").values["status"] == "ended"
+
+
+def test_a_name_that_was_confirmed_once_confirms_no_other_file(tmp_path: Path) -> None:
+    exchange = Exchange(tmp_path)
+    exchange.drop("export.csv", *many(*range(100)))
+    exchange.drained()
+    exchange.drop("export.csv", *many(*range(90)))
+    with pytest.raises(Refused) as raised:
+        exchange.page()
+    digest = str(raised.value).split("digest ")[1].split(" ")[0]
+    confirmed = FilesSource(exchange.a_client(confirmed_files=[digest]))
+    cursor = confirmed.changes(exchange.cursor).cursor
+    exchange.drop("export.csv", *many(*range(20)))
+    with pytest.raises(Refused):
+        confirmed.changes(cursor)
+
+
+def test_the_limit_is_a_share_and_a_handful_of_few(tmp_path: Path) -> None:
+    exchange = Exchange(tmp_path, absence_limit_percent=20)
+    for number, left in enumerate((100, 80, 64, 63)):
+        exchange.drop(f"{number}.csv", *many(*range(left)))
+    assert len([record for record in exchange.drained() if record.values["status"] == "ended"]) == 36
+
+
+def test_one_export_that_comes_twice_is_one(exchange: Exchange) -> None:
+    exchange.drop("1.csv", *many("A", "B"))
+    truncated = exchange.drop("2.csv", *many("A"))
+    again = exchange.drop("2 again.csv", *many("A"))
+    os.utime(again, ns=(truncated.stat().st_mtime_ns + 10**9,) * 2)
+    exchange.drained()
+    assert exchange.source.read("B").values["status"] == "active"
+    exchange.drop("3.csv", *many("A", "B"))
+    assert exchange.drained() == [exchange.source.read("B")]
+    assert exchange.source.read("B").values["status"] == "active"
+
+
+def test_an_export_from_the_future_does_not_hide_those_of_the_present(exchange: Exchange) -> None:
+    path = exchange.drop("1.csv", *many("A"))
+    ahead = time.time_ns() + 2 * 86_400 * 10**9
+    os.utime(path, ns=(ahead, ahead))
+    with pytest.raises(Refused) as raised:
+        exchange.page()
+    assert raised.value.cause == "dated_in_the_future"
+    os.utime(path)
+    assert ids(exchange.drained()) == ["A"]
+
+
+def test_a_file_of_the_same_name_and_time_is_never_taken_for_a_second_look(tmp_path: Path) -> None:
+    exchange = Exchange(tmp_path, archive=None)
+    first = exchange.drop("1.csv", *many("A", "B"))
+    exchange.drained()
+    moment = exchange.drop("2.csv", *many("A")).stat().st_mtime_ns
+    exchange.drained()
+    first.parent.joinpath("2.csv").unlink()
+    os.utime(exchange.drop("2.csv", *many("A", "C")), ns=(moment, moment))
+    assert exchange.drained() == []
+    assert exchange.source.read("B").values["status"] == "active"
+    exchange.drop("3.csv", *many("A", "C"))
+    with pytest.raises(Refused) as raised:
+        exchange.drained()
+    assert raised.value.cause == "previous_file_missing"
+
+
+@pytest.mark.parametrize("mode", ["full", "delta"])
+def test_a_name_that_every_export_has_is_no_hindrance(tmp_path: Path, mode: str) -> None:
+    exchange = Exchange(tmp_path, mode=mode)
+    sites = []
+    for site in range(4):
+        exchange.drop("export.csv", f"A,active,,,{site}", "B,active,,,")
+        sites += [record.values["site"] for record in exchange.drained() if record.external_id == "A"]
+    assert sites == ["0", "1", "2", "3"]
+
+
+def test_a_delta_that_took_the_place_of_a_read_one_is_not_archived_unread(tmp_path: Path) -> None:
+    exchange = Exchange(tmp_path, mode="delta")
+    moment = exchange.drop("export.csv", "A,active,,,").stat().st_mtime_ns
+    exchange.page()
+    replaced = exchange.drop("export.csv", "A,closed,,,")
+    os.utime(replaced, ns=(moment, moment))
+    with pytest.raises(Refused) as raised:
+        exchange.page()
+    assert (raised.value.cause, exchange.names("inbox"), exchange.names("archive")) == ("replaced_export", ["export.csv"], [])
+    os.utime(replaced)
+    (record,) = exchange.drained()
+    assert record.values["status"] == "closed"
+
+
+def test_what_was_not_read_goes_back_to_the_inbox(exchange: Exchange) -> None:
+    exchange.drop("1.csv", "A,active,,,")
+    (export,) = exchange.client.exports()
+    with pytest.raises(Refused):
+        exchange.client.archive(export, "another content!")
+    assert (exchange.names("inbox"), exchange.names("archive")) == (["1.csv"], [])
+
+
+def test_from_deltas_to_full_exports_nobody_is_ended_by_what_a_delta_lacked(tmp_path: Path) -> None:
+    exchange = Exchange(tmp_path, mode="delta")
+    for name in ("1.csv", "2.csv"):
+        exchange.drop(name, *many(*("AB" if name == "1.csv" else "C")))
+    exchange.drained()
+    full = FilesSource(exchange.a_client(mode="full"))
+    exchange.drop("3.csv", *many("B", "C"))
+    page = full.changes(exchange.cursor)
+    assert {str(record.values["status"]) for record in page.records} == {"active"}
 
 
 def test_a_previous_file_that_is_gone_or_changed_is_missed(tmp_path: Path) -> None:
@@ -142,7 +274,7 @@ def test_a_file_that_is_still_being_written_waits_and_so_do_those_behind_it(tmp_
         assert seconds == 2.0
         for path in growing:
             with path.open("a") as file:
-                file.write("\nB,active,,,")
+                file.write("B,active,,,\n")
 
     exchange = Exchange(tmp_path, sleep=meanwhile, settle_seconds=2.0, order="name")
     growing.append(exchange.drop("1.csv", "A,active,,,"))
@@ -171,10 +303,20 @@ def test_a_ready_suffix_is_waited_for(tmp_path: Path) -> None:
     assert ids(exchange.drained()) == ["A"]
 
 
-def test_a_file_is_archived_only_once_the_cursor_behind_it_is_kept(exchange: Exchange) -> None:
+def test_the_ready_sign_of_an_earlier_file_of_this_name_is_none(tmp_path: Path) -> None:
+    exchange = Exchange(tmp_path, ready_suffix=".done")
+    sign = exchange.drop("1.csv.done")
+    os.utime(exchange.drop("1.csv", "A,active,,,"))
+    assert exchange.drained() == []
+    sign.touch()
+    assert ids(exchange.drained()) == ["A"]
+
+
+@pytest.mark.parametrize("mode", ["full", "delta"])
+def test_a_crash_before_the_cursor_is_kept_means_reading_again(tmp_path: Path, mode: str) -> None:
+    exchange = Exchange(tmp_path, mode=mode)
     exchange.drop("1.csv", "A,active,,,")
     lost = exchange.source.changes(None)
-    assert exchange.names("inbox") == ["1.csv"]
     again = exchange.source.changes(None)  # the process died before it kept the cursor
     assert again == lost
     assert exchange.source.changes(again.cursor).records == []
@@ -200,6 +342,7 @@ def test_a_full_file_that_comes_late_is_left_out(tmp_path: Path) -> None:
     exchange.drained()
     exchange.drop("2026-11-20.csv", "A,active,,,old")
     assert exchange.drained() == []
+    assert exchange.names("inbox") == []
     assert exchange.source.read("A").values["site"] == "new"
 
 
@@ -295,6 +438,74 @@ def test_a_cursor_does_not_grow_with_the_rows_nor_with_the_archive(exchange: Exc
     assert max(lengths) < 500
 
 
+# Folders
+
+
+@pytest.mark.parametrize("field", ["inbox", "archive", "outbox", "taken"])
+@pytest.mark.parametrize("how", ["outside", "dots", "link"])
+def test_a_folder_outside_those_of_the_installation_is_never_looked_at(tmp_path: Path, field: str, how: str) -> None:
+    permitted, outside = tmp_path / "files", tmp_path / "outside"
+    outside.mkdir()
+    permitted.mkdir()
+    (permitted / "link").symlink_to(outside)
+    path = {"outside": outside, "dots": permitted / "x" / ".." / ".." / "outside", "link": permitted / "link"}[how]
+    exchange = Exchange(permitted, **{field: str(path)})
+    exchange.drop("1.csv", "A,active,,,")
+    assert "STINT_FILE_FOLDERS" in exchange.client.check().detail
+    use = exchange.drained if field in {"inbox", "archive"} else partial(exchange.sink.create, MARK, {})
+    with pytest.raises(Misconfigured) as raised:
+        use()
+    assert (raised.value.cause, raised.value.field) == ("folder_not_permitted", field)
+    assert list(outside.iterdir()) == []
+
+
+def test_a_parent_that_becomes_a_link_later_leads_nowhere(tmp_path: Path) -> None:
+    permitted, outside = tmp_path / "files", tmp_path / "outside"
+    exchange = Exchange(permitted / "acme")
+    exchange.around = Surroundings(folders=(permitted,))
+    exchange.client = exchange.a_client()
+    exchange.drop("1.csv", "A,active,,,")
+    source = FilesSource(exchange.client)
+    assert ids(list(source.changes(None).records)) == ["A"]
+    (permitted / "acme").rename(outside)
+    (permitted / "acme").symlink_to(outside)
+    with pytest.raises(Misconfigured) as raised:
+        source.changes(None)
+    assert raised.value.cause == "folder_not_permitted"
+
+
+def test_the_permitted_folder_may_itself_be_a_link_and_what_lies_below_it_counts(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    exchange = Exchange(tmp_path / "real" / "deep")
+    exchange.around = Surroundings(folders=(tmp_path / "none", tmp_path / "link"))
+    assert exchange.a_client().check().ok
+
+
+def test_a_client_alone_may_look_at_no_folder(tmp_path: Path) -> None:
+    exchange = Exchange(tmp_path)
+    assert not FilesClient(exchange.client.settings, ALONE).check().ok
+
+
+def test_a_loop_of_links_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    assert not Exchange(tmp_path, inbox=str(tmp_path / "a" / "x")).client.check().ok
+
+
+def test_a_name_that_no_archive_can_keep_is_told_and_not_tried_for_ever(exchange: Exchange) -> None:
+    exchange.drop("x" * 230 + ".csv", "A,active,,,")
+    with pytest.raises(Refused) as raised:
+        exchange.page()
+    assert raised.value.cause == "name_too_long"
+
+
+def test_names_and_times_that_are_none_do_no_harm(exchange: Exchange) -> None:
+    (Path(os.fsdecode(os.fsencode(exchange.system.folder / "inbox") + b"/\xff.csv"))).touch()
+    os.utime(exchange.drop("1.csv", "A,active,,,"), ns=(-(10**18), -(10**18)))
+    (exchange.system.folder / "archive" / f"{'9' * 20}.{'x' * 16}.2.csv").touch()
+    assert ids(exchange.drained()) == ["A"]
+
+
 # Uploads
 
 
@@ -338,6 +549,17 @@ def test_a_change_and_an_end_name_the_record_as_the_other_system_does(exchange: 
     assert stored.values["id"] == "W000001"
 
 
+def test_an_end_is_asked_for_also_while_an_export_cannot_be_read(exchange: Exchange) -> None:
+    exchange.drop("1.csv", "A,active")
+    for external_id, column in ((MARK, MARKER), ("W000001", "id")):
+        exchange.sink.end(external_id, ended_at=ENDED_AT, ends_on="2026-12-31")
+        (name,) = (name for name in exchange.names("outbox") if external_id in name)
+        (row,) = rows_of((exchange.system.folder / "outbox" / name).read_bytes())
+        assert row[column] == external_id
+    with pytest.raises(Refused):
+        exchange.sink.read("W000001")
+
+
 def test_an_end_that_waits_is_no_proof_of_an_end(exchange: Exchange) -> None:
     record_id = exchange.system.add_record()
     exchange.sink.end(record_id, ended_at=ENDED_AT, ends_on="2026-12-31")
@@ -353,14 +575,43 @@ def test_an_id_never_leads_out_of_the_outbox(exchange: Exchange, record_id: str)
     assert name.startswith("update-")
 
 
-def test_an_upload_appears_whole_under_its_name(exchange: Exchange) -> None:
-    exchange.sink.create(MARK, {})
-    assert not [name for name in exchange.names("outbox") if name.startswith(".")]
+def test_an_id_that_cannot_be_written_is_refused(exchange: Exchange) -> None:
+    with pytest.raises(Refused) as raised:
+        exchange.sink.update("\ud800", {"role": "x"})
+    assert raised.value.cause == "not_encodable"
+
+
+def test_every_record_that_carries_the_marker_is_found_and_a_person_decides(exchange: Exchange) -> None:
+    exchange.drop("1.csv", f"A,active,,{MARK},", f"B,active,,{MARK},", ",active,,other,")
+    assert [(found.external_id, found.marker) for found in exchange.sink.find(MARK, {})] == [("A", MARK), ("B", MARK)]
+    for use in (partial(exchange.sink.read, MARK), partial(exchange.sink.end, MARK, ended_at=ENDED_AT, ends_on="2026-12-31")):
+        with pytest.raises(Refused) as raised:
+            use()
+        assert raised.value.cause == "ambiguous_marker"
+
+
+def test_an_upload_is_not_written_through_a_link_and_leaves_nothing_unfinished(exchange: Exchange) -> None:
+    secret = exchange.system.folder / "secret"
+    secret.write_text("kept")
+    for name in (f".create-{MARK}.csv.part", f"create-{MARK}.csv"):
+        (exchange.system.folder / "outbox" / name).symlink_to(secret)
+    exchange.client.upload(f"create-{MARK}.csv", {"id": "7"})
+    assert secret.read_text() == "kept"
+    assert not (exchange.system.folder / "outbox" / f"create-{MARK}.csv").is_symlink()
+
+
+def test_uploads_of_one_name_at_once_are_each_whole(exchange: Exchange) -> None:
+    rows = [{"id": "7", "note": str(n) * 50_000} for n in range(8)]
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda row: exchange.client.upload("update-7.csv", row), rows))
+    (path,) = (exchange.system.folder / "outbox").iterdir()
+    assert rows_of(path.read_bytes())[0] in rows
 
 
 def test_what_uploads_need_is_named(tmp_path: Path) -> None:
-    without_outbox, without_column = Exchange(tmp_path / "1", outbox=None), Exchange(tmp_path / "2", layout={})
-    for exchange, field in ((without_outbox, "outbox"), (without_column, "marker_column")):
+    lacking: dict[str, dict[str, Any]] = {"outbox": {"outbox": None}, "taken": {"taken": None}, "marker_column": {"layout": {}}}
+    for field, form in lacking.items():
+        exchange = Exchange(tmp_path / field, **form)
         with pytest.raises(Misconfigured) as raised:
             exchange.sink.create(MARK, {})
         assert raised.value.field == field
@@ -376,7 +627,7 @@ class FullExports(RuleBasedStateMachine):
         super().__init__()
 
         self.temporary = TemporaryDirectory()
-        self.exchange = Exchange(Path(self.temporary.name), confirmed_files=[f"{n:03d}.csv" for n in range(200)])
+        self.exchange = Exchange(Path(self.temporary.name), absence_limit_percent=100)
         self.now: dict[str, int] = {}
         self.files: list[dict[str, int]] = []
         self.known: dict[str, SourceRecord] = {}

@@ -28,7 +28,7 @@ def the_fault(content: bytes, **form: Any) -> HubError:
 
 
 def lines(*rows: str) -> bytes:
-    return "\n".join([HEADER, *rows]).encode()
+    return "\n".join([HEADER, *rows, ""]).encode()
 
 
 def test_rows_keep_every_column_and_the_layout_names_the_id() -> None:
@@ -52,7 +52,7 @@ def test_a_quoted_line_break_belongs_to_its_cell() -> None:
 @pytest.mark.parametrize("column", ["id", "status", "end_date"])
 def test_a_missing_column_is_a_fault_of_the_settings_and_named(column: str) -> None:
     header = [name for name in ("id", "status", "end_date", "name") if name != column]
-    fault = the_fault(",".join(header).encode())
+    fault = the_fault((",".join(header) + "\n").encode())
     assert isinstance(fault, Misconfigured)
     assert (fault.cause, fault.field) == ("layout_drift", column)
 
@@ -71,7 +71,11 @@ def test_columns_that_only_some_layouts_need_are_required_too() -> None:
         (lines("7,active,,Ada,more"), "ragged_row", 2),
         (lines("7,active,,Ada", '8,active,,"Gra'), "not_csv", 3),
         (lines("7,active,,Ada", "8,active,,Grace", "7,ended,,Ada"), "duplicate_id", 4),
-        (lines("7,active,,Ada") + b"\n8,active,,canary\xff", "undecodable", 3),
+        (lines("7,active,,Ada", "8,active,,Grace", " 7,ended,,Ada"), "duplicate_id", 4),
+        (lines("7,active,,Ada") + b"8,active,,canary\xff", "undecodable", 3),
+        (lines("7,active,,Ada") + b"8,active,,Gra", "cut_off", 3),
+        (lines("7,active,,Ada") + b"\0" * 64 + b"\n", "not_csv", 3),
+        (b"", "cut_off", 1),
     ],
 )
 def test_a_bad_file_is_refused_with_its_line_and_without_its_content(content: bytes, cause: str, line: int) -> None:
@@ -81,6 +85,39 @@ def test_a_bad_file_is_refused_with_its_line_and_without_its_content(content: by
     assert f"export.csv, line {line}, " in str(fault)
     assert "canary" not in str(fault)
     assert "Ada" not in str(fault)
+
+
+@pytest.mark.parametrize(
+    ("written", "declared"),
+    [("utf-8", "windows-1252"), ("utf-8-sig", "iso-8859-1"), ("windows-1252", "utf-8"), ("utf-16", "utf-8"), ("utf-16-le", "utf-8-sig")],
+)  # fmt: skip
+def test_another_encoding_than_the_declared_one_is_never_read_as_other_people(written: str, declared: str) -> None:
+    content = lines("7,active,,Zoë").decode().encode(written)
+    fault = the_fault(content, encoding=declared)
+    assert fault.cause in {"undecodable", "not_csv", "cut_off"}
+
+
+def test_another_delimiter_than_the_declared_one_is_a_fault_of_the_settings() -> None:
+    assert the_fault(lines("7,active,,Ada").replace(b",", b";")).cause == "layout_drift"
+
+
+def test_an_exporter_that_never_ends_its_last_line_can_be_told_so() -> None:
+    content = lines("7,active,,Ada").rstrip()
+    assert len(read_table(content, "x.csv", a_form(ends_with_line_break=False)).rows) == 1
+
+
+@pytest.mark.parametrize("value", ["=1+1", "@SUM(A1)", "+cmd|' /C calc'!A0", "-1+1|x", "\t=1", "\r=1", "=", "NUL\0"])
+def test_what_a_spreadsheet_would_run_is_not_written(value: str) -> None:
+    for row in ({"id": "7", "name": value}, {"id": "7", value: "x"}):
+        with pytest.raises(Refused) as raised:
+            write_table(row, a_form())
+        assert raised.value.cause == "unsafe_cell"
+
+
+@pytest.mark.parametrize("value", ["+49 (30) 901820-0", "-12.50", "-", "Ada=Lovelace", "a@b.example", 'line\nbreak, "quoted"'])
+def test_what_only_looks_like_a_formula_is_written_as_it_is(value: str) -> None:
+    content = write_table({"id": "7", "status": "", "end_date": "", "name": value}, a_form())
+    assert read_table(content, "x.csv", a_form()).rows[0].values["name"] == value
 
 
 def test_a_delta_may_tell_several_changes_of_one_record() -> None:
@@ -103,7 +140,7 @@ def test_declared_encodings_are_read(encoding: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "03/01/2026", "2026-03-01T12:00:00", "0001-01-01T00:00:00+23:00"])
 def test_a_modified_column_holds_instants_with_their_offset(text: str) -> None:
-    fault = the_fault(f"id,status,end_date,changed\n7,active,,{text}".encode(), layout={"modified_column": "changed"})
+    fault = the_fault(f"id,status,end_date,changed\n7,active,,{text}\n".encode(), layout={"modified_column": "changed"})
     assert (fault.cause, fault.field) == ("invalid_record", "changed")
 
 
@@ -116,7 +153,9 @@ def test_no_content_raises_anything_but_the_taxonomy(content: bytes) -> None:
             continue
 
 
-cells = st.text(st.characters(codec="utf-8", exclude_characters="\x00\ufeff"), max_size=12)
+cells = st.text(st.characters(codec="utf-8", exclude_characters="\x00\ufeff"), max_size=12).filter(
+    lambda text: not text.startswith(("=", "@", "+", "-", "\t", "\r"))
+)
 
 
 @given(st.dictionaries(st.sampled_from(["name", "role", "note"]), cells, max_size=3))
@@ -149,6 +188,10 @@ def test_a_server_s_form_is_valid_and_shows_no_secret() -> None:
         {**SERVER, "host_key": None},
         {**SERVER, "host_key": "ssh-rsa " + HOST_KEY.split()[1]},
         {**SERVER, "host_key": "SHA256:canary"},
+        {**SERVER, "host_key": "ssh-dss AAAAB3NzaC1kc3M="},
+        {**SERVER, "host_key": "ssh-ed25519 ünicode"},
+        {"outbox": "/in/"},
+        {"confirmed_files": ["export.csv"]},
         {**SERVER, "username": None},
         {**SERVER, "password": None},
         {**SERVER, "private_key": "canary"},

@@ -86,6 +86,8 @@ def test_a_body_that_was_not_agreed_is_unusable(body: bytes) -> None:
         (200, {"meta": {"errors": [], "status_code": 429}}, Verdict.THROTTLED),
         (200, {"meta": {"errors": [], "status_code": 500}}, Verdict.UNAVAILABLE),
         (200, {"meta": {"errors": "many"}}, Verdict.OK),
+        (200, {"meta": {"errors": ["Invalid access token"]}}, Verdict.UNAUTHENTICATED),
+        (200, {"meta": {"errors": ["Title 'Token Engineer' is taken"], "status_code": 400}}, Verdict.REFUSED),
         (200, [], Verdict.OK),
         (429, {}, Verdict.THROTTLED),
         (500, {"meta": {"status_code": 404}}, Verdict.UNAVAILABLE),
