@@ -127,7 +127,9 @@ class Hub:
 
     def surroundings(self, tenant: str, instance: str) -> Surroundings:
         """What the client of a connector instance is given besides its settings."""
-        return replace(permitted(self.settings), credentials=self.credentials(tenant, instance))
+        ours = permitted(self.settings)
+        own = tuple(folder / tenant for folder in ours.folders)  # one tenant reads nothing of another's
+        return replace(ours, folders=own, credentials=self.credentials(tenant, instance))
 
     def close(self) -> None:
         """Close the connections to the systems and to the ledger."""

@@ -50,7 +50,7 @@ class Settings(BaseSettings):
     )
     file_folders: str = Field(
         default="",
-        description="folders, separated by colons, below which the files connector may read and write (default: DATA_DIR/files)",
+        description="folders, separated by colons; in FOLDER/TENANT of each the files connector may work (default: DATA_DIR/files)",
     )
     prefect_port: Port = 4200
     prefect_api_url: str | None = Field(default=None, description="a Prefect server of your own; none is started then")

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import TypeVar
 from urllib.parse import quote
 
@@ -48,7 +49,7 @@ FOUND_BY: frozenset[str | None] = frozenset({None, "workEmail", MARKER_FIELD})
 PAGE_LIMIT = 2500  # the vendor's maximum for this list
 
 _EMPLOYEE_ID = re.compile(r"(?:/employees/|[?&]id=)(\d+)(?=$|[/?&#])")
-_ADDRESS = re.compile(r"[^\s<>\"']+@[^\s<>\"']+")
+_ADDRESS_OR_NUMBER = re.compile(r"[^\s<>\"']+@[^\s<>\"']+|\d[\d -]{4,}\d")  # a tax or bank number, however it is written
 _DUPLICATE = re.compile(r"duplicate|already|in use|not unique|must be unique", re.IGNORECASE)
 
 T = TypeVar("T")
@@ -60,10 +61,17 @@ def _verdict(response: httpx.Response) -> Verdict:
     return Verdict.OK if verdict is Verdict.REFUSED else verdict
 
 
-def _reason(response: httpx.Response) -> str:
-    """The vendor's own words, without addresses. The header's name is seen in others' code, not in the description."""
-    text = response.headers.get("x-bamboohr-error-message") or response.reason_phrase
-    return _ADDRESS.sub("…", text)[:200]
+def _words(response: httpx.Response) -> str:
+    """The vendor's own. The header's name is seen in others' code, not in the description."""
+    return str(response.headers.get("x-bamboohr-error-message") or response.reason_phrase)
+
+
+def _reason(response: httpx.Response, sent: Mapping[str, object] = MappingProxyType({})) -> str:
+    """The vendor's words without addresses, numbers and what was sent: they may tell who it is."""
+    reason = _ADDRESS_OR_NUMBER.sub("…", _words(response))
+    for text in sorted((str(value) for value in sent.values() if value not in (None, "")), key=len, reverse=True):
+        reason = re.sub(rf"(?<!\w){re.escape(text)}(?!\w)", "…", reason, flags=re.IGNORECASE)
+    return reason[:200]
 
 
 class BambooHrClient:
@@ -171,7 +179,7 @@ class BambooHrClient:
         response = self._write(WEBHOOKS, {**fields, "monitorFields": [field for field in monitored if field in known]})
         try:
             return parse(NewWebhook, response.json())
-        except (ValueError, RetryLater):
+        except (ValueError, RecursionError, RetryLater):
             raise OutcomeUnknown("bamboohr: the webhook was made without telling its key", cause="unreadable_answer") from None
 
     def _page(self, query: Mapping[str, str]) -> EmployeePage:
@@ -187,12 +195,12 @@ class BambooHrClient:
         _accept(response, {}, frozenset())
         try:
             payload = response.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             raise RetryLater("bamboohr: GET answered without readable JSON", cause="unreadable_answer") from None
         return parse(shape, payload)
 
     def _write(self, path: str, fields: Mapping[str, object], *, unique: frozenset[str | None] = frozenset()) -> httpx.Response:
-        body = json.dumps(dict(fields), ensure_ascii=False).encode()
+        body = json.dumps(dict(fields)).encode()
         response = self._edge.write("POST", path, content=body, headers={"Content-Type": "application/json"})
         _accept(response, fields, unique)
         if "html" in response.headers.get("content-type", ""):  # the vendor's successes have no body; this is somebody in between
@@ -208,11 +216,11 @@ def _accept(response: httpx.Response, sent: Mapping[str, object], unique: frozen
     """Raise ``Refused`` naming the field, or ``AlreadyTaken`` for a duplicate in ``unique``, unless the answer is a success."""
     if response.is_success:
         return
-    reason = _reason(response)
-    field = _field_in(reason, sent)
-    told = f"bamboohr: {response.request.method} answered {response.status_code}: {_without_values(reason, sent)}"
+    words = _words(response)
+    field = _field_in(words, sent)
+    told = f"bamboohr: {response.request.method} answered {response.status_code}: {_reason(response, sent)}"
     log.info("bamboohr.refused", status=response.status_code, field=field)
-    if response.status_code == 409 and field in unique and _DUPLICATE.search(reason):
+    if response.status_code == 409 and field in unique and _DUPLICATE.search(words):
         raise AlreadyTaken(f"{told}; look at the record that holds {field or 'the same value'}", field=field)
     raise Refused(f"{told}; correct {field or 'the record'} and replay", cause=f"http_{response.status_code}", field=field)
 
@@ -222,11 +230,3 @@ def _field_in(reason: str, sent: Mapping[str, object]) -> str | None:
     squeezed = re.sub(r"[^a-z0-9]", "", reason.lower())
     named = [name for name in sent if re.sub(r"[^a-z0-9]", "", name.lower()) in squeezed]
     return max(named, key=len, default=None)
-
-
-def _without_values(reason: str, sent: Mapping[str, object]) -> str:
-    """The reason without what was sent: it may quote a person's name or number."""
-    quoted = sorted((str(value) for value in sent.values() if value not in (None, "")), key=len, reverse=True)
-    for text in quoted:
-        reason = re.sub(rf"(?<!\w){re.escape(text)}(?!\w)", "…", reason, flags=re.IGNORECASE)
-    return reason

@@ -32,8 +32,10 @@ class StatusHistory:
 
     @classmethod
     def of(cls, rows: Iterable[StatusRow], *, contractor: str, terminated: str) -> StatusHistory:
-        """The history in ``rows``, which come in no particular order."""
-        return cls(tuple(sorted(rows, key=_order)), contractor, terminated)
+        """The history in ``rows``, which come in no particular order. Capitals in the company's names do not matter."""
+        named = {name.casefold(): name for name in (contractor, terminated)}
+        spelled = [row.model_copy(update={"employmentStatus": named.get(row.status, row.employmentStatus)}) for row in rows]
+        return cls(tuple(sorted(spelled, key=_order)), contractor, terminated)
 
     @property
     def ended_on(self) -> str | None:

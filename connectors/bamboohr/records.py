@@ -4,9 +4,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeVar
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 from workforce.errors import RetryLater
 
@@ -62,12 +74,26 @@ class StatusRow(_Wire):
     date: str = ""
     employmentStatus: str | None = None
 
+    @property
+    def status(self) -> str:
+        """The status, for comparison."""
+        return (self.employmentStatus or "").strip().casefold()
+
+
+def _in_utc(value: Any, validate: ValidatorFunctionWrapHandler) -> datetime | None:
+    """One odd instant never hides the other changes of its page."""
+    try:
+        instant: datetime | None = validate(value)
+        return instant.astimezone(UTC) if instant else None
+    except (ValidationError, OverflowError):
+        return None
+
 
 class Change(_Wire):
     """What last happened to one employee."""
 
-    action: Literal["Inserted", "Updated", "Deleted"] = "Updated"
-    lastChanged: AwareDatetime | None = None
+    action: str = "Updated"
+    lastChanged: Annotated[AwareDatetime | None, WrapValidator(_in_utc)] = None
 
 
 def _map_of(value: object) -> object:
@@ -75,9 +101,8 @@ def _map_of(value: object) -> object:
 
 
 class Changes(_Wire):
-    """GET /api/v1/employees/changed, by employee id. ``latest`` is the youngest change among them."""
+    """GET /api/v1/employees/changed, by employee id."""
 
-    latest: AwareDatetime
     employees: Annotated[dict[str, Change], BeforeValidator(_map_of)]
 
 
@@ -125,5 +150,5 @@ def parse(shape: type[T], payload: object) -> T:
     try:
         return TypeAdapter(shape).validate_python(payload)
     except ValidationError as error:
-        where = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"]) or "answer"
+        where = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"])[:100] or "answer"
         raise RetryLater(f"bamboohr: unexpected answer at {where}", cause="unreadable_answer") from None

@@ -10,10 +10,11 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+import random
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, date, datetime
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ _FIELDS = (
     *("employeeNumber", "firstName", "lastName", "preferredName", "workEmail", "homeEmail", "workPhone", "mobilePhone"),
     *("jobTitle", "department", "division", "location", "country", "hireDate", "status", "employmentHistoryStatus"),
 )
+_SECOND = "%Y-%m-%dT%H:%M:%SZ"
 _REASON = b"x-bamboohr-error-message"
 _ANSWERS = {
     FaultKind.THROTTLED_BEFORE: Answer(429, b"", ((_REASON, b"Too many requests"), (b"retry-after", b"0"))),
@@ -99,11 +101,31 @@ class BambooHrSandbox:
         self, kind: str, employee_id: str, *, at: datetime | None = None, key: str = PRIVATE_KEY
     ) -> tuple[dict[str, str], bytes]:
         """Headers (lower case) and body of a signed delivery of ``kind`` about an employee."""
-        moment = (at or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        moment = at or datetime.now(UTC)
         changed = {"changedFields": ["jobTitle"]} if kind == "employee.updated" else {}
-        event = {"type": kind, "timestamp": moment, "data": {"companyId": "1", "employeeId": employee_id, **changed}}
-        body, headers = json.dumps(event).encode(), {TIMESTAMP: moment, "content-type": "application/json"}
+        event = {
+            "type": kind,
+            "timestamp": f"{moment:{_SECOND}}",
+            "data": {"companyId": "1", "employeeId": employee_id, **changed},
+        }
+        return self._sent(json.dumps(event).encode(), moment, key)
+
+    def _sent(self, body: bytes, at: datetime, key: str = PRIVATE_KEY) -> tuple[dict[str, str], bytes]:
+        headers = {TIMESTAMP: f"{at:{_SECOND}}", "content-type": "application/json"}
         return {**headers, SIGNATURE: sign(SCHEME, key.encode(), headers, body)}, body
+
+    def deliveries(self, changes: Sequence[tuple[str, str]], *, seed: int = 0) -> list[tuple[dict[str, str], bytes]]:
+        """What arrives of several events (kind and employee id), a second apart: each tried once or more, and in any order.
+
+        A repeat that follows a 5xx has the body of the first and a later timestamp, and so another signature.
+        """
+        chance = random.Random(seed)  # noqa: S311 - an order of deliveries, no secret
+        start, arrived = datetime.now(UTC), list[tuple[dict[str, str], bytes]]()
+        for n, (kind, employee_id) in enumerate(changes):
+            _, body = self.webhook(kind, employee_id, at=start + timedelta(seconds=n))
+            arrived += [self._sent(body, start + timedelta(minutes=5 * attempt)) for attempt in range(chance.randint(1, 3))]
+        chance.shuffle(arrived)
+        return arrived
 
     def _routes(self) -> list[Route]:
         employee, table = "/api/v1/employees/{id}", "/api/v1/employees/{id}/tables/{table}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -10,6 +11,10 @@ from connectors.bamboohr.history import StatusHistory
 from connectors.bamboohr.records import Employee, ListedEmployee
 from workforce.errors import NotFound, Refused, RetryLater
 from workforce.ports import StoredRecord
+
+NO_DAY: frozenset[object] = frozenset(
+    {None, "", "0000-00-00"}
+)  # how an employee without a date shows; not verified against the vendor
 
 
 class BambooHrSink:
@@ -30,7 +35,7 @@ class BambooHrSink:
         e-mail or the same names are read one by one; without these keys in ``values``, all are. A record of ours whose names
         *and* work e-mail were changed by hand is not found. Raises ``Refused`` when the API user may not see those fields.
         """
-        keys = {name: str(values[name]).casefold() for name in ("workEmail", "firstName", "lastName") if values.get(name)}
+        keys = {name: _folded(values[name]) for name in ("workEmail", "firstName", "lastName") if values.get(name)}
         candidates = [listed.employeeId for listed in self._client.employees() if _may_match(listed, keys)]
         records = [self._listed(employee_id) for employee_id in candidates]
         return [record for record in records if record.marker == marker or _holds(record, keys.get("workEmail"))]
@@ -54,7 +59,7 @@ class BambooHrSink:
             raise RetryLater(f"bamboohr: employee {external_id} does not show yet", cause="lagging") from None
 
     def _start(self, external_id: str, starts_on: object) -> None:
-        change = self._history(external_id).start(str(starts_on)) if starts_on else None
+        change = self._history(external_id).start(str(starts_on)) if starts_on not in NO_DAY else None
         if change:
             self._client.write_status_row(external_id, change.row_id, change.columns)
 
@@ -89,7 +94,7 @@ def _may_match(listed: ListedEmployee, keys: Mapping[str, str]) -> bool:
     hidden = sorted(listed.restricted & keys.keys())
     if hidden:
         raise _not_visible(hidden[0])
-    held = {name: (getattr(listed, name) or "").casefold() for name in keys}
+    held = {name: _folded(getattr(listed, name)) for name in keys}
     names = keys.keys() - {"workEmail"}
     same_address = "workEmail" in keys and held["workEmail"] == keys["workEmail"]
     same_names = bool(names) and all(held[name] == keys[name] for name in names)
@@ -104,7 +109,12 @@ def _marker(employee: Employee) -> str | None:
 
 
 def _holds(record: StoredRecord, work_email: str | None) -> bool:
-    return work_email is not None and str(record.values.get("workEmail") or "").casefold() == work_email
+    return work_email is not None and _folded(record.values.get("workEmail")) == work_email
+
+
+def _folded(text: object) -> str:
+    """As people would call it the same: BambooHR may trim, and letters have more than one encoding."""
+    return " ".join(unicodedata.normalize("NFKC", str(text or "")).casefold().split())
 
 
 def _not_visible(field: str) -> Refused:

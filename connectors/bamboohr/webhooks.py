@@ -9,6 +9,7 @@ timestamp header, with the webhook's private key, as six independent implementat
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -25,8 +26,9 @@ SCHEME = HmacScheme(
     "BambooHR",
     encode=hex_text,
     candidates=header(SIGNATURE),
-    message=lambda headers, body: body + headers[TIMESTAMP].encode("utf-8", "surrogateescape"),
+    message=lambda headers, body: body + headers[TIMESTAMP].encode("utf-8", "surrogatepass"),
 )
+_MOMENT = re.compile(r"[0-9A-Za-z:+. -]{1,64}")
 
 
 class _Subject(BaseModel):
@@ -62,20 +64,22 @@ class BambooHrWebhooks:
         """
         if not self._keys:
             raise BadSignature("no webhook_private_keys are configured for BambooHR", cause="no_key")
-        if TIMESTAMP not in headers:
-            raise BadSignature(f"no {TIMESTAMP} header", cause="missing_signature")
+        if not _MOMENT.fullmatch(headers.get(TIMESTAMP, "")):
+            raise BadSignature(f"no usable {TIMESTAMP} header", cause="missing_signature")
+        if not body.rstrip().endswith((b"}", b"]")):  # nothing parts the body from the timestamp in what is signed, except this
+            raise BadSignature("the body does not end as JSON does; is the webhook's format json?")
         verify(SCHEME, self._keys, headers, body)
 
     def events(self, body: bytes) -> Sequence[SourceEvent]:
         """The one event in ``body``. Raises ``UnusableContent``.
 
-        BambooHR gives deliveries no id. The identity is the body's SHA-256: a repeated attempt has the same body, and two changes
-        differ at least in time or in ``changedFields``.
+        BambooHR gives deliveries no id. The identity is the body's SHA-256: a repeated attempt has the same body (not verified against
+        the vendor), and two changes differ in time or in ``changedFields``; of two of one second that do not, the backfill tells.
         """
         try:
             event = _Event.model_validate_json(body)
         except ValidationError as error:
-            where = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"]) or "body"
+            where = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"])[:100] or "body"
             raise UnusableContent(
                 f"bamboohr: webhook: {where} is not as described; subscribe to employee.created, employee.updated and "
                 "employee.deleted in format json",

@@ -6,21 +6,24 @@ the vendor's pages about them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
 import structlog
+from pydantic import SecretStr
 
 from connectors.contract import ALONE, Surroundings
 from connectors.gusto.records import Contractor, TokenInfo, parse
 from connectors.gusto.settings import GustoSettings
-from connectors.gusto.tokens import InProcessCredentials, RenewedAccess, SystemAccess, grant_verdict
+from connectors.gusto.tokens import PATH as TOKEN_PATH
+from connectors.gusto.tokens import InProcessCredentials, RenewedAccess
 from connectors.gusto.wire import GustoWire, dialect
-from connectors.http import Dialect, HttpEdge
+from connectors.http import HttpEdge
+from connectors.tokens import TokenCache, TokenEndpoint
 from workforce.errors import HubError, Misconfigured, OutcomeUnknown, Refused, RetryLater
-from workforce.ports import CheckResult, CredentialStore
+from workforce.ports import CheckResult
 
 log = structlog.get_logger(__name__)
 
@@ -42,35 +45,40 @@ class GustoClient:
     """
 
     def __init__(self, settings: GustoSettings, around: Surroundings = ALONE) -> None:
-        self.settings, self._around, credentials = settings, around, around.credentials
+        self.settings, credentials = settings, around.credentials
         self._check_is_free = settings.access_token is not None or credentials is not None
         self._to_vendor: dict[str, Any] = {
             "reach": around.reach(settings),
             "headers": {"X-Gusto-API-Version": settings.sent_version},
         }
-        self._edges: list[HttpEdge | SystemAccess] = []
+        self._endpoint = TokenEndpoint(settings.base_url, "gusto", field="client_secret", **self._to_vendor)
+        self._opened: list[HttpEdge | TokenEndpoint] = [self._endpoint]
         if settings.access_token is not None:
-            bearer = {"Authorization": f"Bearer {settings.access_token.get_secret_value()}"}
-            edge = HttpEdge(settings.base_url, dialect(), authorize=lambda: bearer, **self._to_vendor)
+            bearer = {"Authorization": f"Bearer {_plain(settings.access_token)}"}
+            self.wire = self._wire(lambda: bearer)
         else:
-            grants = HttpEdge(settings.base_url, Dialect("gusto", grant_verdict), **self._to_vendor)
-            self._edges.append(grants)
-            access = _renewed(settings, credentials or InProcessCredentials(), grants)
-            edge = HttpEdge(settings.base_url, dialect(), authorize=access.headers, renew=access.rejected, **self._to_vendor)
-        self._edges.append(edge)
-        self.wire = GustoWire(edge)
+            seed, kept = _plain(settings.refresh_token), credentials or InProcessCredentials()
+            access = RenewedAccess(self._endpoint, self._application, seed=seed, credentials=kept)
+            self.wire = self._wire(access.headers, access.rejected)
+
+    @property
+    def _application(self) -> dict[str, str]:
+        return {"client_id": self.settings.client_id or "", "client_secret": _plain(self.settings.client_secret)}
+
+    def _wire(self, authorize: Callable[[], Mapping[str, str]], renew: Callable[[], None] | None = None) -> GustoWire:
+        edge = HttpEdge(self.settings.base_url, dialect(), authorize=authorize, renew=renew, **self._to_vendor)
+        self._opened.append(edge)
+        return GustoWire(edge)
 
     @cached_property
     def system(self) -> GustoWire:
         """Requests that want the application's own token: events and webhook subscriptions. Raises ``Misconfigured``."""
-        settings = self.settings
-        if settings.client_id is None or settings.client_secret is None:
+        if self.settings.client_secret is None:
             message = "gusto: events and webhook subscriptions need client_id and client_secret beside access_token"
             raise Misconfigured(message, cause="missing_setting", field="client_secret")
-        access = SystemAccess(settings, self._to_vendor)
-        edge = HttpEdge(settings.base_url, dialect(), authorize=access.headers, renew=access.rejected, **self._to_vendor)
-        self._edges += [access, edge]
-        return GustoWire(edge)
+        form = {**self._application, "grant_type": "system_access"}
+        tokens = TokenCache(lambda: self._endpoint.grant(TOKEN_PATH, json=form))
+        return self._wire(tokens.authorize, tokens.renew)
 
     def check(self) -> CheckResult:
         """Ask what the token opens: it must be this company's, with the scopes to read, create and update contractors.
@@ -93,8 +101,8 @@ class GustoClient:
 
     def close(self) -> None:
         """Close the pooled connections."""
-        for edge in self._edges:
-            edge.close()
+        for one in self._opened:
+            one.close()
 
     def contractors(self) -> Iterator[Contractor]:
         """Every contractor, active and inactive, oldest first, until a page brings nothing new.
@@ -148,9 +156,8 @@ class GustoClient:
         self.wire.order("DELETE", f"{_path(uuid)}/termination")
 
 
-def _renewed(settings: GustoSettings, credentials: CredentialStore, edge: HttpEdge) -> RenewedAccess:
-    secrets = [secret.get_secret_value() if secret else "" for secret in (settings.client_secret, settings.refresh_token)]
-    return RenewedAccess(edge, settings.client_id or "", secrets[0], seed=secrets[1], credentials=credentials)
+def _plain(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret else ""
 
 
 def _path(uuid: str) -> str:

@@ -2,7 +2,8 @@
 
 A group carries a ``creation_token``, of which Gusto takes each only once: it is derived from our marker, so that a lost reply is found
 again and a repeated creation gives the group that exists. The vendor's pages call the token both "required to be unique" and "returned by
-the preview": that a token of our own is accepted is not verified against the vendor.
+the preview": that a token of our own is accepted is not verified against the vendor. So a group is looked for before it is created, and
+nobody is paid twice unless Gusto neither shows the first group nor minds its token.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from workforce.errors import AlreadyTaken, Misconfigured, OutcomeUnknown, Refuse
 
 TOKENS: Final = UUID("a4b8e9d0-6a0c-5d5e-9f0e-3c1f0a7d2b61")
 UNIQUE: frozenset[str | None] = frozenset({None, "creation_token"})
-AROUND: Final = timedelta(days=31)  # Gusto may move a check date to a later banking day
+AROUND: Final = timedelta(days=31)
+MOVED: Final = timedelta(days=7)  # Gusto may move a check date to a later banking day
 AMOUNTS: Final = ("wage", "hours", "bonus", "reimbursement")
 
 
@@ -80,8 +82,11 @@ class PaymentGroups:
     def create(self, group: PaymentGroup) -> str:
         """Create the group; its uuid, also of one that was created before with the same content.
 
-        Raises ``OutcomeUnknown``: call it again. Raises ``Refused`` (cause ``other_content``) when the marker was used for other payments.
+        Raises ``OutcomeUnknown``: call it again once Gusto must show it if it was done. Raises ``Refused`` (cause ``other_content``) when
+        the marker was used for other payments or another day.
         """
+        if held := self.find(group):
+            return self._same(group, held)
         fields = {
             "check_date": group.check_date.isoformat(),
             "creation_token": group.creation_token,
@@ -128,12 +133,22 @@ class PaymentGroups:
         if uuid is None and not is_taken:
             raise refusal
         if uuid is None:
-            raise RetryLater("gusto: the payment group exists but does not show yet", cause="lagging") from None
-        if Counter(map(_content, group.payments)) != Counter(map(_content, self.read(uuid).contractor_payments)):
-            message = f"gusto: group {uuid} was created under the same marker with other payments; look at it in Gusto"
+            message = "gusto: the payment group exists but does not show yet, or its check_date is another; look at it in Gusto"
+            raise RetryLater(message, cause="lagging") from None
+        return self._same(group, uuid)
+
+    def _same(self, group: PaymentGroup, uuid: str) -> str:
+        """``uuid``, once it is proven that what Gusto holds under it is ``group``."""
+        held = self.read(uuid)
+        days = {(group.check_date + timedelta(days=n)).isoformat() for n in range(MOVED.days + 1)}
+        is_same_day = held.check_date is None or held.check_date in days
+        if not is_same_day or Counter(map(_content, group.payments)) != Counter(map(_content, held.contractor_payments)):
+            message = (
+                f"gusto: group {uuid} was created under the same marker for other payments or another day; look at it in Gusto"
+            )
             raise Refused(message, cause="other_content", field="contractor_payments") from None
         return uuid
 
 
-def _content(payment: Payment | PaymentRecord) -> tuple[str, tuple[Decimal, ...]]:
-    return payment.contractor_uuid, tuple(getattr(payment, name) or Decimal(0) for name in AMOUNTS)
+def _content(payment: Payment | PaymentRecord) -> tuple[str, str | None, tuple[Decimal, ...]]:
+    return payment.contractor_uuid, payment.payment_method, tuple(getattr(payment, name) or Decimal(0) for name in AMOUNTS)

@@ -4,14 +4,38 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 from workforce.errors import RetryLater
 
 T = TypeVar("T")
 MAX_EPOCH_SECONDS = 253_402_300_799  # the end of the year 9999
+
+Name = Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,128}$")]
+"""An id or the name of a kind or field, fit to be kept and shown."""
+Epoch = Annotated[int, Field(ge=0, le=MAX_EPOCH_SECONDS)]
+
+
+def _or_nothing(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return validate(value)
+    except ValidationError:
+        return None
+
+
+Usable = WrapValidator(_or_nothing)
+"""Whatever cannot be used counts as absent, so that one odd event never hides the others of its page."""
 
 
 class _Wire(BaseModel):
@@ -43,10 +67,11 @@ class Contractor(_Wire):
 class Event(_Wire):
     """GET /v1/events. ``timestamp`` is in Unix seconds; only ``uuid`` is sure to be there."""
 
-    uuid: str
-    event_type: str | None = None
-    entity_uuid: str | None = None
-    timestamp: int | None = Field(default=None, ge=0, le=MAX_EPOCH_SECONDS)
+    uuid: Name
+    event_type: Annotated[Name | None, Usable] = None
+    entity_uuid: Annotated[Name | None, Usable] = None
+    resource_uuid: Annotated[Name | None, Usable] = None
+    timestamp: Annotated[Epoch | None, Usable] = None
 
     @property
     def occurred_at(self) -> datetime | None:
@@ -103,21 +128,18 @@ class TokenInfo(_Wire):
     resource: _Resource | None = None
 
 
-class Token(_Wire):
-    """POST /oauth/token. ``expires_in`` is in seconds; ``refresh_token`` replaces the one that was used."""
-
-    access_token: str
-    expires_in: float = 7200
-    refresh_token: str | None = None
-
-
 class Fault(_Wire):
     """One entry of ``errors``. ``error_key`` is the attribute; nested entries have ``errors`` of their own."""
 
-    error_key: str = "base"
+    error_key: Annotated[Name | None, Usable] = None
     category: str = ""
     message: str = ""
     errors: tuple[Fault, ...] = ()
+
+    @property
+    def field(self) -> str | None:
+        """The attribute; nothing for a fault of the whole."""
+        return None if self.error_key == "base" else self.error_key
 
     def leaves(self) -> list[Fault]:
         """The entries that say something, in order."""
@@ -139,5 +161,5 @@ def parse(shape: type[T], payload: object) -> T:
     try:
         return TypeAdapter(shape).validate_python(payload)
     except ValidationError as error:
-        where = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"]) or "answer"
+        where = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"])[:100] or "answer"
         raise RetryLater(f"gusto: unexpected answer at {where}", cause="unreadable_answer") from None

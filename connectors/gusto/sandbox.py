@@ -8,11 +8,12 @@ for ``lag_seconds`` after they were created. Embedded answers follow the vendor'
 from __future__ import annotations
 
 import json
+import random
 import re
 import secrets
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -63,7 +64,8 @@ class GustoSandbox:
     """Gusto with one company. ``contractors`` maps uuids to what GET shows; ``scope`` and ``company_uuid`` are the token's.
 
     ``events`` is everything that happened, oldest first; ``groups`` and ``subscriptions`` map uuids to what was created, ``posted`` is
-    what Gusto posted to subscribers to verify them. ``edition`` says which of the vendor's programmes the application is in.
+    what Gusto posted to subscribers to verify them. Unless it ``minds_tokens``, a creation token does not stop a second payment group.
+    ``edition`` says which of the vendor's programmes the application is in.
 
     ``changes_behind_our_back`` counts updates, still to come, before which somebody else changes the contractor first.
     ``access_tokens`` maps tokens to the instant (monotonic seconds) until which they are good; clear it and they have expired.
@@ -80,6 +82,8 @@ class GustoSandbox:
         self.groups: dict[str, dict[str, Any]] = {}
         self.subscriptions: dict[str, dict[str, Any]] = {}
         self.posted: list[bytes] = []
+        self.minds_tokens = True
+        self.refuses_cursors = False
         self.system_tokens: dict[str, float] = {}
         self.contractors: dict[str, dict[str, Any]] = {}
         self.company_uuid = COMPANY_UUID
@@ -118,6 +122,14 @@ class GustoSandbox:
         """Headers (lower case) and body of a signed delivery of ``kind`` about an entity; the event is one that is told when asked."""
         body = json.dumps(self._happened(kind, entity_uuid, uuid)).encode()
         return {SIGNATURE: sign(SCHEME, VERIFICATION_TOKEN.encode(), {}, body), "content-type": "application/json"}, body
+
+    def deliveries(self, changes: Sequence[tuple[str, str]], *, seed: int = 0) -> list[tuple[dict[str, str], bytes]]:
+        """What arrives of several events (kind and entity uuid): each once or more, unchanged, and in any order."""
+        chance = random.Random(seed)  # noqa: S311 - an order of deliveries, no secret
+        sent = [self.webhook(kind, entity_uuid) for kind, entity_uuid in changes]
+        arrived = [each for each in sent for _ in range(chance.randint(1, 3))]
+        chance.shuffle(arrived)
+        return arrived
 
     def _happened(self, kind: str, entity_uuid: str, uuid: str | None = None) -> dict[str, Any]:
         event = {
@@ -287,7 +299,7 @@ class GustoSandbox:
         contractor, today = self._one(request), datetime.now(UTC).date().isoformat()
         if contractor is None:
             return _not_found()
-        if not contractor["is_active"] or contractor["dismissal_date"]:
+        if not contractor["is_active"] or _is_pending(contractor):
             return _fault(422, "base", "invalid_operation", "The contractor is not active or has a pending dismissal.")
         if not _is_day(body.get("end_date")):
             return _fault(422, "end_date", "invalid_attribute_value", "end_date is not a date.")
@@ -312,7 +324,7 @@ class GustoSandbox:
         query = request.query_params
         after = query.get("starting_after_uuid")
         uuids = [event["uuid"] for event in self.events]
-        if after is not None and after not in uuids:
+        if after is not None and (after not in uuids or self.refuses_cursors):
             return _fault(422, "starting_after_uuid", "invalid_attribute_value", "starting_after_uuid is not known.")
         rest = self.events[uuids.index(after) + 1 if after else 0 :]
         wanted, company = query.get("event_type", "*"), query.get("resource_uuid", COMPANY_UUID)
@@ -359,7 +371,7 @@ class GustoSandbox:
         token, payments = body.get("creation_token"), body.get("contractor_payments")
         if not token or not payments or not _is_day(body.get("check_date")):
             return _fault(422, "base", "missing_parameter", "check_date, creation_token and contractor_payments are required.")
-        if any(group["creation_token"] == token for group in self.groups.values()):
+        if self.minds_tokens and any(group["creation_token"] == token for group in self.groups.values()):
             return _fault(422, "creation_token", "invalid_attribute_value", "Creation token has already been taken")
         if any(payment.get("contractor_uuid") not in self.contractors for payment in payments):
             return _fault(422, "contractor_uuid", "invalid_attribute_value", "contractor_uuid is not of this company.")
@@ -445,8 +457,13 @@ def _malformed(body: Mapping[str, Any]) -> Response | None:
     return None
 
 
+def _is_pending(contractor: Mapping[str, Any]) -> bool:
+    """Dismissed as of today or later; the day of an earlier stint's dismissal stays in the record of somebody who came back."""
+    return contractor["is_active"] and (contractor["dismissal_date"] or "") >= datetime.now(UTC).date().isoformat()
+
+
 def _pending_dismissal(contractor: Mapping[str, Any], changed: Mapping[str, Any]) -> Response | None:
-    if contractor["dismissal_date"] and contractor["is_active"] and not changed["is_active"]:
+    if _is_pending(contractor) and not changed["is_active"]:
         return _fault(422, "is_active", "invalid_operation", "A dismissal is already scheduled.")
     return None
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
 
 from connectors.gusto.client import GustoClient
 from connectors.gusto.records import Contractor
@@ -11,6 +12,11 @@ from workforce.errors import NotFound, Refused, RetryLater
 from workforce.ports import StoredRecord
 
 NATURAL_KEY = ("email", "start_date", "last_name")
+GRACE = timedelta(days=2)  # the day of a dismissal lasts longer in the west than in UTC, and takes effect behind it
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
 
 
 class GustoSink:
@@ -21,8 +27,8 @@ class GustoSink:
     comes back under the same e-mail is shown to a person, not adopted.
     """
 
-    def __init__(self, client: GustoClient) -> None:
-        self._client = client
+    def __init__(self, client: GustoClient, *, today: Callable[[], date] = _today) -> None:
+        self._client, self._today = client, today
 
     def find(self, marker: str, values: Mapping[str, object]) -> Sequence[StoredRecord]:
         """The contractors with the e-mail in ``values``. Those whose whole natural key agrees are given as carrying ``marker``.
@@ -32,7 +38,7 @@ class GustoSink:
         """
         wanted = _natural_key(values)
         found = [one for one in self._client.contractors() if _folded(one.email) == wanted["email"]]
-        return [_stored(one, marker if _key_of(one) == wanted else None) for one in found]
+        return [self._stored(one, marker if _key_of(one) == wanted else None) for one in found]
 
     def create(self, marker: str, values: Mapping[str, object]) -> str:
         """Create the contractor; its uuid. ``None`` values are left out; ``marker`` is kept nowhere.
@@ -70,18 +76,29 @@ class GustoSink:
         """
         del ended_at
         now = self._client.contractor(external_id)
-        if not now.is_active or (now.dismissal_date is not None and now.dismissal_date <= ends_on):
+        dismissed_on = self._dismissed_on(now)
+        if not now.is_active or (dismissed_on is not None and dismissed_on <= ends_on):
             return
         if self._client.settings.edition != "embedded":
             self._client.update_contractor(external_id, {"is_active": False})
             return
-        if now.dismissal_date is not None:
+        if dismissed_on is not None:
             self._client.cancel_termination(external_id)
         self._client.schedule_termination(external_id, ends_on)
 
     def read(self, external_id: str) -> StoredRecord:
         """The contractor as it is now, without a marker. ``active`` means neither inactive nor with a dismissal. Raises ``NotFound``."""
-        return _stored(self._client.contractor(external_id), None)
+        return self._stored(self._client.contractor(external_id), None)
+
+    def _dismissed_on(self, contractor: Contractor) -> str | None:
+        """The day of the dismissal; nothing where it is over and the contractor active: that one ended an earlier stint."""
+        day = contractor.dismissal_date
+        is_over = contractor.is_active and day is not None and day < (self._today() - GRACE).isoformat()
+        return None if is_over else day
+
+    def _stored(self, contractor: Contractor, marker: str | None) -> StoredRecord:
+        values, dismissed_on = contractor.model_dump(exclude={"uuid", "version"}), self._dismissed_on(contractor)
+        return StoredRecord(contractor.uuid, marker, contractor.is_active and dismissed_on is None, values, dismissed_on)
 
 
 def _natural_key(values: Mapping[str, object]) -> dict[str, str]:
@@ -100,10 +117,5 @@ def _key_of(contractor: Contractor) -> dict[str, str]:
 
 
 def _folded(text: str | None) -> str:
-    return (text or "").strip().casefold()
-
-
-def _stored(contractor: Contractor, marker: str | None) -> StoredRecord:
-    values = contractor.model_dump(exclude={"uuid", "version"})
-    active = contractor.is_active and contractor.dismissal_date is None
-    return StoredRecord(contractor.uuid, marker, active, values, contractor.dismissal_date)
+    """As people would call it the same: Gusto may trim, and letters have more than one encoding."""
+    return " ".join(unicodedata.normalize("NFKC", text or "").casefold().split())

@@ -55,7 +55,7 @@ def verification_in(body: bytes) -> Verification:
     try:
         return Verification.model_validate_json(body)
     except ValidationError as error:
-        where = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"]) or "body"
+        where = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"])[:100] or "body"
         raise UnusableContent(f"gusto: this is no verification: {where} is not as expected", field=where) from None
 
 

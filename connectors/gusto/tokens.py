@@ -1,4 +1,4 @@
-"""Gusto's access tokens: a company's, renewed with a refresh token that changes with each use, and the application's own.
+"""Gusto's access tokens of a company, renewed with a refresh token that changes with each use.
 
 Gusto replaces the refresh token whenever it is used (not verified against the vendor), so the new one must outlive this process and be
 the same for all processes: it is kept in a ``CredentialStore``, together with its access token. Whoever finds that another process
@@ -11,21 +11,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
-import httpx
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from connectors.gusto.records import Token, parse
-from connectors.gusto.settings import GustoSettings
-from connectors.http import HttpEdge, Verdict, verdict_by_status
-from connectors.tokens import GrantedToken, TokenCache, TokenEndpoint
-from workforce.errors import Misconfigured, OutcomeUnknown, RetryLater
+from connectors.tokens import AccessGrant, GrantedToken, TokenCache, TokenEndpoint
+from workforce.errors import Misconfigured, RetryLater
 from workforce.ports import CredentialStore, HeldCredential
 
 log = structlog.get_logger(__name__)
 
+PATH = "/oauth/token"
 RENEW_BEFORE_SECONDS = 120.0
 
 
@@ -54,7 +50,14 @@ class InProcessCredentials:
             self._newest = fresh
 
 
-class _Grant(BaseModel):
+class _Given(AccessGrant):
+    """What a renewal answers. ``refresh_token`` replaces the one that was used."""
+
+    expires_in: float = Field(default=7200, gt=0, le=366 * 86400)
+    refresh_token: str | None = Field(default=None, min_length=1)
+
+
+class _Kept(BaseModel):
     """What is kept. ``expires_at`` is in Unix seconds, of the access token."""
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
@@ -64,31 +67,24 @@ class _Grant(BaseModel):
     expires_at: float
 
 
-def grant_verdict(response: httpx.Response) -> Verdict:
-    """OAuth 2 refuses a grant with 400 (RFC 6749 §5.2), or 401 for the client: both need an administrator."""
-    verdict = verdict_by_status(response)
-    return Verdict.UNAUTHENTICATED if verdict is Verdict.REFUSED else verdict
-
-
 class RenewedAccess:
     """The ``Authorization`` of one company; ``headers`` and ``rejected`` are those of its ``TokenCache``.
 
-    ``seed`` is the configured refresh token: the first one. ``now`` gives Unix seconds, ``monotonic`` seconds of any origin.
+    ``client`` is ``client_id`` and ``client_secret``, ``seed`` the configured refresh token: the first one. ``now`` gives Unix seconds,
+    ``monotonic`` seconds of any origin.
     """
 
     def __init__(
         self,
-        edge: HttpEdge,
-        client_id: str,
-        client_secret: str,
+        endpoint: TokenEndpoint,
+        client: Mapping[str, str],
         *,
         seed: str,
         credentials: CredentialStore,
         now: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._edge, self._seed, self._credentials, self._now = edge, seed, credentials, now
-        self._client = {"client_id": client_id, "client_secret": client_secret, "grant_type": "refresh_token"}
+        self._endpoint, self._client, self._seed, self._credentials, self._now = endpoint, client, seed, credentials, now
         self._used_up: str | None = None  # the access token that the cache had last: stale, or rejected
         self._unkept: tuple[str | None, str] | None = None
         tokens = TokenCache(self._renew, early_seconds=RENEW_BEFORE_SECONDS, clock=monotonic)
@@ -97,14 +93,14 @@ class RenewedAccess:
     def _renew(self) -> GrantedToken:
         self._keep_what_is_unkept()
         with self._credentials.exclusively(self._seed) as held:
-            kept = held.newest()
-            grant = _read(kept) if kept is not None else None
-            if grant is None or not self._is_good(grant):
-                grant = self._spend(grant.refresh_token if grant else self._seed)
-                self._unkept = kept, grant.model_dump_json()
+            newest = held.newest()
+            kept = _read(newest) if newest is not None else None
+            if kept is None or not self._is_good(kept):
+                kept = self._spend(kept.refresh_token if kept else self._seed)
+                self._unkept = newest, kept.model_dump_json()
                 held.replace(*self._unkept)
-        self._unkept, self._used_up = None, grant.access_token
-        return GrantedToken(grant.access_token, grant.expires_at - self._now())
+        self._unkept, self._used_up = None, kept.access_token
+        return GrantedToken(kept.access_token, kept.expires_at - self._now())
 
     def _keep_what_is_unkept(self) -> None:
         """The store may go away between Gusto's answer and the commit; the only good refresh token is here then."""
@@ -113,57 +109,33 @@ class RenewedAccess:
                 held.replace(*self._unkept)
             self._unkept = None
 
-    def _is_good(self, grant: _Grant) -> bool:
+    def _is_good(self, kept: _Kept) -> bool:
         """Whether another process renewed since we last did, and not too long ago."""
-        return grant.access_token != self._used_up and grant.expires_at - self._now() > RENEW_BEFORE_SECONDS
+        return kept.access_token != self._used_up and kept.expires_at - self._now() > RENEW_BEFORE_SECONDS
 
-    def _spend(self, refresh_token: str) -> _Grant:
+    def _spend(self, refresh_token: str) -> _Kept:
+        answer = self._endpoint.ask(PATH, json={**self._client, "grant_type": "refresh_token", "refresh_token": refresh_token})
+        if "access_token" not in answer:
+            raise _authorise_again("the refresh token is not accepted", cause="unauthenticated")
         try:
-            response = self._edge.write("POST", "/oauth/token", json={**self._client, "refresh_token": refresh_token})
-            token = parse(Token, response.json())
-        except (OutcomeUnknown, ValueError):  # the business call itself was not sent
-            raise RetryLater("gusto: no usable answer from /oauth/token", cause="token_unavailable") from None
-        except Misconfigured:
-            raise Misconfigured(
-                "gusto: the refresh token is not accepted; authorise the hub again in Gusto and enter the new refresh_token",
-                cause="unauthenticated",
-                field="refresh_token",
-            ) from None
-        log.info("gusto.token_renewed", seconds=token.expires_in)
-        return _Grant(
-            access_token=token.access_token,
-            refresh_token=token.refresh_token or refresh_token,
-            expires_at=self._now() + token.expires_in,
+            given = _Given.model_validate(answer)
+        except ValidationError:
+            raise RetryLater("gusto: the answer of /oauth/token holds no usable token", cause="unreadable_answer") from None
+        log.info("gusto.token_renewed", seconds=given.expires_in)
+        return _Kept(
+            access_token=given.access_token,
+            refresh_token=given.refresh_token or refresh_token,
+            expires_at=self._now() + given.expires_in,
         )
 
 
-class SystemAccess:
-    """The ``Authorization`` of the application itself (grant system_access); ``headers`` and ``rejected`` are its ``TokenCache``'s.
-
-    ``to_vendor`` is how the client reaches Gusto: reach and headers.
-    """
-
-    def __init__(self, settings: GustoSettings, to_vendor: Mapping[str, Any]) -> None:
-        secret = settings.client_secret.get_secret_value() if settings.client_secret else ""
-        self._form = {"client_id": settings.client_id, "client_secret": secret, "grant_type": "system_access"}
-        self._endpoint = TokenEndpoint(settings.base_url, "gusto", field="client_secret", **to_vendor)
-        tokens = TokenCache(self._fetch)
-        self.headers, self.rejected = tokens.authorize, tokens.renew
-
-    def close(self) -> None:
-        """Close the pooled connections."""
-        self._endpoint.close()
-
-    def _fetch(self) -> GrantedToken:
-        return self._endpoint.grant("/oauth/token", json=self._form)
-
-
-def _read(kept: str) -> _Grant:
+def _read(kept: str) -> _Kept:
     try:
-        return _Grant.model_validate_json(kept)
+        return _Kept.model_validate_json(kept)
     except ValidationError:
-        raise Misconfigured(
-            "gusto: what is kept of the refresh token is not readable; authorise the hub again in Gusto and enter the new refresh_token",
-            cause="kept_credential_unreadable",
-            field="refresh_token",
-        ) from None
+        raise _authorise_again("what is kept of the refresh token is not readable", cause="kept_credential_unreadable") from None
+
+
+def _authorise_again(told: str, *, cause: str) -> Misconfigured:
+    message = f"gusto: {told}; authorise the hub again in Gusto and enter the new refresh_token"
+    return Misconfigured(message, cause=cause, field="refresh_token")

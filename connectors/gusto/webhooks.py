@@ -7,20 +7,20 @@ so it is in others' code; not verified against the vendor. Payload: ``Event`` of
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated
 
-from pydantic import Field, ValidationError
+import structlog
+from pydantic import ValidationError
 
-from connectors.gusto.records import Event
+from connectors.gusto.records import Event, Name
 from connectors.gusto.settings import GustoSettings
 from connectors.webhooks import HmacScheme, header, hex_text, verify
 from workforce.errors import BadSignature, UnusableContent
 from workforce.events import SourceEvent
 
+log = structlog.get_logger(__name__)
+
 SIGNATURE = "x-gusto-signature"
 SCHEME = HmacScheme("Gusto", encode=hex_text, candidates=header(SIGNATURE))
-
-Name = Annotated[str, Field(min_length=1)]
 
 
 class _Delivery(Event):
@@ -36,6 +36,7 @@ class GustoWebhooks:
     """
 
     def __init__(self, settings: GustoSettings) -> None:
+        self._company_uuid = settings.company_uuid.casefold()
         self._tokens = [token.get_secret_value().encode() for token in settings.webhook_verification_tokens]
 
     def verify(self, headers: Mapping[str, str], body: bytes) -> None:
@@ -45,10 +46,16 @@ class GustoWebhooks:
         verify(SCHEME, self._tokens, headers, body)
 
     def events(self, body: bytes) -> Sequence[SourceEvent]:
-        """The one event in ``body``, identified by its ``uuid``. Raises ``UnusableContent``."""
+        """The one event in ``body``, identified by its ``uuid``; none where it is about another company of the application.
+
+        Raises ``UnusableContent``.
+        """
         try:
             event = _Delivery.model_validate_json(body)
         except ValidationError as error:
-            where = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"]) or "body"
+            where = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"])[:100] or "body"
             raise UnusableContent(f"gusto: webhook: {where} is not as described", field=where) from None
+        if event.resource_uuid is not None and event.resource_uuid.casefold() != self._company_uuid:
+            log.info("gusto.event_of_another_company", event_uuid=event.uuid)
+            return []
         return [SourceEvent(event.uuid, event.event_type, event.entity_uuid, event.occurred_at)]

@@ -19,12 +19,12 @@ from workforce.errors import AlreadyTaken, OutcomeUnknown, Refused, RetryLater
 log = structlog.get_logger(__name__)
 
 BUDGET = Budget(units=200, seconds=60)  # of each authorisation, in a rolling minute: the vendor's guide to rate limits
-_ADDRESS = re.compile(r"[^\s<>\"']+@[^\s<>\"']+")
+_ADDRESS_OR_NUMBER = re.compile(r"[^\s<>\"']+@[^\s<>\"']+|\d[\d -]{4,}\d")  # a tax or bank number, however it is written
 
 
 def dialect() -> Dialect:
     """How Gusto answers."""
-    return Dialect("gusto", verdict=_verdict, reason=lambda response: _told(_faults(response), response), budgets=(BUDGET,))
+    return Dialect("gusto", verdict=_verdict, reason=lambda response: _told(response, _faults(response), {}), budgets=(BUDGET,))
 
 
 def _verdict(response: httpx.Response) -> Verdict:
@@ -45,7 +45,7 @@ class GustoWire:
         _accept(response, {}, frozenset())
         try:
             payload: object = response.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             raise RetryLater("gusto: GET answered without readable JSON", cause="unreadable_answer") from None
         return payload
 
@@ -63,7 +63,7 @@ class GustoWire:
     def _written(
         self, method: str, path: str, fields: Mapping[str, object] | None, unique: frozenset[str | None]
     ) -> httpx.Response:
-        body = b"" if fields is None else json.dumps(dict(fields), ensure_ascii=False).encode()
+        body = b"" if fields is None else json.dumps(dict(fields)).encode()
         response = self._edge.write(method, path, content=body, headers={"Content-Type": "application/json"} if body else {})
         _accept(response, fields or {}, unique)
         return response
@@ -74,11 +74,12 @@ def _accept(response: httpx.Response, sent: Mapping[str, object], unique: frozen
     if response.is_success:
         return
     faults = _faults(response)
-    field = next((fault.error_key for fault in faults if fault.error_key != "base"), None)
-    told = f"gusto: {response.request.method} answered {response.status_code}: {_without_values(_told(faults, response), sent)}"
+    told = f"gusto: {response.request.method} answered {response.status_code}: {_told(response, faults, sent)}"
+    field = next((fault.field for fault in faults if fault.field), None)
     log.info("gusto.refused", status=response.status_code, field=field)
-    if response.status_code == 422 and field in unique and any(map(_is_duplicate, faults)):
-        raise AlreadyTaken(f"{told}; look at the record that holds it", field=field)
+    taken = next((fault for fault in faults if _is_duplicate(fault)), None)
+    if response.status_code == 422 and taken is not None and taken.field in unique:
+        raise AlreadyTaken(f"{told}; look at the record that holds it", field=taken.field)
     raise Refused(f"{told}; correct {field or 'the record'} and replay", cause=f"http_{response.status_code}", field=field)
 
 
@@ -94,15 +95,10 @@ def _is_duplicate(fault: Fault) -> bool:
     return fault.category == "duplicate_operation" or "already been taken" in fault.message
 
 
-def _told(faults: list[Fault], response: httpx.Response) -> str:
-    """What Gusto says, as "attribute: message", without addresses."""
-    told = "; ".join(f"{fault.error_key}: {fault.message or fault.category}" for fault in faults)
-    return _ADDRESS.sub("…", told)[:300] or response.reason_phrase
-
-
-def _without_values(reason: str, sent: Mapping[str, object]) -> str:
-    """The reason without the texts that were sent: it may quote a person's name or number."""
-    quoted = sorted((value for value in sent.values() if isinstance(value, str) and value), key=len, reverse=True)
-    for text in quoted:
-        reason = re.sub(rf"(?<!\w){re.escape(text)}(?!\w)", "…", reason, flags=re.IGNORECASE)
-    return reason
+def _told(response: httpx.Response, faults: list[Fault], sent: Mapping[str, object]) -> str:
+    """What Gusto says, as "attribute: message", without addresses, numbers and texts that were sent: they may tell who it is."""
+    told = "; ".join(f"{fault.error_key or 'base'}: {fault.message or fault.category}" for fault in faults)
+    told = _ADDRESS_OR_NUMBER.sub("…", told)
+    for text in sorted((value for value in sent.values() if isinstance(value, str) and value), key=len, reverse=True):
+        told = re.sub(rf"(?<!\w){re.escape(text)}(?!\w)", "…", told, flags=re.IGNORECASE)
+    return told[:300] or response.reason_phrase

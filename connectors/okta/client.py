@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -30,6 +32,7 @@ from workforce.ports import CheckResult
 API = "/api/v1"
 PAGE_SIZE = "200"
 VALIDATION_FAILED = "E0000001"
+_ATTRIBUTE = re.compile(r"([a-z]\w{0,63}):", re.ASCII)
 
 R = TypeVar("R", bound=OktaRecord)
 
@@ -89,7 +92,7 @@ class OktaClient:
             raise RetryLater("okta: a page is not readable", cause="unreadable_answer") from None
         if not isinstance(body, list):
             raise RetryLater("okta: a page is no list", cause="unreadable_answer")
-        return Page([parsed(kind, item) for item in body], response.links.get("next", {}).get("url"))
+        return Page([parsed(kind, item) for item in body], _next_link(response))
 
     def all(self, path: str, kind: type[R], query: Mapping[str, str] | None = None) -> Iterator[R]:
         """Every record of a list, page after page."""
@@ -102,9 +105,30 @@ class OktaClient:
             page = self.page(page.next_link, kind)
             yield from page.items
 
-    def write(self, method: str, path: str, **request: Any) -> httpx.Response:
+    def write(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, query: Mapping[str, str] | None = None
+    ) -> httpx.Response:
         """Send a change, once. Raises ``AlreadyTaken``, ``OutcomeUnknown``."""
+        request: dict[str, Any] = {"params": query} if query else {}
+        if body is not None:
+            request |= {"content": _encoded(body), "headers": {"Content-Type": "application/json"}}
         return _accept(self._edge.write(method, f"{API}{path}", **request))
+
+
+def _encoded(body: Mapping[str, Any]) -> bytes:
+    try:
+        return json.dumps(body, allow_nan=False).encode()
+    except (TypeError, ValueError):
+        raise Refused("okta: the mapping gives a value that JSON has not", cause="bad_attribute") from None
+
+
+def _next_link(response: httpx.Response) -> str | None:
+    """The address of the next page (RFC 8288: it may be relative)."""
+    link = response.links.get("next", {}).get("url")
+    try:
+        return str(response.url.join(link)) if link else None
+    except httpx.InvalidURL:
+        raise RetryLater("okta: the address of the next page cannot be read", cause="unreadable_answer") from None
 
 
 def _verdict(response: httpx.Response) -> Verdict:
@@ -144,9 +168,9 @@ def _reason(response: httpx.Response) -> str:
 
 
 def _field_of(error: OktaError) -> str | None:
-    """The first attribute that the causes name."""
-    names = (cause.error_summary.partition(":")[0] for cause in error.error_causes)
-    return next((name for name in names if name.isidentifier()), None)
+    """The first attribute that the causes name, in the form ``lastName: …``; anything else may be a person's name."""
+    named = (_ATTRIBUTE.match(cause.error_summary) for cause in error.error_causes)
+    return next((match[1] for match in named if match), None)
 
 
 def _error_of(response: httpx.Response) -> OktaError:

@@ -13,21 +13,24 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from connectors.http import json_object
 from connectors.okta.client import PAGE_SIZE, OktaClient
-from connectors.okta.records import Group, Role, Status, User, parsed
+from connectors.okta.records import ID, Group, Role, Status, User, parsed
 from workforce.access import AccountPage, AccountState, DesiredAccount
-from workforce.errors import HubError, NotFound, OutcomeUnknown, Refused, UnusableContent, outcome_of_each
+from workforce.errors import HubError, NotFound, OutcomeUnknown, Refused, RetryLater, UnusableContent, outcome_of_each
 from workforce.markers import is_marker
 
 CLOCKS_DIFFER = timedelta(hours=2)
 """At most, Okta's from ours, and what its index lags behind: changes are asked for from this much earlier."""
 
-_ID = re.compile(r"[A-Za-z0-9]{1,40}")
-_LOGIN = re.compile(r"[A-Za-z0-9][^\s/\\?#%\"]*")
+STATUS_CHANGES = 3
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+_ID = re.compile(ID)
+_LOGIN = re.compile(r"[^\s/\\?#%\".][^\s/\\?#%\"]*")
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+_NO_MAIL = {"sendEmail": "false"}
 _SIGN_OUT = {"oauthTokens": "true", "forgetDevices": "true"}
 
 
@@ -36,8 +39,8 @@ class _Cursor(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    since: str = "1970-01-01T00:00:00.000Z"
-    begun: str
+    since: AwareDatetime = BEGINNING
+    begun: AwareDatetime
     next_link: str | None = None
 
 
@@ -56,11 +59,12 @@ class OktaDirectory:
         if not is_marker(marker):
             return []
         query = {"search": f'profile.employeeNumber eq "{marker}"', "limit": PAGE_SIZE}
-        return [self._state(user) for user in self._client.all("/users", User, query)]
+        found = [user for user in self._client.all("/users", User, query) if user.profile.employee_number == marker]
+        return self._states(found)[0]
 
     def find_by_login(self, login: str) -> AccountState | None:
         """The account whose login is ``login``. The path would take an id, ``me`` or the first part of a login too: those are nobody."""
-        if not _LOGIN.fullmatch(login):
+        if not _LOGIN.fullmatch(login) or not login.isprintable():
             return None
         try:
             user = self._client.get(f"/users/{quote(login, safe='@')}", User)
@@ -79,7 +83,7 @@ class OktaDirectory:
         ours = {"login": account.login, "employeeNumber": account.marker, **self._expiry(account.expires_at)}
         profile = {name: value for name, value in _mapped(account.attributes, ours).items() if value is not None}
         body = {"profile": {**profile, **ours}, "credentials": {"password": {"value": f"{secrets.token_urlsafe(32)}aA1!"}}}
-        response = self._client.write("POST", "/users", params={"activate": "true"}, json=body)
+        response = self._client.write("POST", "/users", body, {"activate": "true"})
         try:
             return parsed(User, json_object(response, "okta")).id
         except UnusableContent:
@@ -102,10 +106,12 @@ class OktaDirectory:
     def enable(self, account_id: str) -> None:
         """Unsuspend, or activate what was deactivated or never active; without writing to the person."""
         user = self._writable(account_id)
+        if user.is_being_deactivated:
+            raise RetryLater("okta: the account is being deactivated; it can be enabled once that is done", cause="deactivating")
         if user.status == Status.SUSPENDED:
-            self._lifecycle(account_id, "unsuspend")
+            self._lifecycle(account_id, "unsuspend", {})
         elif user.is_blocked:
-            self._lifecycle(account_id, "activate", {"sendEmail": "false"})
+            self._lifecycle(account_id, "activate", _NO_MAIL)
 
     def disable(self, account_id: str) -> None:
         """Suspend; what cannot be suspended is deactivated."""
@@ -139,13 +145,11 @@ class OktaDirectory:
         The groups of accounts that are not ours are left out.
         """
         at = _read(cursor)
-        query = {"filter": f'lastUpdated gt "{at.since}"', "limit": PAGE_SIZE}
+        query = {"filter": f'lastUpdated gt "{_instant(at.since)}"', "limit": PAGE_SIZE}
         page = self._client.page(at.next_link, User) if at.next_link else self._client.page("/users", User, query)
-        states = [self._state(user) for user in page.items]
-        if page.next_link is not None:
-            follow = at.model_copy(update={"next_link": page.next_link})
-            return AccountPage(states, follow.model_dump_json(), complete=False)
-        return AccountPage(states, _Cursor(since=at.begun, begun=_earlier()).model_dump_json())
+        states, gone = self._states(page.items)
+        follow = at.model_copy(update={"next_link": page.next_link}) if page.next_link else _begin(at.begun)
+        return AccountPage(states, follow.model_dump_json(), complete=page.next_link is None, gone=gone)
 
     def block_all(self, account_ids: Sequence[str]) -> Mapping[str, HubError | None]:
         """One by one: Okta has no batches."""
@@ -161,41 +165,49 @@ class OktaDirectory:
         """``None``: an app has no way to try a person's sign-in."""
 
     def _block(self, user: User) -> None:
-        if user.status == Status.ACTIVE and user.transitioning_to is None:
+        """Suspend or deactivate; where that is refused because the status has changed, once more by the new one."""
+        for _ in range(STATUS_CHANGES):
+            if user.is_blocked or user.is_being_deactivated:
+                return None
+            can_be_suspended = user.status == Status.ACTIVE and user.transitioning_to is None
+            step = ("suspend", {}) if can_be_suspended else ("deactivate", _NO_MAIL)
             try:
-                self._lifecycle(user.id, "suspend")
+                return self._lifecycle(user.id, *step)
             except Refused as error:
-                if error.cause != "http_400":
+                before, user = user, self._writable(user.id)
+                if error.cause != "http_400" or user.standing == before.standing:
                     raise
-                user = self._user(user.id)  # its status has changed meanwhile
-            else:
-                return
-        if not user.is_blocked:
-            self._lifecycle(user.id, "deactivate", {"sendEmail": "false"})
+        raise RetryLater("okta: the status changes faster than the account can be blocked", cause="status_changes")
 
     def _sign_out(self, user: User) -> None:
-        if user.status != Status.DEPROVISIONED:
-            self._unless_admin(user.id, lambda: self._client.write("DELETE", f"/users/{user.id}/sessions", params=_SIGN_OUT))
+        """Where Okta does not take it for a deactivated user, there is nothing left to end (not verified against the vendor)."""
+        try:
+            self._unless_admin(user.id, lambda: self._client.write("DELETE", f"/users/{user.id}/sessions", query=_SIGN_OUT))
+        except Refused:
+            if user.status != Status.DEPROVISIONED:
+                raise
 
-    def _lifecycle(self, account_id: str, step: str, query: Mapping[str, str] | None = None) -> None:
-        request = {"params": query} if query else {}
-        self._unless_admin(account_id, lambda: self._client.write("POST", f"/users/{account_id}/lifecycle/{step}", **request))
+    def _lifecycle(self, account_id: str, step: str, query: Mapping[str, str]) -> None:
+        self._unless_admin(account_id, lambda: self._client.write("POST", f"/users/{account_id}/lifecycle/{step}", query=query))
 
     def _set(self, account_id: str, profile: Mapping[str, object]) -> None:
         if profile:
-            self._unless_admin(account_id, lambda: self._client.write("POST", f"/users/{account_id}", json={"profile": profile}))
+            self._unless_admin(account_id, lambda: self._client.write("POST", f"/users/{account_id}", {"profile": profile}))
 
     def _expiry(self, moment: datetime) -> dict[str, object]:
         name = self._settings.expiry_attribute
         return {name: _instant(moment)} if name else {}
 
     def _user(self, account_id: str) -> User:
-        return self._client.get(f"/users/{_id(account_id, 'account_id')}", User)
+        user = self._client.get(f"/users/{_id(account_id, 'account_id')}", User)
+        if user.id != account_id:
+            raise Refused("okta: this is a login or a part of one, and no account's id", cause="another_id", field="account_id")
+        return user
 
     def _writable(self, account_id: str) -> User:
         """The account, read just before it is written: only one that carries our marker is ever touched."""
         user = self._user(account_id)
-        if user.id != account_id or self._is_protected(user):
+        if self._is_protected(user):
             raise _protected("it is listed in protected_user_ids, or does not carry our marker")
         return user
 
@@ -217,8 +229,18 @@ class OktaDirectory:
     def _holds_role(self, account_id: str) -> bool:
         try:
             return any(True for _ in self._client.all(f"/users/{account_id}/roles", Role))
-        except HubError:
+        except Refused:
             return False
+
+    def _states(self, users: Sequence[User]) -> tuple[list[AccountState], list[str]]:
+        """The accounts, and the ids of those that Okta's index still shows and that are gone."""
+        states, gone = list[AccountState](), list[str]()
+        for user in users:
+            try:
+                states.append(self._state(user))
+            except NotFound:
+                gone.append(user.id)
+        return states, gone
 
     def _state(self, user: User) -> AccountState:
         marker = user.profile.employee_number if is_marker(user.profile.employee_number or "") else None
@@ -252,11 +274,12 @@ def _protected(why: str) -> Refused:
 
 
 def _mapped(attributes: Mapping[str, object], ours: Mapping[str, object]) -> dict[str, object]:
-    """The mapping's attributes, ``""`` as null. Raises ``Refused`` for those that only the connector may write."""
+    """The mapping's attributes, ``""`` as null. Raises ``Refused`` for those that only the connector may write, in any case."""
+    fixed = {name.casefold(): value for name, value in ours.items()}
     for name, value in attributes.items():
-        if not _NAME.fullmatch(name) or ours.get(name, value) != value:
+        if not _NAME.fullmatch(name) or (name.casefold() in fixed and fixed[name.casefold()] != value):
             raise Refused(f"okta: the mapping must not set {name}", cause="reserved_attribute", field=name)
-    return {name: None if value == "" else value for name, value in attributes.items() if name not in ours}
+    return {name: None if value == "" else value for name, value in attributes.items() if name.casefold() not in fixed}
 
 
 def _instant(moment: datetime) -> str:
@@ -271,13 +294,13 @@ def _moment(text: str | None) -> datetime | None:
     return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
 
 
-def _earlier() -> str:
-    return _instant(datetime.now(UTC) - CLOCKS_DIFFER)
+def _begin(since: datetime = BEGINNING) -> _Cursor:
+    return _Cursor(since=since, begun=datetime.now(UTC) - CLOCKS_DIFFER)
 
 
 def _read(cursor: str | None) -> _Cursor:
     """A cursor that is none of ours begins anew."""
     try:
-        return _Cursor.model_validate_json(cursor) if cursor else _Cursor(begun=_earlier())
+        return _Cursor.model_validate_json(cursor) if cursor else _begin()
     except ValidationError:
-        return _Cursor(begun=_earlier())
+        return _begin()

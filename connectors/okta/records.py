@@ -29,6 +29,9 @@ class Status(StrEnum):
     """Deactivated: cannot sign in; app assignments and factors are gone."""
 
 
+ID = r"[A-Za-z0-9_-]{1,64}"
+"""The form of Okta's ids, as far as it was seen; it is safe in a path."""
+
 CANNOT_SIGN_IN = frozenset({Status.STAGED, Status.SUSPENDED, Status.DEPROVISIONED})
 """In all other states a person signs in, or can get there without us."""
 
@@ -56,10 +59,20 @@ class Profile(OktaRecord):
 class User(OktaRecord):
     """A user. ``transitioning_to`` is told while a change of status is under way. A status that we do not know is not blocked."""
 
-    id: str
+    id: str = Field(pattern=f"^{ID}$")
     status: str
     transitioning_to: str | None = Field(default=None, alias="transitioningToStatus")
     profile: Profile
+
+    @property
+    def standing(self) -> tuple[str, str | None]:
+        """Its status, and the one that it is on the way to."""
+        return self.status, self.transitioning_to
+
+    @property
+    def is_being_deactivated(self) -> bool:
+        """Whether a deactivation is under way; nothing takes it back but a later activation."""
+        return self.transitioning_to == Status.DEPROVISIONED
 
     @property
     def is_blocked(self) -> bool:

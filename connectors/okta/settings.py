@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Self
+from urllib.parse import urlsplit
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -13,9 +14,15 @@ from pydantic_core import PydanticCustomError
 
 from connectors.contract import ConnectorSettings
 
-HttpsOrigin = Annotated[
-    str, StringConstraints(pattern=r"^https://[A-Za-z0-9.-]+(:\d{1,5})?/?$"), AfterValidator(lambda url: url.rstrip("/"))
-]
+
+def _origin(url: str) -> str:
+    """Without a slash at its end. Raises ``ValueError`` where the port is none."""
+    if urlsplit(url).port == 0:  # beyond 65535 it raises by itself
+        raise PydanticCustomError("url", "must have a port that can be called")
+    return url.rstrip("/")
+
+
+HttpsOrigin = Annotated[str, StringConstraints(pattern=r"^https://[A-Za-z0-9.-]+(:\d{1,5})?/?$"), AfterValidator(_origin)]
 OktaId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{1,40}$")]
 
 

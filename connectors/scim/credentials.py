@@ -4,49 +4,48 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from urllib.parse import quote_plus, urlsplit
+
+from pydantic import SecretStr
 
 from connectors.network import Reach
 from connectors.scim.settings import ScimSettings
-from connectors.tokens import GrantedToken, TokenCache, TokenEndpoint
+from connectors.tokens import TokenCache, TokenEndpoint
 
 
-@dataclass(frozen=True)
 class Credentials:
-    """What the edge is given; ``renew`` only where there is something to renew."""
+    """The credentials of one instance; ``renew`` only where there is something to renew."""
 
     authorize: Callable[[], Mapping[str, str]]
     renew: Callable[[], None] | None = None
-    close: Callable[[], None] = lambda: None
+
+    def __init__(self, settings: ScimSettings, reach: Reach) -> None:
+        self._endpoint: TokenEndpoint | None = None
+        if settings.token_url is not None:
+            self._grant(settings, settings.token_url, reach)
+            return
+        basic = _basic(settings.username or "", _text(settings.password))
+        header = {"Authorization": f"Bearer {_text(settings.token)}" if settings.token is not None else basic}
+        self.authorize = lambda: header
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        if self._endpoint is not None:
+            self._endpoint.close()
+
+    def _grant(self, settings: ScimSettings, token_url: str, reach: Reach) -> None:
+        """Client credentials (RFC 6749 §4.4). The client authenticates by HTTP Basic, which every token endpoint has to take (§2.3.1)."""
+        parts = urlsplit(token_url)
+        header = {"Authorization": _basic(quote_plus(settings.client_id or ""), quote_plus(_text(settings.client_secret)))}
+        form = {"grant_type": "client_credentials", **({"scope": settings.scope} if settings.scope else {})}
+        endpoint = TokenEndpoint(f"{parts.scheme}://{parts.netloc}", "scim", reach, field="client_secret", headers=header)
+        tokens = TokenCache(lambda: endpoint.grant(parts.path or "/", data=form))
+        self._endpoint, self.authorize, self.renew = endpoint, tokens.authorize, tokens.renew
 
 
-def credentials_of(settings: ScimSettings, reach: Reach) -> Credentials:
-    """The credentials that ``settings`` holds."""
-    if settings.token_url is not None:
-        return _granted(settings, settings.token_url, reach)
-    if settings.token is not None:
-        header = {"Authorization": f"Bearer {settings.token.get_secret_value()}"}
-    else:
-        password = settings.password.get_secret_value() if settings.password else ""
-        header = {"Authorization": f"Basic {_pair(settings.username or '', password)}"}
-    return Credentials(lambda: header)
+def _text(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret is not None else ""
 
 
-def _granted(settings: ScimSettings, token_url: str, reach: Reach) -> Credentials:
-    """Client credentials (RFC 6749 §4.4). The client authenticates by HTTP Basic, which every token endpoint has to take (§2.3.1)."""
-    parts = urlsplit(token_url)
-    secret = settings.client_secret.get_secret_value() if settings.client_secret else ""
-    header = {"Authorization": f"Basic {_pair(quote_plus(settings.client_id or ''), quote_plus(secret))}"}
-    endpoint = TokenEndpoint(f"{parts.scheme}://{parts.netloc}", "scim", reach, field="client_secret", headers=header)
-    form = {"grant_type": "client_credentials", **({"scope": settings.scope} if settings.scope else {})}
-
-    def fetch() -> GrantedToken:
-        return endpoint.grant(parts.path or "/", data=form)
-
-    tokens = TokenCache(fetch)
-    return Credentials(tokens.authorize, tokens.renew, endpoint.close)
-
-
-def _pair(name: str, secret: str) -> str:
-    return base64.b64encode(f"{name}:{secret}".encode()).decode()
+def _basic(name: str, secret: str) -> str:
+    return f"Basic {base64.b64encode(f'{name}:{secret}'.encode()).decode()}"

@@ -7,16 +7,26 @@ target has an attribute of its own for it. Nothing is ever deleted, because what
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pydantic import ValidationError
-from scim2_models import Group, GroupMember, ScimFilter
+from pydantic import AwareDatetime, ValidationError
 
-from connectors.scim.bulk import deactivated
 from connectors.scim.client import Position, ScimClient
-from connectors.scim.records import Account, User, as_json, at, instant_of, leaves, merged, require_allowed, schemas_of, value_at
+from connectors.scim.records import (
+    Group,
+    User,
+    at,
+    equals,
+    inside,
+    instant_of,
+    leaves,
+    merged,
+    require_allowed,
+    schemas_of,
+    value_at,
+)
 from workforce.access import AccountPage, AccountState, DesiredAccount
 from workforce.errors import HubError, NotFound, Refused, outcome_of_each
 from workforce.markers import is_marker
@@ -24,12 +34,14 @@ from workforce.markers import is_marker
 CLOCKS_DIFFER = timedelta(hours=2)
 """At most, the target's from ours: changes are asked for from this much earlier."""
 
+_CLEARED = ({"op": "replace", "path": "active", "value": False},)
+
 
 class _Cursor(Position):
     """Where the reading of all accounts stands. ``since``: only what changed from then on; ``begun``: when this reading began."""
 
-    since: str | None = None
-    begun: str
+    since: AwareDatetime | None = None
+    begun: AwareDatetime
 
 
 class ScimDirectory:
@@ -46,22 +58,22 @@ class ScimDirectory:
         """Every account that carries ``marker``."""
         if not is_marker(marker):
             return []
-        found = self._client.all(Account, f"{self._client.marker_path} eq {ScimFilter.quote(marker)}")
+        found = self._client.all(User, equals(self._client.marker_path, marker))
         return [self._state(user) for user in found if self._marker(user) == marker]
 
     def find_by_login(self, login: str) -> AccountState | None:
         """The account whose userName is ``login``, in any case (RFC 7643 §4.1.1). Raises ``Refused`` when several have it."""
         if not login or not login.isprintable():
             return None
-        found = self._client.all(Account, f"userName eq {ScimFilter.quote(login)}")
-        holders = [user for user in found if (user.user_name or "").casefold() == login.casefold()]
+        found = self._client.all(User, equals("userName", login))
+        holders = [user for user in found if user.user_name.casefold() == login.casefold()]
         if len(holders) > 1:
             raise Refused("scim: several accounts hold this userName", cause="ambiguous_login", field="userName")
         return self._state(holders[0]) if holders else None
 
     def read(self, account_id: str) -> AccountState:
         """The account as it is now, with its direct groups. Raises ``NotFound``."""
-        return self._state(self._client.get(Account, account_id))
+        return self._state(self._client.get(User, account_id))
 
     def create(self, account: DesiredAccount) -> str:
         """Create the User in one request, marker included; its id."""
@@ -75,26 +87,24 @@ class ScimDirectory:
 
     def update(self, account_id: str, attributes: Mapping[str, object]) -> None:
         """Set attributes; ``None`` and ``""`` clear one. Of a complex attribute, the parts that are not named stay."""
-        marker = self._marker(self._writable(account_id))
+        user = self._writable(account_id)
         expiry = {self._settings.expiry_attribute: object()} if self._settings.expiry_attribute else {}
-        require_allowed(attributes, {self._client.marker_path: marker, **expiry})
-        self._set(account_id, attributes)
+        require_allowed(attributes, {self._client.marker_path: self._marker(user), **expiry})
+        self._set(user, attributes)
 
     def set_expiry(self, account_id: str, expires_at: datetime) -> None:
         """Set ``expiry_attribute``; without that setting nothing, since SCIM has no end of access."""
-        self._writable(account_id)
+        user = self._writable(account_id)
         if self._settings.expiry_attribute:
-            self._set(account_id, self._expiry(expires_at))
+            self._set(user, self._expiry(expires_at))
 
     def enable(self, account_id: str) -> None:
         """Set ``active``."""
-        self._writable(account_id)
-        self._set(account_id, {"active": True})
+        self._set(self._writable(account_id), {"active": True})
 
     def disable(self, account_id: str) -> None:
         """Clear ``active`` (RFC 7643 §4.1.1)."""
-        self._writable(account_id)
-        self._set(account_id, {"active": False})
+        self._set(self._writable(account_id), {"active": False})
 
     def revoke_sessions(self, account_id: str) -> None:
         """Nothing but a look whether the account may be touched: SCIM has no sessions."""
@@ -104,7 +114,7 @@ class ScimDirectory:
         """Add to a group. A target may refuse what is a member already, so a refusal is held against what it shows."""
         self._writable(account_id)
         if not self._settings.patch:
-            self._client.replace(Group, group_id, lambda group: _with_member(group, account_id), needs_version=True)
+            self._replace_members(group_id, lambda held: [*_others(held, account_id), {"value": account_id}])
             return
         try:
             self._client.patch(Group, group_id, [{"op": "add", "path": "members", "value": [{"value": account_id}]}])
@@ -119,10 +129,9 @@ class ScimDirectory:
         self._writable(account_id)
         try:
             if self._settings.patch:
-                path = f"members[value eq {ScimFilter.quote(account_id)}]"
-                self._client.patch(Group, group_id, [{"op": "remove", "path": path}])
+                self._client.patch(Group, group_id, [{"op": "remove", "path": f"members[{equals('value', account_id)}]"}])
             else:
-                self._client.replace(Group, group_id, lambda group: _without_member(group, account_id), needs_version=True)
+                self._replace_members(group_id, lambda held: _others(held, account_id))
         except Refused as error:
             if not isinstance(error, NotFound) and error.cause != "noTarget":
                 raise
@@ -136,8 +145,8 @@ class ScimDirectory:
         The groups of accounts that are not ours are told only where the target shows them on the User.
         """
         at_cursor = _read(cursor)
-        condition = f'meta.lastModified ge "{at_cursor.since}"' if at_cursor.since else None
-        page = self._client.page(Account, at_cursor, condition)
+        condition = f'meta.lastModified ge "{_instant(at_cursor.since)}"' if at_cursor.since else None
+        page = self._client.page(User, at_cursor, condition)
         states = [self._state(user) for user in page.resources]
         if page.next is not None:
             follow = _Cursor(**page.next.model_dump(), since=at_cursor.since, begun=at_cursor.begun)
@@ -145,34 +154,52 @@ class ScimDirectory:
         return AccountPage(states, _begin(since=at_cursor.begun).model_dump_json() if self._settings.tells_changes else "")
 
     def block_all(self, account_ids: Sequence[str]) -> Mapping[str, HubError | None]:
-        """Look at each, then clear ``active`` in bulk where the target can; what bulk leaves open is done one by one."""
-        allowed: list[str] = []
-
-        def look(account_id: str) -> None:
-            if self._writable(account_id).active is not False:
-                allowed.append(account_id)
-
-        outcome = outcome_of_each(account_ids, look)
-        done = deactivated(self._client, allowed) if len(allowed) > 1 and self._settings.patch else frozenset[str]()
-        return {**outcome, **outcome_of_each([one for one in allowed if one not in done], self.disable)}
+        """Some at a time in bulk, where the target can; what bulk leaves open is done one by one."""
+        size = self._client.bulk_operations() if self._settings.patch and len(account_ids) > 1 else 0
+        outcome: dict[str, HubError | None] = {}
+        rest = list(account_ids)
+        while size > 1 and rest:
+            some, rest = rest[:size], rest[size:]
+            try:
+                outcome |= self._block_in_bulk(some)
+            except HubError:
+                rest, size = some + rest, 0  # what is at fault is told one by one
+        return outcome | outcome_of_each(rest, self.disable)
 
     def sign_in_works(self, account_id: str) -> None:
         """``None``: SCIM has no sign-in."""
 
-    def _set(self, account_id: str, changes: Mapping[str, Any]) -> None:
+    def _block_in_bulk(self, account_ids: Sequence[str]) -> dict[str, HubError | None]:
+        outcome = outcome_of_each(account_ids, self._writable)
+        allowed = [one for one, error in outcome.items() if error is None]
+        done = self._client.patch_in_bulk(User, allowed, _CLEARED) if allowed else frozenset[str]()
+        return outcome | outcome_of_each([one for one in allowed if one not in done], self.disable)
+
+    def _set(self, user: User, changes: Mapping[str, Any]) -> None:
         marker = self._client.marker_path.casefold()
         if not self._settings.patch:
-            self._client.replace(Account, account_id, lambda user: _with_values(user, changes))
+            self._client.replace(user, lambda held: _with_values(held, changes))
         elif operations := [_operation(path, value) for path, value in leaves(changes) if path.casefold() != marker]:
-            self._client.patch(Account, account_id, operations)
+            self._client.patch(User, user.id, operations)
+
+    def _replace_members(self, group_id: str, change: Callable[[list[Any]], list[Any]]) -> None:
+        """Replace a group by its version. Where it shows no members it is asked for them: they may be shown on request only."""
+
+        def changed(group: Group) -> Mapping[str, Any]:
+            held = group.members
+            if held is None:
+                held = self._client.get(Group, group_id, attributes="members").members
+            return merged(group.body, {"members": change(held or [])})
+
+        self._client.replace(self._client.get(Group, group_id), changed, needs_version=True)
 
     def _expiry(self, moment: datetime) -> dict[str, Any]:
         path = self._settings.expiry_attribute
-        return at(path, moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")) if path else {}
+        return at(path, _instant(moment)) if path else {}
 
-    def _writable(self, account_id: str) -> Any:
+    def _writable(self, account_id: str) -> User:
         """The account, read just before it is written: only one that carries our marker is ever touched."""
-        user = self._client.get(Account, account_id)
+        user = self._client.get(User, account_id)
         if self._is_protected(user):
             raise Refused(
                 "scim: the account is protected: it is listed in protected_user_ids, or does not carry our marker; "
@@ -181,57 +208,55 @@ class ScimDirectory:
             )
         return user
 
-    def _is_protected(self, user: User[Any]) -> bool:
+    def _is_protected(self, user: User) -> bool:
         return self._marker(user) is None or user.id in self._settings.protected_user_ids
 
-    def _marker(self, user: User[Any]) -> str | None:
-        held = value_at(as_json(user), self._client.marker_path)
+    def _marker(self, user: User) -> str | None:
+        held = value_at(user.body, self._client.marker_path)
         return held if isinstance(held, str) and is_marker(held) else None
 
-    def _state(self, user: User[Any]) -> AccountState:
+    def _state(self, user: User) -> AccountState:
         path = self._settings.expiry_attribute
         return AccountState(
-            account_id=user.id or "",
-            login=user.user_name or "",
+            account_id=user.id,
+            login=user.user_name,
             marker=self._marker(user),
-            enabled=user.active is not False,
+            enabled=user.is_active,
             groups=self._groups(user),
-            expires_at=instant_of(value_at(as_json(user), path)) if path else None,
+            expires_at=instant_of(value_at(user.body, path)) if path else None,
             keeps_expiry=path is not None,
             protected=self._is_protected(user),
         )
 
-    def _groups(self, user: User[Any]) -> frozenset[str]:
+    def _groups(self, user: User) -> frozenset[str]:
         """The direct groups. A target that shows none on the User either has none or does not show them (RFC 7643 §2.5)."""
         if user.groups is not None:
-            return frozenset(held.value for held in user.groups if held.value and held.type != "indirect")
+            return user.groups
         if self._marker(user) is None:
             return frozenset()
-        found = self._client.all(Group, f"members.value eq {ScimFilter.quote(user.id)}", without="members")
-        return frozenset(group.id for group in found if group.id)
+        found = self._client.all(Group, equals("members.value", user.id), excludedAttributes="members")
+        return frozenset(group.id for group in found)
 
 
 def _operation(path: str, value: object) -> dict[str, Any]:
     return {"op": "remove", "path": path} if value is None else {"op": "replace", "path": path, "value": value}
 
 
-def _with_values(user: User[Any], changes: Mapping[str, Any]) -> User[Any]:
-    body = merged(as_json(user), changes)
-    return type(user).model_validate({**body, "schemas": schemas_of(body)})
+def _with_values(user: User, changes: Mapping[str, Any]) -> Mapping[str, Any]:
+    body = merged(user.body, changes)
+    return {**body, "schemas": schemas_of(body)}
 
 
-def _with_member(group: Group, account_id: str) -> Group:
-    held = [one for one in group.members or [] if one.value != account_id]
-    return group.model_copy(update={"members": [*held, GroupMember(value=account_id)]})
+def _others(members: Sequence[Any], account_id: str) -> list[Any]:
+    return [one for one in members if inside(one, "value") != account_id]
 
 
-def _without_member(group: Group, account_id: str) -> Group:
-    return group.model_copy(update={"members": [one for one in group.members or [] if one.value != account_id]})
+def _instant(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def _begin(*, since: str | None = None) -> _Cursor:
-    begun = (datetime.now(UTC) - CLOCKS_DIFFER).isoformat(timespec="seconds").replace("+00:00", "Z")
-    return _Cursor(since=since, begun=begun)
+def _begin(*, since: datetime | None = None) -> _Cursor:
+    return _Cursor(since=since, begun=datetime.now(UTC) - CLOCKS_DIFFER)
 
 
 def _read(cursor: str | None) -> _Cursor:

@@ -169,6 +169,11 @@ class ScimSandbox:
         """A Group by hand; its id."""
         return self._put_new("Groups", Group(display_name=name), settled=True)
 
+    def settle(self) -> None:
+        """Let laggards see everything as it is now."""
+        for held in (*self._stored["Users"].values(), *self._stored["Groups"].values()):
+            held.settled_at = 0.0
+
     def expire_tokens(self) -> None:
         """Take back every token that was granted."""
         self._tokens.clear()

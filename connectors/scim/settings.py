@@ -5,14 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
+import httpx
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from connectors.contract import ConnectorSettings
 
-HttpsUrl = Annotated[
-    str, StringConstraints(pattern=r"^https://[^/?#@\s]+(/[^?#\s]*)?$"), AfterValidator(lambda url: url.rstrip("/"))
-]
+
+def _sendable(url: str) -> str:
+    """An address with a host and a port that can be called."""
+    try:
+        is_one = (httpx.URL(url).port or 0) < 2**16
+    except httpx.InvalidURL:
+        is_one = False
+    if not is_one:
+        raise PydanticCustomError("url", "must be an address with a host that can be called")
+    return url.rstrip("/")
+
+
+HttpsUrl = Annotated[str, StringConstraints(pattern=r"^https://[^/?#@\s]+(/[^?#\s]*)?$"), AfterValidator(_sendable)]
 AttributePath = Annotated[str, StringConstraints(pattern=r"^urn:[\w.:-]+:[A-Za-z][\w-]*$")]
 
 

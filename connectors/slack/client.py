@@ -51,12 +51,11 @@ class SlackClient:
 
     def user_with_email(self, email: str) -> str:
         """The id of the workspace's member with that address. Raises ``NotFound``."""
-        return parse(UserFound, self._get("users.lookupByEmail", {"email": email})).user.id
+        return parse(UserFound, self._read("GET", "users.lookupByEmail", params={"email": email})).user.id
 
     def direct_channel(self, user_id: str) -> str:
         """The id of the app's conversation with a user, opened if need be. Opening twice gives the same one, so it is retried."""
-        response = self._edge.read("POST", "/api/conversations.open", json={"users": user_id})
-        return parse(Opened, self._payload(response, "conversations.open")).channel.id
+        return parse(Opened, self._read("POST", "conversations.open", json={"users": user_id})).channel.id
 
     def channel_named(self, name: str) -> str:
         """The id of the public or private channel ``name``. Raises ``NotFound``, also for one that the app may not see."""
@@ -78,8 +77,8 @@ class SlackClient:
         response = self._edge.write("POST", "/api/chat.postMessage", json=dict(message))
         self._payload(response, "chat.postMessage")
 
-    def _get(self, method: str, query: Mapping[str, str]) -> Mapping[str, Any]:
-        response = self._edge.read("GET", f"/api/{method}", params=dict(query))
+    def _read(self, verb: str, method: str, **request: Any) -> Mapping[str, Any]:
+        response = self._edge.read(verb, f"/api/{method}", **request)
         try:
             return self._payload(response, method)
         except OutcomeUnknown as error:
@@ -89,7 +88,8 @@ class SlackClient:
         """Every page. Raises ``RetryLater`` when a cursor comes again."""
         cursor, seen = "", {""}
         while True:
-            page = parse(shape, self._get(method, {**query, "limit": str(PAGE_LIMIT), **({"cursor": cursor} if cursor else {})}))
+            asked = {**query, "limit": str(PAGE_LIMIT), **({"cursor": cursor} if cursor else {})}
+            page = parse(shape, self._read("GET", method, params=asked))
             yield page
             cursor = page.cursor
             if not cursor:

@@ -5,8 +5,7 @@ Message metadata and conversations.history are from the vendor's pages; the arch
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -59,17 +58,10 @@ class ChannelPage(Page):
     channels: tuple[Identified, ...]
 
 
-class Metadata(_Wire):
-    """What an app attached to its message."""
-
-    event_type: str = ""
-    event_payload: Mapping[str, Any] = Field(default_factory=dict)
-
-
 class Message(_Wire):
-    """A message of a conversation's history."""
+    """A message of a conversation's history. ``metadata`` is whatever its app attached, ours or another."""
 
-    metadata: Metadata | None = None
+    metadata: object = None
 
 
 class History(Page):
@@ -83,5 +75,5 @@ def parse(shape: type[T], payload: object) -> T:
     try:
         return shape.model_validate(payload)
     except ValidationError as error:
-        where = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"]) or "answer"
+        where = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"])[:100] or "answer"
         raise RetryLater(f"slack: unexpected answer at {where}", cause="unreadable_answer") from None

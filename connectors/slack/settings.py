@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr, StringConstraints
 
 from connectors.contract import ConnectorSettings
 
-HttpsOrigin = Annotated[str, StringConstraints(pattern=r"^https://[^/?#@\s]+$")]
+HttpsOrigin = Annotated[str, StringConstraints(pattern=r"^https://[A-Za-z0-9.-]+(:[0-9]{1,5})?$")]
 
 
 class SlackSettings(ConnectorSettings):

@@ -18,6 +18,9 @@ from workforce.ports import CheckResult
 
 log = structlog.get_logger(__name__)
 
+REFUSED_RECIPIENT = frozenset({521, 550, 551, 552, 553, 554, 556})
+"""What is about the recipient alone (RFC 5321 §4.3.2, 7504); other negative replies are about the sender, or about us."""
+
 
 class SmtpClient:
     """One submission server. Thread-safe: every message has a connection of its own."""
@@ -68,7 +71,7 @@ def _address(connection: smtplib.SMTP, sender: str, recipients: Sequence[str]) -
     refused = []
     for recipient in recipients:
         code, text = connection.rcpt(recipient)
-        if 500 <= code < 600:
+        if code in REFUSED_RECIPIENT:
             refused.append(status(code, text))
         elif not 200 <= code < 300:
             raise judged(code, text, "naming a recipient") or not_sent("naming a recipient")

@@ -33,6 +33,7 @@ _INSTEAD = {
     FaultKind.THROTTLED_BARE_BEFORE: b"452 4.3.1 Insufficient system storage",
     FaultKind.EXPIRED_BEFORE: b"530 5.7.0 Authentication required",
     FaultKind.FORBIDDEN_BEFORE: b"550 5.7.1 Not allowed",
+    FaultKind.REFUSED_BEFORE: b"554 5.6.0 Not this message",
 }
 _SPOILT = {
     FaultKind.HTML_AFTER: b"<html><body>Welcome</body></html>\r\n",
@@ -52,7 +53,7 @@ class Received:
 
 
 class SmtpSandbox:
-    """A submission server. ``mailbox`` is what it took; ``offers`` the extensions it names after TLS."""
+    """A submission server. ``mailbox`` is what it took; ``injected`` is what somebody in between adds to its last plain words."""
 
     effects: EffectLedger
     faults: Faults
@@ -64,6 +65,7 @@ class SmtpSandbox:
         self.unknown: set[str] = set()
         self.busy: set[str] = set()
         self.has_starttls = True
+        self.injected = b""
         self.mechanisms = "PLAIN LOGIN"
 
     def settings(self, port: int, ca_file: Path, *, security: str = "starttls") -> dict[str, Any]:
@@ -174,7 +176,7 @@ class _Conversation(socketserver.BaseRequestHandler):
         if not self.server.sandbox.has_starttls or self._secure:
             self._say(b"502 5.5.1 Not offered")
             return
-        self._say(b"220 2.0.0 Go ahead")
+        self._say(b"220 2.0.0 Go ahead" + self.server.sandbox.injected)
         self._lines.close()
         self._encrypt()
         self._lines = self._connection.makefile("rb")

@@ -5,20 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, SecretStr, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from connectors.contract import ConnectorSettings
 
 HostName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$", max_length=253)]
 MailAddress = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$", max_length=254)
+    str,
+    StringConstraints(
+        pattern=r"^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$",
+        max_length=254,
+    ),
 ]
-"""An address of RFC 5321 without quoting, in ASCII (a domain with other letters in its xn-- form)."""
+"""An address of RFC 5321, a dot-atom without quoting, in ASCII (a domain with other letters in its xn-- form)."""
 
 
 class SmtpSettings(ConnectorSettings):
     """One submission server (RFC 6409) and the address that notices come from."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)  # a fault of the form as a whole would show all of it
 
     host: HostName
     port: int = Field(default=587, ge=1, le=65535, description="587 for starttls, 465 for tls")

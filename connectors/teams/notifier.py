@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from connectors.teams.client import TeamsClient
 
 MAX_BYTES = 27_000  # the vendor allows about 28 KB for a message
 MAX_LINE = 500
+_UNSHOWN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class TeamsNotifier:
@@ -30,10 +32,13 @@ class TeamsNotifier:
 
 def message(to: Sequence[str], subject: str, text: str, dedup_key: str) -> dict[str, Any]:
     """The message that holds the card (version 1.4), small enough for Teams."""
-    shown, whole = text[:MAX_BYTES], _card(to, subject, text, dedup_key)
-    while (excess := len(json.dumps(whole)) - MAX_BYTES) > 0 and shown:
-        shown = shown[: -(excess // 12 + 1)]  # a letter takes at most 12 bytes of JSON, so this never cuts too much of one line
-        whole = _card(to, subject, f"{shown}…", dedup_key)
+    shown = text if len(text) <= MAX_BYTES else f"{text[:MAX_BYTES]}…"
+    whole = _card(to, subject, shown, dedup_key)
+    while (excess := len(json.dumps(whole)) - MAX_BYTES) > 0 and shown != "…":
+        shown = (
+            f"{shown[: -(excess // 12 + 2)]}…"  # a letter takes at most 12 bytes of JSON, so this never cuts too much of one line
+        )
+        whole = _card(to, subject, shown, dedup_key)
     return whole
 
 
@@ -52,4 +57,4 @@ def _card(to: Sequence[str], subject: str, text: str, dedup_key: str) -> dict[st
 
 def _line(text: str, **look: object) -> dict[str, Any]:
     """One line, shown as it was written: a TextRun is no Markdown, so nobody's words become a link."""
-    return {"type": "RichTextBlock", "inlines": [{"type": "TextRun", "text": text, **look}]}
+    return {"type": "RichTextBlock", "inlines": [{"type": "TextRun", "text": _UNSHOWN.sub(" ", text), **look}]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -9,6 +10,8 @@ from pydantic import ConfigDict, Field, SecretStr, field_validator
 from pydantic_core import PydanticCustomError
 
 from connectors.contract import ConnectorSettings
+
+_WHOLE = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[!-\"$->@-~]*)?\?[!-\"$-~]+")
 
 
 class TeamsSettings(ConnectorSettings):
@@ -27,9 +30,7 @@ class TeamsSettings(ConnectorSettings):
     @field_validator("webhook_url")
     @classmethod
     def _is_whole(cls, value: SecretStr) -> SecretStr:
-        parts = urlsplit(value.get_secret_value())
-        is_plain = value.get_secret_value().isascii() and not any(letter.isspace() for letter in value.get_secret_value())
-        if parts.scheme != "https" or not parts.hostname or "@" in parts.netloc or not parts.query or not is_plain:
+        if not _WHOLE.fullmatch(value.get_secret_value()):
             raise PydanticCustomError(
                 "webhook_url", "give the whole https address that the workflow shows, with what follows its ?"
             )

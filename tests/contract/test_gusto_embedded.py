@@ -6,7 +6,8 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, date, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import pytest
 from connectors.contract import Instance
 from connectors.gusto import CONNECTOR
 from connectors.gusto.client import GustoClient
-from connectors.gusto.payments import Payment, PaymentGroup, PaymentGroups
+from connectors.gusto.payments import Payment, PaymentGroup, PaymentGroups, PaymentMethod
 from connectors.gusto.sandbox import GustoSandbox
 from connectors.gusto.trial import GustoTrial
 from connectors.sandbox import ON_LOOPBACK, Fault, FaultKind
@@ -171,6 +172,34 @@ def test_the_same_marker_never_pays_other_amounts(instance: Instance, groups: Pa
     with pytest.raises(Refused) as caught:
         groups.create(more)
     assert caught.value.cause == "other_content"
+
+
+@pytest.mark.parametrize(
+    "changed", [{"check_date": date(2026, 11, 27)}, {"check_date": date(2026, 12, 11)}, {"payment_method": PaymentMethod.CHECK}]
+)
+def test_the_same_marker_never_pays_on_another_day_or_in_another_way(
+    instance: Instance, groups: PaymentGroups, changed: dict[str, Any]
+) -> None:
+    group = a_group(instance)
+    held = groups.create(PaymentGroup(group.marker, FRIDAY + timedelta(days=1), group.payments))
+    assert groups.create(group) == held  # moved to a banking day
+    day = changed.get("check_date", FRIDAY)
+    payments = [replace(payment, **{n: v for n, v in changed.items() if n != "check_date"}) for payment in group.payments]
+    with pytest.raises(Refused) as caught:
+        groups.create(PaymentGroup(group.marker, day, payments))
+    assert caught.value.cause == "other_content"
+
+
+def test_nobody_is_paid_twice_where_gusto_does_not_mind_the_token(
+    opened: Opened[GustoSandbox], instance: Instance, groups: PaymentGroups
+) -> None:
+    opened.sandbox.minds_tokens = False
+    group = a_group(instance)
+    opened.sandbox.faults.plan(Fault(FaultKind.ERROR_AFTER, "POST", "/contractor_payment_groups$"))
+    with pytest.raises(OutcomeUnknown):
+        groups.create(group)
+    assert groups.create(group) == groups.create(group)
+    assert opened.sandbox.effects.count("create_payment_group") == 1
 
 
 def test_a_group_that_exists_but_does_not_show_is_waited_for(

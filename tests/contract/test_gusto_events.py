@@ -64,17 +64,61 @@ def everything(backfill: MissedEvents, cursor: str | None = None) -> tuple[list[
             return told, cursor
 
 
+def an_hour_apart(sandbox: GustoSandbox) -> None:
+    for number, event in enumerate(sandbox.events):
+        event["timestamp"] = 1_790_000_000 + 3600 * number
+
+
 def test_every_event_is_told_once_in_order_across_pages(opened: Opened[GustoSandbox], instance: Instance) -> None:
     opened.sandbox.per_limit = 3
     for number in range(8):
         opened.sandbox.webhook("contractor.updated", f"c-{number}", uuid=f"e-{number}")
+    an_hour_apart(opened.sandbox)
     opened.sandbox.webhook("payroll.submitted", "p-1", uuid="of no use to us")
     told, cursor = everything(instance.backfill())
     assert told == [f"e-{number}" for number in range(8)]
-    assert everything(instance.backfill(), cursor) == ([], cursor)
+    assert everything(instance.backfill(), cursor) == (["e-7"], cursor)  # the youngest again, under the same identity
     opened.sandbox.webhook("contractor.deactivated", "c-1", uuid="e-8")
-    assert everything(instance.backfill(), cursor)[0] == ["e-8"]
+    assert everything(instance.backfill(), cursor)[0] == ["e-7", "e-8"]
     as_described(opened)
+
+
+def test_an_event_that_appears_before_one_that_was_told_is_not_lost(opened: Opened[GustoSandbox], instance: Instance) -> None:
+    opened.sandbox.per_limit = 2
+    for number in range(4):
+        opened.sandbox.webhook("contractor.updated", f"c-{number}", uuid=f"e-{number}")
+    an_hour_apart(opened.sandbox)
+    cursor = everything(instance.backfill())[1]
+    opened.sandbox.webhook("contractor.updated", "c-9", uuid="of the same second")
+    late = opened.sandbox.events.pop()
+    late["uuid"], late["timestamp"] = "late", opened.sandbox.events[-1]["timestamp"]
+    opened.sandbox.events.insert(3, late)
+    assert "late" in everything(instance.backfill(), cursor)[0]
+
+
+def test_one_event_that_cannot_be_used_hides_no_other(opened: Opened[GustoSandbox], instance: Instance) -> None:
+    for number in range(4):
+        opened.sandbox.webhook("contractor.updated", f"c-{number}", uuid=f"e-{number}")
+    odd: dict[str, object] = {"entity_uuid": "c\0", "event_type": 7, "timestamp": "yesterday"}
+    for event, (name, value) in zip(opened.sandbox.events, odd.items(), strict=False):
+        event[name] = value
+    opened.sandbox.events[1]["event_type"] = "contractor.Ä"
+    told = list(instance.backfill().missed(None).events)
+    assert [(event.external_id, event.occurred_at is None) for event in told] == [("e-2", True), ("e-3", False)]
+
+
+def test_a_cursor_that_is_refused_though_it_is_known_does_not_go_round_for_ever(
+    opened: Opened[GustoSandbox], instance: Instance
+) -> None:
+    opened.sandbox.webhook("contractor.updated", "c-1", uuid="e-1")
+    cursor = instance.backfill().missed(None).cursor
+    opened.sandbox.faults.plan(Fault(FaultKind.REFUSED_BEFORE, "GET", "/v1/events$"))
+    with pytest.raises(Refused):
+        instance.backfill().missed(cursor)
+    opened.sandbox.refuses_cursors = True
+    with pytest.raises(Refused) as caught:
+        everything(instance.backfill(), cursor)
+    assert caught.value.cause == "http_422"
 
 
 def test_an_event_that_a_webhook_brought_has_the_same_identity(opened: Opened[GustoSandbox], instance: Instance) -> None:
@@ -97,7 +141,7 @@ def test_an_event_about_nothing_is_passed_over_and_the_next_is_told(opened: Open
 
 def test_an_idle_company_tells_nothing(instance: Instance) -> None:
     page = instance.backfill().missed(None)
-    assert (page.events, page.complete) == ([], True)
+    assert (list(page.events), page.complete) == ([], True)
     assert everything(instance.backfill(), page.cursor) == ([], "")
 
 

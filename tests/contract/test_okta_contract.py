@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from starlette.responses import JSONResponse
@@ -22,8 +23,11 @@ from connectors.okta.trial import TRIAL
 from connectors.sandbox import ON_LOOPBACK, Fault, FaultKind, serve
 from connectors.tls import make_loopback_tls
 from connectors.trial import Opened
+from provisioning.accounts import AccountApplier
+from provisioning.fakes import InMemoryEffectLog, SettableClock
 from tests.contract.specs import VendorSpec
 from workforce.access import DesiredAccount
+from workforce.effects import Effect, EffectKind
 from workforce.errors import AlreadyTaken, Misconfigured, NotFound, OutcomeUnknown, Refused, RetryLater
 from workforce.markers import new_marker
 
@@ -214,7 +218,7 @@ def test_sessions_tokens_and_devices_go_together(opened: Opened[OktaSandbox], di
     assert revoked.query == {"oauthTokens": "true", "forgetDevices": "true"}
     opened.sandbox.set_status(account_id, "DEPROVISIONED")
     directory.revoke_sessions(account_id)
-    assert opened.sandbox.effects.count("revoke_sessions_and_tokens") == 1
+    assert opened.sandbox.effects.count("revoke_sessions_and_tokens") == 2
 
 
 def test_one_failure_keeps_no_other_from_being_blocked(opened: Opened[OktaSandbox], directory: OktaDirectory) -> None:
@@ -400,3 +404,23 @@ def test_many_threads_cause_one_token(app: tuple[OktaSandbox, dict[str, Any]]) -
         for thread in threads:
             thread.join()
     assert len(sandbox._assertions) == 1
+
+
+# One person, one account
+
+
+@pytest.mark.parametrize("kind", [FaultKind.TIMEOUT_AFTER, FaultKind.ERROR_AFTER, FaultKind.TRUNCATED_AFTER])
+def test_a_lost_reply_a_lagging_search_and_two_workers_make_one_account(opened: Opened[OktaSandbox], kind: FaultKind) -> None:
+    """The login is what the target keeps unique: an empty search just after a create never leads to a second account."""
+    opened.sandbox.lag_seconds = 3600.0
+    opened.sandbox.faults.plan(Fault(kind, "POST", "/users$"))
+    ada, clock, told = wanted(), SettableClock(END), list[str]()
+    effect = Effect("acme", uuid4(), "okta", EffectKind.CREATE_ACCOUNT, 1)
+    with instance(opened, timeout_seconds=0.4) as one:
+        workers = [AccountApplier(one.directory(), effect, InMemoryEffectLog(clock)) for _ in range(2)]
+        for turn in range(8):
+            clock.advance(61)
+            with suppress(RetryLater):
+                told.append(workers[turn % 2].create(ada, {}))
+    assert opened.sandbox.effects.count("create_user") == 1
+    assert len(set(told)) == 1

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -21,26 +22,29 @@ from scim2_models import (
     Context,
     EnterpriseUser,
     Error,
-    Group,
     ListResponse,
     PatchOp,
     ResourceType,
     ScimProvider,
     ServiceProviderConfig,
-    User,
 )
+from scim2_models import Group as WholeGroup
+from scim2_models import User as WholeUser
 from starlette.responses import JSONResponse
 
 from connectors.contract import Instance
 from connectors.sandbox import ON_LOOPBACK, Fault, FaultKind, serve
 from connectors.scim import CONNECTOR
-from connectors.scim.records import PROVIDER, Account, value_at
+from connectors.scim.records import Group, User, value_at
 from connectors.scim.sandbox import BASE, TOKEN, Person, ScimSandbox
 from connectors.scim.trial import TRIAL
 from connectors.tls import make_loopback_tls
 from connectors.trial import Exchange, Opened
+from provisioning.accounts import AccountApplier
+from provisioning.fakes import InMemoryEffectLog, SettableClock
 from tests.contract.specs import SPECS
 from workforce.access import DesiredAccount
+from workforce.effects import Effect, EffectKind
 from workforce.errors import AlreadyTaken, Misconfigured, NotFound, OutcomeUnknown, Refused, RetryLater, UnusableContent
 from workforce.markers import new_marker
 
@@ -94,8 +98,8 @@ class _Judge(BaseSyncSCIMClient):
     """
 
     def __init__(self, connection: httpx.Client) -> None:
-        types = [ResourceType.from_resource(model) for model in (User[EnterpriseUser], Group)]
-        super().__init__(provider=ScimProvider(models=[User, EnterpriseUser, Group], resource_types=types))
+        types = [ResourceType.from_resource(model) for model in (WholeUser[EnterpriseUser], WholeGroup)]
+        super().__init__(provider=ScimProvider(models=[WholeUser, EnterpriseUser, WholeGroup], resource_types=types))
         self._connection = connection
 
     def request(self, method: str, url: str, **kwargs: Any) -> httpx.Response:
@@ -122,7 +126,7 @@ def _check_request(exchange: Exchange) -> None:
     if not exchange.request_body or exchange.path == "/oauth/token":
         return
     assert exchange.headers["content-type"] == "application/scim+json"
-    body, kind = json.loads(exchange.request_body), Group if "/Groups" in exchange.path else Person
+    body, kind = json.loads(exchange.request_body), WholeGroup if "/Groups" in exchange.path else Person
     match exchange.method:
         case "PATCH":
             PatchOp[kind].model_validate(body, scim_ctx=Context.RESOURCE_PATCH_REQUEST)  # type: ignore[valid-type]
@@ -137,7 +141,7 @@ def _check_request(exchange: Exchange) -> None:
 def _check_answer(exchange: Exchange) -> None:
     if not exchange.response_body or exchange.path == "/oauth/token":
         return
-    body, kind = json.loads(exchange.response_body), Group if "/Groups" in exchange.path else Person
+    body, kind = json.loads(exchange.response_body), WholeGroup if "/Groups" in exchange.path else Person
     if exchange.status >= 400:
         assert Error.model_validate(body).status == exchange.status
     elif exchange.path.endswith("/ServiceProviderConfig"):
@@ -195,17 +199,13 @@ def _use_everything(one: Instance, sandbox: ScimSandbox) -> None:
 def test_the_rfc_s_own_samples_are_understood() -> None:
     if not RFC.is_dir():
         pytest.skip("the RFCs' samples are not here: shared/vendor-specs/scim")
-    users = {"rfc7643-8.1-user-minimal", "rfc7643-8.2-user-full", "rfc7643-8.3-enterprise_user"}
-    with PROVIDER:
-        for name in users:
-            sample = json.loads((RFC / f"{name}.json").read_text())
-            account = Account.model_validate(sample, scim_ctx=Context.RESOURCE_QUERY_RESPONSE)
-            assert (account.id, account.user_name) == (sample["id"], sample["userName"])
-            again = account.model_dump(scim_ctx=Context.RESOURCE_REPLACEMENT_REQUEST)
-            assert set(again) == set(sample) - {"id", "meta", "groups"}
-        enterprise = json.loads((RFC / "rfc7643-8.3-enterprise_user.json").read_text())
-        assert value_at(enterprise, f"{ENTERPRISE}:employeeNumber") == "701984"
-        Group.model_validate(json.loads((RFC / "rfc7643-8.4-group.json").read_text()), scim_ctx=Context.RESOURCE_QUERY_RESPONSE)
+    names = ("rfc7643-8.1-user-minimal", "rfc7643-8.2-user-full", "rfc7643-8.3-enterprise_user", "rfc7643-8.4-group")
+    samples = {name: json.loads((RFC / f"{name}.json").read_text()) for name in names}
+    minimal, full, enterprise = (User(samples[name]["id"], samples[name]) for name in names[:3])
+    assert (minimal.user_name, minimal.is_active, minimal.groups) == ("bjensen@example.com", True, None)
+    assert full.groups == {group["value"] for group in samples[names[1]]["groups"]}
+    assert value_at(enterprise.body, f"{ENTERPRISE}:employeeNumber") == "701984"
+    assert Group("g", samples[names[3]]).members == samples[names[3]]["members"]
 
 
 def test_our_patches_of_members_have_the_form_of_the_rfc_s_samples(opened: Opened[ScimSandbox]) -> None:
@@ -394,8 +394,8 @@ def test_a_list_without_end_is_refused(opened: Opened[ScimSandbox]) -> None:
 
 def test_an_odd_value_of_somebody_else_hides_nobody(tmp_path: Path) -> None:
     users = [
-        {"schemas": [str(User.__schema__)], "id": "1", "userName": "a", "emails": [{"value": "a@corp.local"}], "roles": ["admin"], "active": "True"},
-        {"schemas": [str(User.__schema__), "urn:x:y"], "id": "2", "userName": "b", "x509Certificates": [{"value": "?"}], "photos": "none"},
+        {"schemas": [str(WholeUser.__schema__)], "id": "1", "userName": "a", "emails": [{"value": "a@corp.local"}], "roles": ["admin"], "active": "True"},
+        {"schemas": [str(WholeUser.__schema__), "urn:x:y"], "id": "2", "userName": "b", "x509Certificates": [{"value": "?"}], "photos": "none"},
     ]  # fmt: skip
     with _answering(tmp_path, {"totalResults": 2, "Resources": users}) as one:
         told, _ = every_account(one.directory())
@@ -408,13 +408,20 @@ def test_an_odd_value_of_somebody_else_hides_nobody(tmp_path: Path) -> None:
         ({"totalResults": 2}, UnusableContent),
         ({"Resources": []}, UnusableContent),
         (
-            {"totalResults": 1, "Resources": [{"schemas": [str(User.__schema__)], "id": "1", "userName": {"a": 1}}]},
+            {
+                "totalResults": 1,
+                "Resources": [{"schemas": [str(WholeUser.__schema__)], "id": "1", "userName": "a"}, {"userName": "b"}],
+            },
             UnusableContent,
         ),
         ({"totalResults": 5, "Resources": []}, RetryLater),
-        ({"totalResults": 5, "Resources": [{"schemas": [str(User.__schema__)], "id": "1", "userName": "a"}]}, Refused),
+        ({"totalResults": 5, "Resources": [{"schemas": [str(WholeUser.__schema__)], "id": "1", "userName": "a"}]}, Refused),
         (
-            {"totalResults": 1, "startIndex": 7, "Resources": [{"schemas": [str(User.__schema__)], "id": "1", "userName": "a"}]},
+            {
+                "totalResults": 1,
+                "startIndex": 7,
+                "Resources": [{"schemas": [str(WholeUser.__schema__)], "id": "1", "userName": "a"}],
+            },
             Refused,
         ),
     ],
@@ -433,3 +440,25 @@ def _answering(tmp_path: Path, answer: dict[str, Any]) -> Iterator[Instance]:
         form = {"base_url": base_url, "token": TOKEN, "ca_file": tls.ca}
         with closing(Instance("scim", CONNECTOR, CONNECTOR.settings.model_validate(form), ON_LOOPBACK)) as one:
             yield one
+
+
+# One person, one account
+
+
+@pytest.mark.parametrize("kind", [FaultKind.TIMEOUT_AFTER, FaultKind.ERROR_AFTER, FaultKind.TRUNCATED_AFTER])
+def test_a_lost_reply_a_lagging_search_and_two_workers_make_one_account(opened: Opened[ScimSandbox], kind: FaultKind) -> None:
+    """The login is what the target keeps unique: an empty search just after a create never leads to a second account."""
+    opened.sandbox.lag_seconds = 3600.0
+    opened.sandbox.faults.plan(Fault(kind, "POST", "/Users$"))
+    ada, clock, told = wanted(), SettableClock(END), list[str]()
+    effect = Effect("acme", uuid4(), "scim", EffectKind.CREATE_ACCOUNT, 1)
+    with instance(opened, timeout_seconds=0.4) as one:
+        workers = [AccountApplier(one.directory(), effect, InMemoryEffectLog(clock)) for _ in range(2)]
+        for turn in range(8):
+            clock.advance(61)
+            if turn == 4:
+                opened.sandbox.settle()
+            with suppress(RetryLater):
+                told.append(workers[turn % 2].create(ada, {}))
+    assert opened.sandbox.effects.count("create_user") == 1
+    assert len(set(told)) == 1

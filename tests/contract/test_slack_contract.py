@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import hashlib
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +99,69 @@ def test_a_repeat_is_recognised_behind_many_younger_messages(opened: Opened[Slac
     opened.sandbox.page_limit = 4
     send(slack)
     assert opened.sandbox.effects.count("post_message") == 1
+
+
+def test_what_this_process_told_is_not_told_again_while_it_does_not_show_yet(
+    opened: Opened[SlackSandbox], slack: Instance
+) -> None:
+    opened.sandbox.lag_seconds = 60
+    send(slack, "C061EG9T2")
+    opened.sandbox.faults.plan(Fault(FaultKind.THROTTLED_BEFORE, "POST", POST))
+    with pytest.raises(RetryLater):
+        send(slack, "C061EG9T2", "C012AB3CD")
+    send(slack, "C061EG9T2", "C012AB3CD")
+    assert {channel: len(said) for channel, said in opened.sandbox.messages.items()} == {"C061EG9T2": 1, "C012AB3CD": 1}
+
+
+def test_threads_with_one_notice_tell_it_once(opened: Opened[SlackSandbox], slack: Instance) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(send, slack, "C061EG9T2") for _ in range(4)]:
+            done.result()
+    assert opened.sandbox.effects.count("post_message") == 1
+
+
+def test_a_busy_channel_is_told_although_it_cannot_be_looked_through(opened: Opened[SlackSandbox], slack: Instance) -> None:
+    chatter = {"type": "message", "text": "chatter", "ts": f"{time.time() - 60:.6f}", "metadata": []}
+    opened.sandbox.messages["C061EG9T2"] = [chatter] * 20_000
+    send(slack, "C061EG9T2")
+    assert opened.sandbox.effects.count("post_message") == 1
+    assert len([exchange for exchange in opened.exchanges if exchange.path.endswith("history")]) <= 11
+
+
+def test_no_other_app_can_say_beforehand_that_we_told_it(opened: Opened[SlackSandbox], slack: Instance) -> None:
+    send(slack, key="lease-8")
+    told = opened.sandbox.messages["C061EG9T2"]
+    keys = [hashlib.sha256(b"lease-7").hexdigest()[:40], "lease-7"]
+    payloads: list[Any] = [*({"dedup_key": key} for key in keys), [], "lease-7", {"dedup_key": {"a": 1}}]
+    told += [{**told[0], "metadata": {"event_type": "stint_notice", "event_payload": payload}} for payload in payloads]
+    send(slack, key="lease-7")
+    assert opened.sandbox.effects.count("post_message") == 2
+
+
+def test_a_conversation_that_cannot_be_opened_is_no_unknown_message(opened: Opened[SlackSandbox], slack: Instance) -> None:
+    opened.sandbox.faults.plan(Fault(FaultKind.MALFORMED_AFTER, "POST", r"/conversations\.open$", times=9))
+    with pytest.raises(RetryLater):
+        send(slack, "hr@acme.example")
+    assert opened.sandbox.effects.count("post_message") == 0
+
+
+def test_a_channel_that_was_archived_and_replaced_is_found_again(opened: Opened[SlackSandbox], slack: Instance) -> None:
+    send(slack)
+    opened.sandbox.archived.add("C061EG9T2")
+    opened.sandbox.channels = {"C0NEW9T2X": "contractors"}
+    opened.sandbox.joined.add("C0NEW9T2X")
+    with pytest.raises(Refused):
+        send(slack, key="2")
+    send(slack, key="2")
+    assert len(opened.sandbox.messages["C0NEW9T2X"]) == 1
+
+
+@pytest.mark.parametrize("text", ["<&>" * 30_000, "\ud800 half a letter", "a\x00b\x1b[2J", "x" * 100_000])
+def test_a_text_that_slack_would_not_take_is_made_fit(opened: Opened[SlackSandbox], slack: Instance, text: str) -> None:
+    send(slack, subject=text, text=text)
+    (said,) = opened.sandbox.messages["C061EG9T2"]
+    assert len(said["text"]) <= 40_000
+    assert not set(said["text"]) & {"\x00", "\x1b", "\ud800", "<", ">"}
 
 
 def test_another_notice_and_another_app_s_message_are_no_repeat(opened: Opened[SlackSandbox], slack: Instance) -> None:

@@ -128,6 +128,22 @@ def test_one_refused_recipient_keeps_no_other_from_being_told_and_is_reported(op
     assert EVE not in str(caught.value)
 
 
+@pytest.mark.parametrize(("kind", "error"), [(FaultKind.EXPIRED_BEFORE, Misconfigured), (FaultKind.THROTTLED_BEFORE, RetryLater)])
+def test_a_refusal_at_a_recipient_that_is_about_us_is_not_told_as_his(
+    opened: Opened[SmtpSandbox], kind: FaultKind, error: type[HubError]
+) -> None:
+    opened.sandbox.faults.plan(Fault(kind, "RCPT", ""))
+    with pytest.raises(error):
+        send(opened, HR, IT)
+    assert opened.sandbox.mailbox == []
+
+
+def test_what_is_said_before_encryption_is_forgotten(opened: Opened[SmtpSandbox]) -> None:
+    opened.sandbox.injected = b"\r\n250-injected\r\n250 AUTH NONE"
+    send(opened)
+    assert len(opened.sandbox.mailbox) == 1
+
+
 def test_where_all_are_refused_nothing_is_sent(opened: Opened[SmtpSandbox]) -> None:
     opened.sandbox.unknown = {EVE}
     with pytest.raises(Refused) as caught:

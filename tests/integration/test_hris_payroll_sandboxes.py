@@ -192,6 +192,34 @@ def test_an_ending_is_read_back_and_ending_again_does_nothing(vendor: Vendor) ->
     assert written == (1 if vendor.created == "create_contractor" else 2)
 
 
+def test_repeated_and_overtaken_deliveries_end_in_what_the_vendor_holds(vendor: Vendor) -> None:
+    field = "last_name" if "last_name" in vendor.values else "lastName"
+    records = [vendor.sink.create(f"ST{n:013d}", {**vendor.values, **values_of(n)}) for n in range(3)]
+    changes = [(kind_of(vendor, "updated"), record) for _ in range(3) for record in records]
+    for seed in range(5):
+        for n, record in enumerate(records):
+            held = vendor.sandbox.contractors if vendor.created == "create_contractor" else vendor.sandbox.employees
+            held[record][field] = f"Name {seed} {n}"
+        told, picture = set[str](), dict[str, object]()
+        deliveries = vendor.sandbox.deliveries(changes, seed=seed)
+        for headers, body in deliveries:
+            vendor.instance.webhooks().verify(headers, body)
+            (event,) = vendor.instance.webhooks().events(body)
+            if event.external_id not in told:
+                told.add(event.external_id)
+                picture[event.subject_id] = vendor.sink.read(event.subject_id).values[field]
+        assert len(deliveries) > len(told) == len(changes)
+        assert picture == {record: f"Name {seed} {n}" for n, record in enumerate(records)}
+
+
+def values_of(n: int) -> dict[str, str]:
+    return {"email": f"ada{n}@acme.example", "workEmail": f"ada{n}@acme.example"}
+
+
+def kind_of(vendor: Vendor, what: str) -> str:
+    return f"{'contractor' if vendor.created == 'create_contractor' else 'employee'}.{what}"
+
+
 def test_wrong_credentials_are_the_administrators_matter(tls: TlsFiles) -> None:
     for start, wrong in ((bamboohr, {"api_key": "wrong"}), (gusto, {"access_token": "wrong"})):
         with start(tls, **wrong) as vendor:
@@ -234,6 +262,32 @@ def test_an_address_that_is_taken_later_is_refused_because_nothing_can_be_adopte
 def test_an_employee_entered_by_hand_has_no_marker(hris: Vendor) -> None:
     hris.sandbox.employees["50"] = {**EMPLOYEE, "workEmail": EMPLOYEE["workEmail"].upper()}
     assert [found.marker for found in hris.sink.find(MARKER, EMPLOYEE)] == [None]
+
+
+def test_our_record_is_found_however_the_vendor_trims_and_encodes_the_name(hris: Vendor) -> None:
+    named = {"firstName": "Ada ", "lastName": "Łodz\u0301 Lovelace", "hireDate": "2026-02-01"}
+    record = hris.sink.create(MARKER, named)
+    hris.sandbox.employees[record] |= {"firstName": "Ada", "lastName": "Łodź  Lovelace"}
+    assert [found.external_id for found in hris.sink.find(MARKER, named)] == [record]
+
+
+def test_an_employee_without_a_hire_date_gets_no_row(hris: Vendor) -> None:
+    record = hris.sink.create(MARKER, {**EMPLOYEE, "hireDate": "0000-00-00"})
+    hris.sink.update(record, {"jobTitle": "Analyst"})
+    assert hris.sandbox.effects.count("add_table_row", record) == 0
+
+
+def test_the_status_may_be_spelled_with_other_capitals(tls: TlsFiles) -> None:
+    with bamboohr(tls, terminated_status="terminated", contractor_status="CONTRACTOR") as hris:
+        hris.sandbox.statuses = ["Contractor", "Terminated", "CONTRACTOR", "terminated"]
+        record = hris.sink.create(MARKER, EMPLOYEE)
+        hris.sandbox.tables[record, "employmentStatus"] = [
+            {"id": "1", "date": "2026-02-01", "employmentStatus": "Contractor"},
+            {"id": "2", "date": "2026-03-31", "employmentStatus": "Terminated"},
+        ]
+        hris.sink.end(record, ended_at=ENDED_AT, ends_on="2026-03-31")
+        assert hris.sandbox.effects.count("add_table_row", record) == 0
+        assert not hris.sink.read(record).active
 
 
 def test_somebody_of_the_same_name_is_nobodys_business(hris: Vendor) -> None:
@@ -291,12 +345,21 @@ def test_the_same_address_with_another_start_is_a_namesake(payroll: Vendor) -> N
 
 def test_a_scheduled_dismissal_after_the_end_needs_a_person(payroll: Vendor) -> None:
     record = payroll.sink.create(MARKER, CONTRACTOR)
-    payroll.sandbox.contractors[record]["dismissal_date"] = "2026-05-31"
+    payroll.sandbox.contractors[record]["dismissal_date"] = "2031-05-31"
     with pytest.raises(Refused, match="is_active: A dismissal is already scheduled"):
-        payroll.sink.end(record, ended_at=ENDED_AT, ends_on="2026-03-31")
-    payroll.sandbox.contractors[record]["dismissal_date"] = "2026-03-31"
+        payroll.sink.end(record, ended_at=ENDED_AT, ends_on="2031-03-31")
+    payroll.sandbox.contractors[record]["dismissal_date"] = "2031-03-31"
+    payroll.sink.end(record, ended_at=ENDED_AT, ends_on="2031-03-31")
+    assert payroll.sink.read(record).ends_on == "2031-03-31"
+
+
+def test_the_dismissal_of_an_earlier_stint_is_no_end_of_this_one(payroll: Vendor) -> None:
+    record = payroll.sink.create(MARKER, CONTRACTOR)
+    payroll.sandbox.contractors[record]["dismissal_date"] = "2020-12-31"
+    assert payroll.sink.read(record).active
     payroll.sink.end(record, ended_at=ENDED_AT, ends_on="2026-03-31")
-    assert payroll.sink.read(record).ends_on == "2026-03-31"
+    assert payroll.sandbox.effects.count("end_contractor", record) == 1
+    assert not payroll.sink.read(record).active
 
 
 def test_above_the_rate_limit_nothing_is_done_until_the_vendor_says(payroll: Vendor) -> None:

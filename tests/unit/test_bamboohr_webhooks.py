@@ -42,6 +42,22 @@ def test_the_timestamp_is_part_of_what_is_signed() -> None:
         HOOKS.verify({**HEADERS, TIMESTAMP: "2026-03-31T12:00:01Z"}, BODY)
 
 
+@pytest.mark.parametrize("moved", [-3, -1, 1, 3, 20])
+def test_what_is_signed_cannot_be_parted_elsewhere(moved: int) -> None:
+    signed = BODY + HEADERS[TIMESTAMP].encode()
+    forged, moment = signed[: len(BODY) + moved], signed[len(BODY) + moved :].decode()
+    with pytest.raises(BadSignature):
+        HOOKS.verify({**HEADERS, TIMESTAMP: moment}, forged)
+
+
+def test_a_later_attempt_has_another_signature_and_the_same_identity() -> None:
+    arrived = BambooHrSandbox().deliveries([("employee.updated", "101"), ("employee.updated", "101")], seed=1)
+    for headers, body in arrived:
+        HOOKS.verify(headers, body)
+    assert len({headers[SIGNATURE] for headers, _ in arrived}) == len(arrived) > 2
+    assert len({HOOKS.events(body)[0].external_id for _, body in arrived}) == 2
+
+
 def test_without_a_configured_key_nothing_is_accepted() -> None:
     with pytest.raises(BadSignature, match="webhook_private_keys"):
         webhooks().verify(HEADERS, BODY)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import httpx
 import pytest
 import respx
 
+from connectors.bamboohr.backfill import OPEN, BambooHrBackfill
 from connectors.bamboohr.client import BambooHrClient
 from connectors.bamboohr.settings import BambooHrSettings
 from connectors.bamboohr.sink import BambooHrSink
 from workforce.errors import AlreadyTaken, OutcomeUnknown, Refused, RetryLater
+from workforce.ports import EventPage
 
 BASE = "https://acme.bamboohr.example"
 ADA = {"firstName": "Ada", "lastName": "Lovelace", "workEmail": "ada.lovelace@acme.example", "hireDate": "2026-02-01"}
 MARKER = "ST0123456789ABC"
+CHANGED = f"{BASE}/api/v1/employees/changed"
+AT = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -133,6 +139,75 @@ def test_an_answer_of_another_shape_is_read_again_later(sink: BambooHrSink) -> N
 
 
 @respx.mock
+def test_an_answer_of_great_depth_is_read_again_later(sink: BambooHrSink) -> None:
+    respx.get(f"{BASE}/api/v1/employees/7").respond(text="[" * 100_000)
+    with pytest.raises(RetryLater):
+        sink.read("7")
+
+
+@respx.mock
+def test_a_refusal_tells_no_number_and_no_part_of_a_name(sink: BambooHrSink) -> None:
+    family = "Wolfeschlegelsteinhausenbergerdorff"
+    respx.post(f"{BASE}/api/v1/employees").mock(return_value=refusal(409, f"Invalid SSN 123-45-6789 {'x' * 160} of {family}"))
+    with pytest.raises(Refused) as caught:
+        sink.create(MARKER, {**ADA, "ssn": "123456789", "lastName": family, "firstName": "\ud800"})
+    assert caught.value.field == "ssn"
+    assert "6789" not in str(caught.value)
+    assert "Wolf" not in str(caught.value)
+
+
+def hints(now: datetime, cursor: str | None = None) -> EventPage:
+    client = BambooHrClient(BambooHrSettings(base_url=BASE, api_key="key"))  # type: ignore[arg-type]
+    return BambooHrBackfill(client, now=lambda: now).missed(cursor)
+
+
+def changed(**employees: object) -> httpx.Response:
+    return httpx.Response(200, json={"latest": AT.isoformat(), "employees": employees})
+
+
+@respx.mock
+def test_a_second_change_within_a_second_that_was_told_is_told_once_that_second_is_over() -> None:
+    respx.get(CHANGED).mock(return_value=changed(**{"7": {"action": "Updated", "lastChanged": AT.isoformat()}}))
+    first, again, over, ever = (hints(AT + timedelta(seconds=n), AT.isoformat()).events[0] for n in (0, 30, 130, 400))
+    assert first.external_id == again.external_id != over.external_id == ever.external_id
+
+
+@respx.mock
+def test_what_changed_in_an_open_second_is_read_again_though_others_changed_since() -> None:
+    route = respx.get(CHANGED).mock(return_value=changed(**{"8": {"action": "Updated", "lastChanged": AT.isoformat()}}))
+    hints(AT + timedelta(minutes=1), AT.isoformat())
+    since = datetime.fromisoformat(route.calls[0].request.url.params["since"])
+    assert since <= AT - OPEN
+
+
+@respx.mock
+@pytest.mark.parametrize("day", ["9999-12-31T23:59:59-14:00", "2031-01-01T00:00:00Z"])
+def test_a_change_in_the_future_hides_none_before_it(day: str) -> None:
+    respx.get(CHANGED).mock(return_value=changed(**{"7": {"action": "Updated", "lastChanged": day}}))
+    page = hints(AT)
+    assert datetime.fromisoformat(page.cursor) <= AT
+    route = respx.get(CHANGED).mock(return_value=changed())
+    hints(AT, "2031-01-01T00:00:00+00:00")
+    assert datetime.fromisoformat(route.calls[-1].request.url.params["since"]) <= AT
+
+
+@respx.mock
+def test_one_odd_change_hides_no_other() -> None:
+    odd = {"1": {"action": "Transferred"}, "2": {"lastChanged": "yesterday"}, "3": {"lastChanged": None}, "x\0": {}, "": {}}
+    respx.get(CHANGED).mock(return_value=changed(**odd, **{"7": {"action": "Deleted", "lastChanged": AT.isoformat()}}))
+    assert {event.subject_id: event.kind for event in hints(AT).events} == {
+        **dict.fromkeys("123", "employee.updated"), "7": "employee.deleted",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("cursor", ["page 2", "0001-01-01T00:00:00+14:00"])
+def test_a_cursor_of_another_kind_is_refused(cursor: str) -> None:
+    with pytest.raises(Refused) as caught:
+        hints(AT, cursor)
+    assert caught.value.cause == "bad_cursor"
+
+
+@respx.mock
 def test_an_id_from_outside_cannot_leave_its_path(sink: BambooHrSink) -> None:
     route = respx.get(url__regex=rf"{BASE}/api/v1/employees/7%2F\.\.%2F8\?.*").respond(404)
     with pytest.raises(Refused):
@@ -140,7 +215,9 @@ def test_an_id_from_outside_cannot_leave_its_path(sink: BambooHrSink) -> None:
     assert route.called
 
 
-@pytest.mark.parametrize("base_url", ["http://acme.example", "https://acme.example/path", "https://user@acme.example", ""])
+@pytest.mark.parametrize(
+    "base_url", ["http://acme.example", "https://acme.example/path", "https://user@acme.example", "https://acme.example:x", ""]
+)
 def test_only_a_plain_https_origin_is_accepted(base_url: str) -> None:
     with pytest.raises(ValueError, match="base_url"):
         BambooHrSettings(base_url=base_url, api_key="key")  # type: ignore[arg-type]

@@ -320,3 +320,9 @@ def test_whatever_the_files_hold_the_answer_is_a_list_of_faults(files: dict[str,
     config, faults = read_tenant(files, SecretStore(Path("nowhere")))
     assert config is None
     assert faults
+
+
+def test_each_tenant_has_folders_of_its_own(tmp_path: Path) -> None:
+    hub = Hub(Settings(data_dir=tmp_path, file_folders="/srv/a:/srv/b"), None, None, SecretStore(tmp_path))  # type: ignore[arg-type]
+    assert hub.surroundings("acme", "vms").folders == (Path("/srv/a/acme"), Path("/srv/b/acme"))
+    assert hub.surroundings("acme", "vms").network.internal == ()

@@ -51,6 +51,12 @@ def test_an_event_is_identified_by_its_uuid_and_names_the_entity() -> None:
     assert event.occurred_at.utcoffset() is not None
 
 
+def test_an_event_of_another_company_of_the_application_is_none_of_ours() -> None:
+    other = json.dumps({**json.loads(BODY), "resource_uuid": "92a20431-9489-4bde-ad27-6feb20b969d5"}).encode()
+    assert HOOKS.events(other) == []
+    assert len(HOOKS.events(json.dumps({**json.loads(BODY), "resource_uuid": COMPANY_UUID.upper()}).encode())) == 1
+
+
 @given(
     st.binary(max_size=200)
     | st.fixed_dictionaries({"uuid": st.just("u"), "event_type": st.just("e"), "timestamp": st.integers()}).map(

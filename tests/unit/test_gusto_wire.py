@@ -85,6 +85,54 @@ def test_a_refusal_names_the_field_but_not_the_person(sink: GustoSink) -> None:
 
 
 @respx.mock
+@pytest.mark.parametrize("ssn", ["123456789", "123-45-6789", "123 45 6789"])
+def test_a_refusal_tells_no_number_and_no_part_of_a_name(sink: GustoSink, ssn: str) -> None:
+    family = "Wolfeschlegelsteinhausenbergerdorff"
+    entry = {"error_key": "ssn", "category": "invalid", "message": f"{ssn} is not valid, {'x' * 250} says {family}"}
+    respx.post(LIST).mock(return_value=faults(422, entry))
+    with pytest.raises(Refused) as caught:
+        sink.create(MARKER, {**ADA, "ssn": "123456789", "last_name": family})
+    assert "6789" not in str(caught.value)
+    assert "Wolf" not in str(caught.value)
+
+
+@respx.mock
+def test_the_field_that_is_taken_is_the_one_that_gusto_calls_so(sink: GustoSink) -> None:
+    invalid = {"error_key": "email", "category": "invalid_attribute_value", "message": "is odd"}
+    taken = {"error_key": "ssn", "category": "duplicate_operation", "message": "has already been taken"}
+    respx.post(LIST).mock(return_value=faults(422, invalid, taken))
+    with pytest.raises(Refused) as caught:
+        sink.create(MARKER, ADA)
+    assert not isinstance(caught.value, AlreadyTaken)
+    respx.post(LIST).mock(return_value=faults(422, {**invalid, "error_key": "ein"}, {**taken, "error_key": "email"}))
+    with pytest.raises(AlreadyTaken) as second:
+        sink.create(MARKER, ADA)
+    assert second.value.field == "email"
+
+
+@respx.mock
+def test_an_answer_of_another_depth_or_an_odd_field_is_no_crash(sink: GustoSink) -> None:
+    respx.get(f"{BASE}/v1/contractors/u1").respond(text="[" * 100_000)
+    with pytest.raises(RetryLater):
+        sink.read("u1")
+    respx.post(LIST).mock(return_value=faults(422, {"error_key": "x" * 10_000, "message": "no"}))
+    with pytest.raises(Refused) as caught:
+        sink.create(MARKER, {**ADA, "first_name": "\ud800"})
+    assert (caught.value.field, len(str(caught.value)) < 500) == (None, True)
+
+
+@respx.mock
+@pytest.mark.parametrize("grant", [{"expires_in": 1e400}, {"access_token": "a b"}, {"access_token": 7}, {"refresh_token": ""}])
+def test_a_grant_that_cannot_be_used_is_not_kept(grant: dict[str, object]) -> None:
+    shelf = Shelf()
+    given = {"access_token": "access", "expires_in": 7200, "refresh_token": "next", **grant}
+    respx.post(f"{BASE}/oauth/token").respond(text=json.dumps(given))
+    with pytest.raises(RetryLater):
+        refreshing(shelf).create_contractor({})
+    assert shelf.kept == {}
+
+
+@respx.mock
 def test_a_nested_refusal_names_the_inner_field(sink: GustoSink) -> None:
     inner = {"error_key": "work_state", "category": "invalid_attribute_value", "message": "must be a state"}
     respx.post(LIST).mock(return_value=faults(422, {"error_key": "contractor", "category": "nested_errors", "errors": [inner]}))
@@ -258,5 +306,14 @@ def test_the_check_fails_closed_on_a_token_that_opens_too_little(info: dict[str,
     ],
 )
 def test_exactly_one_whole_kind_of_credentials_is_accepted(credentials: dict[str, str]) -> None:
-    with pytest.raises(ValueError, match="give either access_token, or client_id"):
+    with pytest.raises(ValueError, match="give either access_token, or client_id") as caught:
         GustoSettings.model_validate({**FORM, **credentials})
+    assert "input_value" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "base_url", ["https://gusto.example:port", "https://gusto.example:999999", "https://[::1", "https://a b"]
+)
+def test_an_address_that_no_client_could_be_built_for_is_refused_in_the_form(base_url: str) -> None:
+    with pytest.raises(ValueError, match="base_url"):
+        GustoSettings.model_validate({**FORM, "base_url": base_url, "access_token": "t"})

@@ -115,6 +115,7 @@ def test_each_value_has_the_path_that_a_patch_names() -> None:
         ("2031-04-01T00:00:00+02:00", datetime(2031, 3, 31, 22, tzinfo=UTC)),
         ("2031-03-31T22:00:00", datetime(2031, 3, 31, 22, tzinfo=UTC)),
         ("soon", None),
+        ("5", None),
         (7, None),
         (None, None),
     ],

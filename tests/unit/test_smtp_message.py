@@ -46,7 +46,8 @@ def test_no_text_adds_a_header_or_a_recipient(subject: str, text: str, key: str,
     assert [address.addr_spec for address in read["To"].addresses] == TO
     assert [address.addr_spec for address in read["From"].addresses] == ["stint@acme.example"]
     assert content.isascii()
-    assert b"\n" not in content.replace(b"\r\n", b"")
+    assert not {*b"\r\n\0"} & {*content.replace(b"\r\n", b"")}
+    assert max(map(len, content.split(b"\r\n"))) <= 998
 
 
 @pytest.mark.parametrize(
@@ -56,6 +57,12 @@ def test_a_subject_is_one_line(subject: str) -> None:
     read = message_from_bytes(compose(SETTINGS, TO, subject, "", "k", NOW), policy=default)
     assert read["Bcc"] is None
     assert read["Subject"].startswith("A Bcc: eve")
+
+
+def test_what_is_too_long_is_cut_and_still_one_message() -> None:
+    read = message_from_bytes(compose(SETTINGS, TO, "é " * 500_000, "ü\n" * 1_000_000, "k", NOW), policy=default)
+    assert len(read["Subject"]) <= 301
+    assert read.get_content().splitlines()[-1] == "…"
 
 
 def test_other_alphabets_arrive_as_they_were_written() -> None:
@@ -77,7 +84,18 @@ def test_nobody_is_answered_automatically() -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["", "ada", "ada@", "ada@acme.example\r\nRCPT TO:<eve@evil.example>", "ada@ac me", "<ada@acme.example>", "ada@löwe.de"],
+    [
+        "",
+        "ada",
+        "ada@",
+        "ada@acme.example\r\nRCPT TO:<eve@evil.example>",
+        "ada@ac me",
+        "<ada@acme.example>",
+        "ada@löwe.de",
+        "ada..l@acme.example",
+        ".ada@acme.example",
+        "ada.@acme.example",
+    ],
 )
 def test_what_is_no_address_is_refused_before_anything_is_sent(address: str) -> None:
     notifier = SmtpNotifier(SmtpClient(SETTINGS, ALONE))
@@ -105,5 +123,6 @@ def test_a_message_has_one_to_a_hundred_recipients(to: list[str]) -> None:
     ],
 )
 def test_a_form_without_encryption_or_with_half_credentials_is_refused(changed: dict[str, str]) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(ValidationError) as caught:
         SmtpSettings.model_validate({**FORM, **changed})
+    assert "input_value" not in str(caught.value)

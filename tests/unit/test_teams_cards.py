@@ -37,6 +37,17 @@ def test_a_card_always_fits(subject: str, text: str, to: list[str]) -> None:
     assert len(json.dumps(message(to, subject, text, "k"))) <= 28_672
 
 
+@given(st.text(st.characters(), max_size=200))
+def test_what_cannot_be_shown_is_not_sent(text: str) -> None:
+    posted = message([text], text, text, "k")
+    json.dumps(posted, ensure_ascii=False).encode()
+    assert not {"\x00", "\x1b", "\x7f", "\ud800"} & set("".join(lines(posted)))
+
+
+def test_a_huge_text_is_cut_at_once() -> None:
+    assert len(json.dumps(message([], "s", "a\n" * 5_000_000, "k"))) <= 28_672
+
+
 def test_a_text_that_is_cut_says_so_and_keeps_most() -> None:
     shown = lines(message([], "s", "x" * 50_000, "k"))[1]
     assert shown.endswith("x…")
@@ -57,7 +68,8 @@ def test_the_address_is_taken_apart_without_losing_an_escape() -> None:
 
 @pytest.mark.parametrize(
     "url", ["", "https://", f"http://logic.azure.com/?sig={SECRET}", "https://logic.azure.com/workflows/0f1e", f"https://me:{SECRET}@x.example/?a=b",
-            f"https://x.example/?sig={SECRET} y", f"https://x.example/?sig={SECRET}\r\nHost: evil.example", f"https://x.example/?sig={SECRET}ü"]
+            f"https://x.example/?sig={SECRET} y", f"https://x.example/?sig={SECRET}\r\nHost: evil.example", f"https://x.example/?sig={SECRET}ü",
+            f"https://x.example:port/?sig={SECRET}", f"https://x.example/?sig={SECRET}#part", f"https://[::1/?sig={SECRET}"]
 )  # fmt: skip
 def test_what_is_no_whole_address_is_refused_without_being_told(url: str) -> None:
     with pytest.raises(ValidationError) as caught:
