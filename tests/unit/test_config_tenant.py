@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from config.hub import Hub
 from config.secrets import SecretStore, plain_secrets
+from config.settings import Settings
 from config.tenant import Fault, TenantConfig, read_tenant
 from connectors import catalogue
 from connectors.contract import ConnectorSettings
@@ -107,7 +109,7 @@ def test_an_unknown_connector_names_those_that_exist(content: Content, secrets: 
         ("fieldglass", "layout", {"id_column": ""}, "settings.layout.id_column"),
         ("bamboohr", "subdomain", "acme", "settings.subdomain"),
         ("gusto", "company_uuid", "acme", "settings.company_uuid"),
-        ("gusto", "refresh_token", "also", "settings"),
+        ("gusto", "client_id", None, "settings"),
         ("ldap", "people_base", "people", "settings.people_base"),
         ("ldap", "people_base", "ou=people,dc=elsewhere", "settings"),
         ("entra", "tenant_id", None, "settings.tenant_id"),
