@@ -8,11 +8,12 @@ left to its breaker (``connectors.breaker``), what it allows to its budgets (``c
 
 from __future__ import annotations
 
+import json
 import math
 import ssl
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -34,6 +35,7 @@ from workforce.errors import HubError, Misconfigured, NotFound, OutcomeUnknown, 
 log = structlog.get_logger(__name__)
 
 MAX_RETRY_AFTER_SECONDS = 24 * 3600.0
+MAX_ANSWER_BYTES = 64 * 2**20
 READ_ATTEMPTS = 4
 READ_RETRY_SECONDS = 8.0
 
@@ -165,8 +167,8 @@ class HttpEdge:
             transport=GuardedTransport(reach.network, tls_context(reach.ca_file)),
             follow_redirects=False,
             trust_env=False,
+            event_hooks={"response": [_cap_body]},
         )
-
         base = self._client.base_url
         self._origin = (base.scheme, base.host, base.port)
 
@@ -215,7 +217,7 @@ class HttpEdge:
         self._breaker.admit()
         headers = {**self._authorize(), **request.get("headers", {})}
         try:
-            wire = self._client.build_request(method, path, **{**request, "headers": headers})
+            wire = self._client.build_request(method, path, **self._encoded(request, headers))
             self._require_own_origin(wire.url)
             self._budgets.spend(wire)
             with ends_within(self._timeout_seconds):
@@ -234,6 +236,18 @@ class HttpEdge:
         else:
             self._breaker.served()
         return response
+
+    def _encoded(self, request: dict[str, Any], headers: Mapping[str, str]) -> dict[str, Any]:
+        """The request with its ``json`` as bytes. Raises ``Refused`` for what JSON cannot carry: sets, dates, NaN, lone surrogates."""
+        if "json" not in request:
+            return {**request, "headers": headers}
+        others = {name: value for name, value in request.items() if name != "json"}
+        try:
+            text = json.dumps(request["json"], ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+            return {**others, "content": text.encode(), "headers": {"Content-Type": "application/json", **headers}}
+        except (TypeError, ValueError, RecursionError):
+            message = f"{self._dialect.name}: a value cannot be sent as JSON; mend the mapping or the record"
+            raise Refused(message, cause="unusable_value") from None
 
     def _require_own_origin(self, url: httpx.URL) -> None:
         """A next page or a location that a vendor names is followed only at the same place: our credentials go with the call."""
@@ -309,6 +323,29 @@ class _Quiet:
         if rest > 0:
             message = f"{self._system}: it asked for fewer calls; none is sent for another {math.ceil(rest)} s"
             raise RetryLater(message, cause="throttled", after_seconds=rest)
+
+
+class _CappedBody(httpx.SyncByteStream):
+    """A body that is cut off where no answer of a vendor has any business to be."""
+
+    def __init__(self, stream: httpx.SyncByteStream) -> None:
+        self._stream = stream
+
+    def __iter__(self) -> Iterator[bytes]:
+        size = 0
+        for chunk in self._stream:
+            size += len(chunk)
+            if size > MAX_ANSWER_BYTES:
+                raise httpx.ReadError("the answer is too large")
+            yield chunk
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+def _cap_body(response: httpx.Response) -> None:
+    if isinstance(response.stream, httpx.SyncByteStream):
+        response.stream = _CappedBody(response.stream)
 
 
 def _usable(base_url: str, system: str) -> httpx.URL:

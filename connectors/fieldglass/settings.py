@@ -14,8 +14,7 @@ from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from connectors.contract import ConnectorSettings
-
-HttpsOrigin = Annotated[str, StringConstraints(pattern=r"^https://[^/?#@\s]+$")]
+from connectors.forms import HttpsOrigin
 
 
 def _fits_a_header(secret: SecretStr) -> SecretStr:

@@ -10,7 +10,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509 import Certificate, load_pem_x509_certificate
-from pydantic import AfterValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 
 from connectors.contract import ConnectorSettings
@@ -72,8 +72,6 @@ class MsGraphSettings(ConnectorSettings):
     certificate's SHA-1 thumbprint (the older way). ``authority`` and ``graph_url`` follow from ``cloud`` (the login hosts are not verified
     against the vendor) and are given only to reach it by another way; the token's scope follows Graph's address.
     """
-
-    model_config = ConfigDict(hide_input_in_errors=True)
 
     tenant_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.\-]*$")]
     client_id: Annotated[str, Field(min_length=1)]

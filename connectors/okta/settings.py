@@ -6,13 +6,11 @@ from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from connectors.contract import ConnectorSettings
+from connectors.forms import RsaPrivateKey
 
 
 def _origin(url: str) -> str:
@@ -26,24 +24,13 @@ HttpsOrigin = Annotated[str, StringConstraints(pattern=r"^https://[A-Za-z0-9.-]+
 OktaId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{1,40}$")]
 
 
-def _rsa_private_key(pem: SecretStr) -> SecretStr:
-    """Reject anything but an RSA private key, without quoting it."""
-    try:
-        key = load_pem_private_key(pem.get_secret_value().encode(), password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        key = None
-    if not isinstance(key, RSAPrivateKey):
-        raise PydanticCustomError("rsa_private_key", "must be an unencrypted RSA private key in PEM form")
-    return pem
-
-
 class OktaSettings(ConnectorSettings):
     """One org. Give either ``api_token``, or ``client_id`` and ``private_key`` of an API service app."""
 
     org_url: HttpsOrigin = Field(description="https://acme.okta.com, or the org's own domain")
     api_token: SecretStr | None = Field(default=None, min_length=1, description="token of an administrator (SSWS)")
     client_id: OktaId | None = Field(default=None, description="of an API service app with public key authentication")
-    private_key: Annotated[SecretStr, AfterValidator(_rsa_private_key)] | None = Field(
+    private_key: RsaPrivateKey | None = Field(
         default=None, description="RSA private key (PEM) whose public half is registered with the app"
     )
     key_id: str | None = Field(default=None, description="kid of that key, where the app has several")

@@ -12,8 +12,8 @@ from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from connectors.contract import ConnectorSettings
+from connectors.forms import HttpsOrigin
 
-HttpsOrigin = Annotated[str, StringConstraints(pattern=r"^https://[^/?#@\s]+$")]
 Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 
 

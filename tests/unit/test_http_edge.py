@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -331,6 +332,33 @@ def test_a_success_without_a_json_object_is_not_a_success(vendor: respx.MockRout
     with pytest.raises(OutcomeUnknown) as written:
         json_object(edge.write("POST", "/things"), "Vendor")
     assert read.value.cause == written.value.cause == "unreadable_answer"
+
+
+def test_an_answer_without_end_is_cut_off(vendor: respx.MockRouter) -> None:
+    def endless() -> Iterator[bytes]:
+        while True:
+            yield bytes(2**20)
+
+    vendor.post("/things").respond(200, stream=endless())
+    with pytest.raises(OutcomeUnknown) as raised:
+        an_edge().write("POST", "/things")
+    assert raised.value.cause == "ReadError"
+
+
+def test_json_is_sent_as_it_is(vendor: respx.MockRouter, edge: HttpEdge) -> None:
+    route = vendor.post("/things").respond(200)
+    edge.write("POST", "/things", json={"name": "Zoë", "parts": [1, None]})
+    assert route.calls[0].request.content == '{"name":"Zoë","parts":[1,null]}'.encode()
+    assert route.calls[0].request.headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize("value", [{1, 2}, timedelta(1), math.nan, "\ud800"], ids=["set", "span", "NaN", "surrogate"])
+def test_what_json_cannot_carry_is_refused_and_nothing_is_sent(vendor: respx.MockRouter, edge: HttpEdge, value: object) -> None:
+    route = vendor.post("/things").respond(200)
+    with pytest.raises(Refused) as raised:
+        edge.write("POST", "/things", json={"name": value})
+    assert raised.value.cause == "unusable_value"
+    assert not route.called
 
 
 def test_a_redirect_is_not_followed(vendor: respx.MockRouter, edge: HttpEdge) -> None:
