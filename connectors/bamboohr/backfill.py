@@ -43,7 +43,10 @@ class BambooHrBackfill:
         for a cursor that is none of ours.
         """
         now = self._now()
-        told_until = min(_instant(cursor), now) if cursor else THE_BEGINNING
+        asked = _instant(cursor) if cursor else THE_BEGINNING
+        if asked is None:
+            raise Refused("bamboohr: the cursor is no instant; begin anew without one", cause="bad_cursor", field="cursor")
+        told_until = min(asked, now)
         changes = self._client.changed(max(told_until, THE_BEGINNING + OVERLAP) - OVERLAP).employees
         events = [_event(employee_id, change, now) for employee_id, change in changes.items() if _ID.fullmatch(employee_id)]
         if len(events) < len(changes):
@@ -54,13 +57,15 @@ class BambooHrBackfill:
 
 
 def _event(employee_id: str, change: Change, now: datetime) -> SourceEvent:
-    kind, at = KINDS.get(change.action, "employee.updated"), change.lastChanged or now
+    kind, at = KINDS.get(change.action, "employee.updated"), _instant(change.lastChanged) or now
     passing = "" if now - at >= OPEN else ":passing"
     return SourceEvent(f"{employee_id}:{kind}:{at.isoformat()}{passing}", kind, employee_id, at)
 
 
-def _instant(cursor: str) -> datetime:
+def _instant(text: object) -> datetime | None:
+    """In UTC, which is also what an instant without an offset is in."""
     try:
-        return datetime.fromisoformat(cursor).astimezone(UTC)
+        told = datetime.fromisoformat(str(text))
+        return (told if told.tzinfo else told.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise Refused("bamboohr: the cursor is no instant; begin anew without one", cause="bad_cursor", field="cursor") from None
+        return None

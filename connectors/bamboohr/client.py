@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from types import MappingProxyType
 from typing import TypeVar
 from urllib.parse import quote
 
@@ -66,9 +65,9 @@ def _words(response: httpx.Response) -> str:
     return str(response.headers.get("x-bamboohr-error-message") or response.reason_phrase)
 
 
-def _reason(response: httpx.Response, sent: Mapping[str, object] = MappingProxyType({})) -> str:
+def _reason(words: str, sent: Mapping[str, object]) -> str:
     """The vendor's words without addresses, numbers and what was sent: they may tell who it is."""
-    reason = _ADDRESS_OR_NUMBER.sub("…", _words(response))
+    reason = _ADDRESS_OR_NUMBER.sub("…", words)
     for text in sorted((str(value) for value in sent.values() if value not in (None, "")), key=len, reverse=True):
         reason = re.sub(rf"(?<!\w){re.escape(text)}(?!\w)", "…", reason, flags=re.IGNORECASE)
     return reason[:200]
@@ -83,7 +82,7 @@ class BambooHrClient:
         header = next(basic.auth_flow(httpx.Request("GET", settings.base_url))).headers["Authorization"]
         self._edge = HttpEdge(
             settings.base_url,
-            Dialect("bamboohr", verdict=_verdict, reason=_reason),
+            Dialect("bamboohr", verdict=_verdict, reason=lambda response: _reason(_words(response), {})),
             authorize=lambda: {"Authorization": header},
             reach=around.reach(settings),
         )
@@ -218,7 +217,7 @@ def _accept(response: httpx.Response, sent: Mapping[str, object], unique: frozen
         return
     words = _words(response)
     field = _field_in(words, sent)
-    told = f"bamboohr: {response.request.method} answered {response.status_code}: {_reason(response, sent)}"
+    told = f"bamboohr: {response.request.method} answered {response.status_code}: {_reason(words, sent)}"
     log.info("bamboohr.refused", status=response.status_code, field=field)
     if response.status_code == 409 and field in unique and _DUPLICATE.search(words):
         raise AlreadyTaken(f"{told}; look at the record that holds {field or 'the same value'}", field=field)

@@ -33,9 +33,10 @@ class StatusHistory:
     @classmethod
     def of(cls, rows: Iterable[StatusRow], *, contractor: str, terminated: str) -> StatusHistory:
         """The history in ``rows``, which come in no particular order. Capitals in the company's names do not matter."""
-        named = {name.casefold(): name for name in (contractor, terminated)}
-        spelled = [row.model_copy(update={"employmentStatus": named.get(row.status, row.employmentStatus)}) for row in rows]
-        return cls(tuple(sorted(spelled, key=_order)), contractor, terminated)
+        ours = {name.casefold(): name for name in (contractor, terminated)}
+        spelled = ((row, ours.get((row.employmentStatus or "").casefold(), row.employmentStatus)) for row in rows)
+        alike = [row.model_copy(update={"employmentStatus": status}) for row, status in spelled]
+        return cls(tuple(sorted(alike, key=_order)), contractor, terminated)
 
     @property
     def ended_on(self) -> str | None:

@@ -4,21 +4,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import (
-    AwareDatetime,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    TypeAdapter,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
 
 from workforce.errors import RetryLater
 
@@ -74,26 +62,12 @@ class StatusRow(_Wire):
     date: str = ""
     employmentStatus: str | None = None
 
-    @property
-    def status(self) -> str:
-        """The status, for comparison."""
-        return (self.employmentStatus or "").strip().casefold()
-
-
-def _in_utc(value: Any, validate: ValidatorFunctionWrapHandler) -> datetime | None:
-    """One odd instant never hides the other changes of its page."""
-    try:
-        instant: datetime | None = validate(value)
-        return instant.astimezone(UTC) if instant else None
-    except (ValidationError, OverflowError):
-        return None
-
 
 class Change(_Wire):
-    """What last happened to one employee."""
+    """What last happened to one employee. ``lastChanged`` is an ISO instant, or whatever else was told: it hides no other change."""
 
     action: str = "Updated"
-    lastChanged: Annotated[AwareDatetime | None, WrapValidator(_in_utc)] = None
+    lastChanged: object = None
 
 
 def _map_of(value: object) -> object:

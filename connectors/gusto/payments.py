@@ -18,7 +18,7 @@ from typing import Final
 from urllib.parse import quote
 from uuid import UUID, uuid5
 
-from connectors.gusto.client import PER_PAGE, GustoClient
+from connectors.gusto.client import GustoClient
 from connectors.gusto.records import PaymentGroupRecord, PaymentRecord, parse
 from workforce.errors import AlreadyTaken, Misconfigured, OutcomeUnknown, Refused, RetryLater
 
@@ -103,18 +103,8 @@ class PaymentGroups:
     def find(self, group: PaymentGroup) -> str | None:
         """The uuid of the group that carries the token of ``group``, or ``None``."""
         first, last = (group.check_date - AROUND).isoformat(), (group.check_date + AROUND).isoformat()
-        seen: set[str] = set()
-        page = 1
-        while True:
-            params = {"start_date": first, "end_date": last, "page": str(page), "per": str(PER_PAGE)}
-            listed = parse(list[PaymentGroupRecord], self._client.wire.get(self._path, params=params))
-            fresh = [one for one in listed if one.uuid not in seen]
-            if holder := next((one.uuid for one in fresh if one.creation_token == group.creation_token), None):
-                return holder
-            if not fresh:
-                return None
-            seen.update(one.uuid for one in fresh)
-            page += 1
+        listed = self._client.wire.pages(self._path, list[PaymentGroupRecord], start_date=first, end_date=last)
+        return next((one.uuid for one in listed if one.creation_token == group.creation_token), None)
 
     def read(self, uuid: str) -> PaymentGroupRecord:
         """The group as it is now, with its payments. Raises ``NotFound``."""

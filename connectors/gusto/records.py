@@ -42,10 +42,15 @@ class _Wire(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class Contractor(_Wire):
-    """A contractor: what the hub writes and reads back. ``dismissal_date`` is a day (ISO), also a coming one."""
+class Listed(_Wire):
+    """What comes in pages."""
 
     uuid: str
+
+
+class Contractor(Listed):
+    """A contractor: what the hub writes and reads back. ``dismissal_date`` is a day (ISO), also a coming one."""
+
     version: str | None = None
     type: str | None = None
     wage_type: str | None = None
@@ -91,10 +96,9 @@ class PaymentRecord(_Wire):
     reimbursement: Decimal | None = None
 
 
-class PaymentGroupRecord(_Wire):
+class PaymentGroupRecord(Listed):
     """A contractor payment group (Embedded). ``status`` is Funded or Unfunded; a list leaves the payments out."""
 
-    uuid: str
     check_date: str | None = None
     status: str | None = None
     creation_token: str | None = None

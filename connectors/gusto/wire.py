@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from itertools import count
+from typing import Any, TypeVar
 
 import httpx
 import structlog
 from pydantic import ValidationError
 
 from connectors.budget import Budget
-from connectors.gusto.records import Fault, Faults
+from connectors.gusto.records import Fault, Faults, Listed, parse
 from connectors.http import Dialect, HttpEdge, Verdict, json_object, verdict_by_status
 from workforce.errors import AlreadyTaken, OutcomeUnknown, Refused, RetryLater
 
 log = structlog.get_logger(__name__)
 
+L = TypeVar("L", bound=Listed)
+
+PER_PAGE = 100
 BUDGET = Budget(units=200, seconds=60)  # of each authorisation, in a rolling minute: the vendor's guide to rate limits
 _ADDRESS_OR_NUMBER = re.compile(r"[^\s<>\"']+@[^\s<>\"']+|\d[\d -]{4,}\d")  # a tax or bank number, however it is written
 
@@ -48,6 +52,20 @@ class GustoWire:
         except (ValueError, RecursionError):
             raise RetryLater("gusto: GET answered without readable JSON", cause="unreadable_answer") from None
         return payload
+
+    def pages(self, path: str, shape: type[list[L]], **params: str) -> Iterator[L]:
+        """Every entry of a list, until a page brings nothing new.
+
+        The description gives no last page; the header X-Total-Pages (not verified against the vendor) is not relied upon.
+        """
+        seen: set[str] = set()
+        for page in count(1):
+            listed = parse(shape, self.get(path, params={"page": str(page), "per": str(PER_PAGE), **params}))
+            fresh = [one for one in listed if one.uuid not in seen]
+            if not fresh:
+                return
+            yield from fresh
+            seen.update(one.uuid for one in fresh)
 
     def send(
         self, method: str, path: str, fields: Mapping[str, object], *, unique: frozenset[str | None] = frozenset()

@@ -14,7 +14,7 @@ import httpx
 from connectors.contract import ALONE, Surroundings
 from connectors.http import HttpEdge, json_object
 from connectors.slack.answers import accepted, dialect
-from connectors.slack.records import ChannelPage, History, Message, Opened, Page, UserFound, parse
+from connectors.slack.records import ChannelPage, History, Opened, Page, UserFound, parse
 from connectors.slack.settings import SlackSettings
 from workforce.errors import HubError, NotFound, OutcomeUnknown, RetryLater
 from workforce.ports import CheckResult
@@ -66,7 +66,7 @@ class SlackClient:
                     return channel.id
         raise NotFound("slack: no channel of that name is visible to the app; invite it, or give the channel's id", field="to")
 
-    def messages(self, channel: str, oldest: float) -> Iterator[Message]:
+    def messages(self, channel: str, oldest: float) -> Iterator[object]:
         """The messages of a conversation since ``oldest`` (Unix seconds), youngest first, with what apps attached."""
         query = {"channel": channel, "oldest": f"{oldest:.6f}", "include_all_metadata": "true"}
         for page in self._pages(History, "conversations.history", query):

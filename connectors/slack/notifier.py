@@ -15,14 +15,12 @@ from itertools import islice
 import structlog
 
 from connectors.slack.client import SlackClient
-from connectors.slack.records import Message
 from workforce.errors import HubError, Misconfigured, OutcomeUnknown, Refused, RetryLater, outcome_of_each
 
 log = structlog.get_logger(__name__)
 
 EVENT_TYPE = "stint_notice"
-APART_SECONDS = 1.0
-PATIENCE_SECONDS = 10.0
+APART_SECONDS, PATIENCE_SECONDS = 1.0, 10.0
 MAX_SEEN = 2000
 MAX_SUBJECT, MAX_TEXT = 300, 7000  # escaped, a letter may become five, and Slack takes 40,000
 _ID = re.compile(r"[CGD][A-Z0-9]{8,}")
@@ -36,8 +34,7 @@ class SlackNotifier:
 
     Slack drops no repeats, so each message carries its key as metadata, and the conversation's youngest ``MAX_SEEN`` messages of the
     last ``look_back_hours`` are looked through before one is sent. Since a message may show late, what this process sent is remembered
-    as well; only a lost answer that is repeated before its message shows is not recognised. One recipient who cannot be told keeps no
-    other from being told.
+    as well; only a lost answer that is repeated before its message shows is not recognised. One who cannot be told keeps no other back.
     """
 
     def __init__(self, client: SlackClient, *, now: Callable[[], float] = time.time) -> None:
@@ -67,9 +64,7 @@ class SlackNotifier:
                 if self._was_told(channel, conversation, key):
                     log.info("slack.already_told", channel=channel)
                     return
-                with conversation.a_second_apart():
-                    self._client.post(_message(channel, said, key))
-                conversation.told.append(key)
+                conversation.tell(key, lambda: self._client.post(_message(channel, said, key)))
         except Refused:
             self._named.pop(recipient, None)  # the channel may have been replaced by another of its name
             raise
@@ -103,8 +98,7 @@ class SlackNotifier:
             return
         log.warning("slack.not_everybody_told", failed=len(failed), recipients=len(outcome))
         gravest = min(failed, key=lambda error: next(n for n, kind in enumerate(_GRAVEST) if isinstance(error, kind)))
-        some_told = len(failed) < len(outcome)
-        if isinstance(gravest, RetryLater) and some_told and not self._client.settings.look_back_hours:
+        if isinstance(gravest, RetryLater) and len(failed) < len(outcome) and not self._client.settings.look_back_hours:
             message = "slack: some recipients were told and some not; a repeat would not see whom, as look_back_hours is 0"
             raise OutcomeUnknown(message, cause="partly_sent") from None
         raise gravest
@@ -128,14 +122,14 @@ class _Conversation:
         finally:
             self._lock.release()
 
-    @contextmanager
-    def a_second_apart(self) -> Iterator[None]:
-        """Counted from the answer: from the request, the next one might overtake the delay of this one."""
+    def tell(self, key: str, post: Callable[[], None]) -> None:
+        """``post`` a second after the last answer: counted from the request, the next one might overtake the delay of this one."""
         time.sleep(max(0.0, self._free_at - time.monotonic()))
         try:
-            yield
+            post()
         finally:
             self._free_at = time.monotonic() + APART_SECONDS
+        self.told.append(key)
 
 
 def _message(channel: str, said: str, key: str) -> dict[str, object]:
@@ -143,9 +137,9 @@ def _message(channel: str, said: str, key: str) -> dict[str, object]:
     return {"channel": channel, "text": said, "unfurl_links": False, "unfurl_media": False, "metadata": metadata}
 
 
-def _key_of(message: Message) -> object:
-    match message.metadata:
-        case {"event_type": str(kind), "event_payload": {"dedup_key": key}} if kind == EVENT_TYPE:
+def _key_of(message: object) -> object:
+    match message:
+        case {"metadata": {"event_type": str(kind), "event_payload": {"dedup_key": key}}} if kind == EVENT_TYPE:
             return key
     return None
 

@@ -58,16 +58,10 @@ class ChannelPage(Page):
     channels: tuple[Identified, ...]
 
 
-class Message(_Wire):
-    """A message of a conversation's history. ``metadata`` is whatever its app attached, ours or another."""
-
-    metadata: object = None
-
-
 class History(Page):
-    """conversations.history, youngest first."""
+    """conversations.history, youngest first. A message is whatever its app made of it, ours or another."""
 
-    messages: tuple[Message, ...]
+    messages: tuple[object, ...]
 
 
 def parse(shape: type[T], payload: object) -> T:
