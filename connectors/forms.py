@@ -25,7 +25,7 @@ def _rsa_private_key(pem: SecretStr) -> SecretStr:
     return pem
 
 
-HttpsOrigin = Annotated[str, StringConstraints(pattern=r"^https://[^/?#@\s]+$")]
+HttpsOrigin = Annotated[str, StringConstraints(pattern=r"^https://[A-Za-z0-9.-]+(:[0-9]{1,5})?$")]
 """A scheme and a host, with a port where it is not 443: ``https://api.vendor.example``."""
 
 HttpsUrl = Annotated[AnyUrl, UrlConstraints(allowed_schemes=["https"], host_required=True)]

@@ -8,9 +8,11 @@ import structlog
 
 from config.hub import Hub
 from flows.intake import Intake, concerns_access
-from ledger import deliveries, engagements, failures, sources
+from ledger import deliveries, engagements, failures, inbox, sources
+from ledger.database import Tx
 from ledger.jobs import defer_joiner
-from workforce.errors import Misconfigured, Refused, RetryLater
+from workforce.errors import Misconfigured, Refused, RetryLater, UnusableContent
+from workforce.events import SourceEvent
 from workforce.ports import SourceRecord
 
 log = structlog.get_logger(__name__)
@@ -55,10 +57,20 @@ def poll_events(hub: Hub, tenant: str, instance: str) -> int:
         cursor = page.cursor
         events = [event for event in page.events if oldest is None or (event.occurred_at and event.occurred_at >= oldest)]
         with hub.database.transaction(tenant) as tx:
-            fresh += sum(deliveries.take(tx, instance, event, b"", auth="poll") for event in events)
+            fresh += sum(_stored(tx, instance, event) for event in events)
             sources.set_cursor(tx, instance, cursor)
         if page.complete:
             return fresh
+
+
+def _stored(tx: Tx, instance: str, event: SourceEvent) -> bool:
+    """Whether the event is new; one that cannot be stored waits for a person, and the others go on."""
+    try:
+        return deliveries.take(tx, instance, event, b"", auth="poll")
+    except UnusableContent as error:
+        told = f"{event.kind} {event.external_id}".encode()
+        inbox.receive_unusable(tx, source=instance, body=told, cause=error.cause, message=str(error), field=error.field)
+        return False
 
 
 def _take(intake: Intake, record: SourceRecord) -> None:

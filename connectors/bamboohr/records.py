@@ -6,9 +6,11 @@ from __future__ import annotations
 
 from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
-from workforce.errors import RetryLater
+from connectors.answers import Reading
+
+parse = Reading("bamboohr")
 
 T = TypeVar("T")
 
@@ -117,12 +119,3 @@ class MetaTable(_Wire):
 
     alias: str | None = None
     fields: tuple[MetaField, ...] = ()
-
-
-def parse(shape: type[T], payload: object) -> T:
-    """``payload`` of a read as ``shape``. Raises ``RetryLater`` when it is something else: a read may be repeated."""
-    try:
-        return TypeAdapter(shape).validate_python(payload)
-    except ValidationError as error:
-        where = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"])[:100] or "answer"
-        raise RetryLater(f"bamboohr: unexpected answer at {where}", cause="unreadable_answer") from None

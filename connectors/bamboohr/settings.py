@@ -8,8 +8,8 @@ from typing import Annotated
 from pydantic import Field, SecretStr, StringConstraints
 
 from connectors.contract import ConnectorSettings
+from connectors.forms import HttpsOrigin
 
-HttpsOrigin = Annotated[str, StringConstraints(pattern=r"^https://[A-Za-z0-9.-]+(:[0-9]{1,5})?$")]
 Status = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 

@@ -11,13 +11,14 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
-    TypeAdapter,
     ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
 )
 
-from workforce.errors import RetryLater
+from connectors.answers import Reading
+
+parse = Reading("gusto")
 
 T = TypeVar("T")
 MAX_EPOCH_SECONDS = 253_402_300_799  # the end of the year 9999
@@ -158,12 +159,3 @@ class Faults(_Wire):
     def leaves(self) -> list[Fault]:
         """All entries that say something, in order."""
         return [leaf for fault in self.errors for leaf in fault.leaves()]
-
-
-def parse(shape: type[T], payload: object) -> T:
-    """``payload`` of a read as ``shape``. Raises ``RetryLater`` when it is something else: a read may be repeated."""
-    try:
-        return TypeAdapter(shape).validate_python(payload)
-    except ValidationError as error:
-        where = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"])[:100] or "answer"
-        raise RetryLater(f"gusto: unexpected answer at {where}", cause="unreadable_answer") from None

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field, SecretStr, StringConstraints, model_validator
+from pydantic import Field, SecretStr, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from connectors.contract import ConnectorSettings
+from connectors.forms import HttpsOrigin
 
-HttpsOrigin = Annotated[str, StringConstraints(pattern=r"^https://[A-Za-z0-9.-]+(:[0-9]{1,5})?$")]
 Uuid = Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$")]
 
 
@@ -21,8 +21,6 @@ class GustoSettings(ConnectorSettings):
     what follows it (see ``connectors.gusto.tokens``). ``client_id`` and ``client_secret`` belong to the latter; beside ``access_token``
     they open what is the application's own: events and webhook subscriptions. Contractors are reached with company-level tokens only.
     """
-
-    model_config = ConfigDict(hide_input_in_errors=True)  # a fault of the form as a whole would show all of it
 
     base_url: HttpsOrigin = Field(description="https://api.gusto.com, or https://api.gusto-demo.com for trials")
     company_uuid: Uuid

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from workforce.errors import RetryLater
+from connectors.answers import Reading
+
+parse = Reading("slack")
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -62,12 +64,3 @@ class History(Page):
     """conversations.history, youngest first. A message is whatever its app made of it, ours or another."""
 
     messages: tuple[object, ...]
-
-
-def parse(shape: type[T], payload: object) -> T:
-    """``payload`` of a read as ``shape``. Raises ``RetryLater`` when it is something else: a read may be repeated."""
-    try:
-        return shape.model_validate(payload)
-    except ValidationError as error:
-        where = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"])[:100] or "answer"
-        raise RetryLater(f"slack: unexpected answer at {where}", cause="unreadable_answer") from None

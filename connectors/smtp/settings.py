@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field, SecretStr, StringConstraints, model_validator
+from pydantic import Field, SecretStr, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from connectors.contract import ConnectorSettings
@@ -23,8 +23,6 @@ MailAddress = Annotated[
 
 class SmtpSettings(ConnectorSettings):
     """One submission server (RFC 6409) and the address that notices come from."""
-
-    model_config = ConfigDict(hide_input_in_errors=True)  # a fault of the form as a whole would show all of it
 
     host: HostName
     port: int = Field(default=587, ge=1, le=65535, description="587 for starttls, 465 for tls")

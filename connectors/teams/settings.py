@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pydantic import ConfigDict, Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_core import PydanticCustomError
 
 from connectors.contract import ConnectorSettings
@@ -20,8 +20,6 @@ class TeamsSettings(ConnectorSettings):
     In Teams: Workflows, "Send webhook alerts to a channel" (or to a chat). Whoever has the address can post, so it is a secret. The
     workflow belongs to a person: give it a co-owner, or it ends with that person's account.
     """
-
-    model_config = ConfigDict(hide_input_in_errors=True)
 
     webhook_url: SecretStr = Field(description="the address that the workflow shows, whole: https://…/workflows/…/invoke?…&sig=…")
     timeout_seconds: float = Field(default=10.0, gt=0, le=60)

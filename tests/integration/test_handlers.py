@@ -24,6 +24,7 @@ from connectors.fieldglass.sandbox import FieldglassSandbox
 from connectors.sandbox import serve
 from connectors.tls import TlsFiles, make_loopback_tls
 from flows.handlers import PARKED_REVOCATION_SECONDS, Handlers
+from flows.polling import poll_events
 from flows.prefect_runs import PrefectRuns
 from flows.projection import project
 from ledger import documents, effect_history, engagements, failures, inbox, queue, sources
@@ -38,6 +39,7 @@ from tests.tenant_documents import Content, as_files, instance, tenant_content
 from workforce.engagement import Engagement
 from workforce.errors import Fenced, HubError, Misconfigured, NotFound, Refused, RetryLater
 from workforce.events import HUB, SourceEvent
+from workforce.ports import EventPage
 from workforce.states import EngagementState, EventState
 
 pytestmark = pytest.mark.integration
@@ -507,6 +509,27 @@ def test_what_was_signed_long_before_our_time_starts_nothing(company: Company) -
     with company.database.transaction("acme") as tx:
         assert tx.all("SELECT 1 FROM inbox WHERE subject_id = %(envelope)s", envelope=envelope) == []
         assert sources.cursor(tx, "docusign") is not None
+
+
+@dataclass
+class Telling:
+    """A system that tells these events, in one page."""
+
+    events: list[SourceEvent]
+
+    def missed(self, cursor: str | None) -> EventPage:
+        del cursor
+        return EventPage(self.events, "1")
+
+
+def test_an_event_that_cannot_be_stored_waits_for_a_person_and_the_others_go_on(company: Company) -> None:
+    hub, now = company.hub(), datetime.now(UTC)
+    told = [SourceEvent(f"poll-{name!r}", "envelope-sent", name, now) for name in ("first", "nul\0", "last")]
+    hub.tenant("acme").instance("docusign")._built["backfill"] = Telling(told)
+    for fresh in (2, 0):
+        assert poll_events(hub, "acme", "docusign") == fresh
+    (failure,) = company.failures()
+    assert failure.cause == "nul_character"
 
 
 def test_a_backfill_that_cannot_go_on_is_parked_by_its_instance(company: Company) -> None:
