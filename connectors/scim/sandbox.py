@@ -69,8 +69,7 @@ TOKEN, USERNAME, PASSWORD = "sandbox-scim-token", "stint", "sandbox-scim-passwor
 CLIENT_ID, CLIENT_SECRET = "stint-hub", "sandbox-scim-secret"
 ENDING = "urn:example:params:scim:schemas:extension:ending:2.0:User"
 _MEDIA_TYPE = "application/scim+json"
-_TOKEN_SECONDS = 3599
-_BULK_OPERATIONS, _BULK_BYTES = 50, 1_000_000
+_TOKEN_SECONDS, _BULK_OPERATIONS, _BULK_BYTES = 3599, 50, 1_000_000
 
 
 class Ending(Extension):
@@ -275,9 +274,8 @@ class ScimSandbox:
         return self._list(request, kind) if request.method == "GET" else await self._create(request, kind)
 
     def _list(self, request: Request, kind: str) -> Response:
-        asked = _of(SearchRequest, _MODELS[kind]).model_validate(
-            dict(request.query_params), scim_ctx=Context.RESOURCE_QUERY_REQUEST
-        )
+        query = dict(request.query_params)
+        asked = _of(SearchRequest, _MODELS[kind]).model_validate(query, scim_ctx=Context.RESOURCE_QUERY_REQUEST)
         base = _base(request)
         seen = [self._published(view, base) for one in self._stored[kind].values() if (view := one.seen()) is not None]
         seen = seen[::-1] if self.newest_first else seen
@@ -480,9 +478,8 @@ def _described(request: Request, known: Mapping[str, Any]) -> Response:
     if name is not None:
         return _answer(shown[name].model_dump())
     kind = ResourceType if "User" in known else Schema
-    listed = _of(ListResponse, kind)(
-        total_results=len(shown), items_per_page=len(shown), start_index=1, resources=list(shown.values())
-    )
+    resources = list(shown.values())
+    listed = _of(ListResponse, kind)(total_results=len(shown), start_index=1, resources=resources, items_per_page=len(shown))
     return _answer(listed.model_dump())
 
 

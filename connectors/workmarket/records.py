@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
 import httpx
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from connectors.answers import Reading
+from connectors.answers import place_of
 from connectors.http import Verdict, verdict_by_status
+from workforce.errors import Refused, RetryLater
 
 SYSTEM = "WorkMarket"
 
-parse = Reading(SYSTEM)
 R = TypeVar("R", bound=BaseModel)
 Text = Annotated[str, Field(min_length=1)]
 
@@ -110,6 +110,17 @@ def reason(response: httpx.Response) -> str:
     meta = _meta(response)
     told = [code for code in [*meta.told("code"), meta.request_id or ""] if re.fullmatch(r"[\w.-]{1,64}", code)]
     return ", ".join(told) or response.reason_phrase
+
+
+def parse(shape: type[R], content: object) -> R:
+    """``content`` as ``shape``: for answers to reads. Raises ``RetryLater`` when there is none, ``Refused`` when it is another."""
+    if content is None:
+        raise RetryLater(f"{SYSTEM}: the answer is empty", cause="unreadable_answer")
+    try:
+        return shape.model_validate(content)
+    except ValidationError as error:
+        where = place_of(error)
+        raise Refused(f"{SYSTEM}: {where} is not as described; tell WorkMarket", cause="unexpected_answer", field=where) from None
 
 
 def _meta(response: httpx.Response) -> Meta:

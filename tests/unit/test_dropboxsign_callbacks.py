@@ -70,7 +70,7 @@ def test_the_reply_is_the_text_that_the_vendor_waits_for() -> None:
 def test_a_callback_signed_with_the_key_before_this_one_is_believed_and_with_no_other(
     callbacks: DropboxSignCallbacks, sandbox: DropboxSignSandbox
 ) -> None:
-    request_id = next(iter(sandbox.requests))
+    request_id = sandbox.create_request("WO-1", "Ada Lovelace", "ada@mail.example")
     callbacks.verify({}, sandbox.callback(request_id, "signature_request_viewed", key=sandbox.earlier_api_key).body)
     with pytest.raises(BadSignature):
         callbacks.verify({}, sandbox.callback(request_id, "signature_request_viewed", key="0" * 64).body)
