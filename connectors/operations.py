@@ -8,19 +8,32 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, SecretStr
 
 from connectors.contract import Connector, Instance
 from connectors.trial import Opened, Trial
-from workforce.access import DesiredAccount
+from workforce.access import AccountPage, DesiredAccount
 from workforce.errors import HubError
 from workforce.markers import new_marker
-from workforce.ports import Directory, RecordEnding, RecordSink, RecordSource, Screening, Signing, SourceRecord, StoredRecord
+from workforce.ports import (
+    ChangePage,
+    Directory,
+    EventPage,
+    RecordEnding,
+    RecordSink,
+    RecordSource,
+    Screening,
+    Signing,
+    SourceRecord,
+    StoredRecord,
+)
 
 END = datetime(2031, 3, 31, 22, 0, tzinfo=UTC)
 MAX_PAGES = 10_000
+
+P = TypeVar("P", AccountPage, ChangePage, EventPage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +75,18 @@ def scene(operation: str, stage: Stage) -> Scene:
 
 def every_change(source: RecordSource, cursor: str | None = None) -> list[SourceRecord]:
     """All pages of what changed since ``cursor``."""
-    found: list[SourceRecord] = []
+    return [record for page in _every_page(source.changes, cursor) for record in page.records]
+
+
+def _every_page(ask: Callable[[str | None], P], cursor: str | None = None) -> Iterator[P]:
+    """Each page until one is complete; the cursor of one asks for the next."""
     for _ in range(MAX_PAGES):
-        page = source.changes(cursor)
-        found += page.records
+        page = ask(cursor)
+        yield page
         cursor = page.cursor
         if page.complete:
-            return found
-    raise AssertionError("source.changes never completes")
+            return
+    raise AssertionError("the pages never complete")
 
 
 def _changes(stage: Stage) -> Scene:
@@ -89,14 +106,7 @@ def _missed(stage: Stage) -> Scene:
     backfill = stage.instance.backfill()
 
     def every_event() -> set[str]:
-        subjects, cursor = set[str](), None
-        for _ in range(MAX_PAGES):
-            page = backfill.missed(cursor)
-            subjects |= {event.subject_id for event in page.events}
-            cursor = page.cursor
-            if page.complete:
-                return subjects
-        raise AssertionError("backfill.missed never completes")
+        return {event.subject_id for page in _every_page(backfill.missed) for event in page.events}
 
     return Scene(every_event, lambda subjects: subject_id in subjects)
 
@@ -319,14 +329,7 @@ def _accounts(stage: Stage) -> Scene:
     directory, _, account_id = _account(stage)
 
     def every_account() -> set[str]:
-        found, cursor = set[str](), None
-        for _ in range(MAX_PAGES):
-            page = directory.accounts(cursor)
-            found |= {account.account_id for account in page.accounts}
-            cursor = page.cursor
-            if page.complete:
-                return found
-        raise AssertionError("directory.accounts never completes")
+        return {account.account_id for page in _every_page(directory.accounts) for account in page.accounts}
 
     return Scene(every_account, lambda found: account_id in found)
 

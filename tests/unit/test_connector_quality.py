@@ -8,31 +8,17 @@ import pytest
 import yaml
 
 from connectors import catalogue
+from connectors.testing import QUALITY_RULES
 
 CONNECTORS = Path(__file__).resolve().parents[2] / "connectors"
-RULES = {
-    "settings_frozen",
-    "secrets_are_secret",
-    "check_is_cheap",
-    "writes_are_sent_once",
-    "lost_reply_is_found",
-    "throttling_is_classified",
-    "pages_to_the_end",
-    "errors_in_taxonomy",
-    "webhook_signature_verified",
-    "requests_match_description",
-    "sandbox_is_stateful",
-    "nothing_sensitive_in_errors",
-    "facts_from_memory_named",
-}
 
 
 def faults(document: object) -> list[str]:
     rules = document.get("rules") if isinstance(document, dict) else None
     if not isinstance(rules, dict):
         return ["rules: is missing"]
-    found = [f"{rule}: is missing" for rule in sorted(RULES - set(rules))]
-    found += [f"{rule}: is not a rule" for rule in sorted(set(rules) - RULES)]
+    found = [f"{rule}: is missing" for rule in sorted(QUALITY_RULES - set(rules))]
+    found += [f"{rule}: is not a rule" for rule in sorted(set(rules) - QUALITY_RULES)]
     return found + [f"{rule}: {fault}" for rule, answer in rules.items() if (fault := _fault_of(answer))]
 
 
@@ -57,7 +43,7 @@ def test_a_connector_has_the_files_that_every_connector_has(key: str) -> None:
 
 
 def test_the_check_sees_what_it_should() -> None:
-    good = {rule: {"status": "done"} for rule in sorted(RULES)}
+    good = {rule: {"status": "done"} for rule in sorted(QUALITY_RULES)}
     assert faults({"rules": good}) == []
     assert faults({}) == ["rules: is missing"]
     bad = {**good, "check_is_cheap": {"status": "exempt"}, "pages_to_the_end": {"status": "todo"}, "extra": {"status": "done"}}
