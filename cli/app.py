@@ -11,6 +11,7 @@ from uuid import UUID
 
 import typer
 
+from cli.mapping_commands import mappings_app
 from cli.output import (
     EXIT_CONFIGURATION,
     EXIT_FAILED,
@@ -25,6 +26,7 @@ from cli.output import (
 from config.logs import configure_logs
 
 if TYPE_CHECKING:
+    from cli.replay import Prospect
     from config.services import Service
 
 app = typer.Typer(
@@ -40,6 +42,7 @@ failures_app = typer.Typer(help="What waits for a person.", no_args_is_help=True
 audit_app = typer.Typer(help="The audit trail.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 app.add_typer(connectors_app, name="connectors")
+app.add_typer(mappings_app, name="mappings")
 app.add_typer(engagements_app, name="engagements")
 app.add_typer(failures_app, name="failures")
 app.add_typer(audit_app, name="audit")
@@ -241,13 +244,24 @@ def engagements_list(tenant: TenantOption = None, as_json: JsonFlag = False) -> 
 @engagements_app.command("show")
 def engagements_show(
     engagement: Annotated[str, typer.Argument(help="Its id, or the work order's id in the VMS.")],
+    lineage: Annotated[
+        bool, typer.Option("--lineage", help="Why each field in each system has its value, back to its source.")
+    ] = False,
+    field: Annotated[str | None, typer.Option("--field", help="Only this one, as the system or as Stint names it.")] = None,
+    system: Annotated[str | None, typer.Option("--system", help="Only what was written in this instance.")] = None,
+    show_sensitive: Annotated[
+        bool, typer.Option("--show-sensitive", help="Also rates, names, addresses. It is audited.")
+    ] = False,
     tenant: TenantOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """One engagement with its effects and its audit trail."""
+    """One engagement with its effects and its audit trail; with --lineage, where every written value came from."""
     from cli.reading import engagement_detail
     from cli.session import of_tenant
 
+    if lineage or field or system or show_sensitive:
+        _show_lineage(engagement, tenant, system=system, field=field, show_sensitive=show_sensitive, as_json=as_json)
+        return
     with of_tenant(tenant, as_json=as_json) as (hub, name):
         detail = engagement_detail(hub, name, engagement)
     if as_json:
@@ -263,7 +277,7 @@ def engagements_show(
 @failures_app.command("list")
 def failures_list(tenant: TenantOption = None, as_json: JsonFlag = False) -> None:
     """What waits for a person, with its cause."""
-    from cli.reading import failure_rows
+    from cli.failures import failure_rows
     from cli.session import of_tenant
 
     with of_tenant(tenant, as_json=as_json) as (hub, name):
@@ -276,22 +290,63 @@ def failures_list(tenant: TenantOption = None, as_json: JsonFlag = False) -> Non
     print_table("Failures", columns, cells, empty="nothing waits")
 
 
-@failures_app.command("replay")
-def failures_replay(
+@failures_app.command("show")
+def failures_show(
     failure: Annotated[UUID, typer.Argument(help="Its id, from: stint failures list.")],
     tenant: TenantOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Try again what waits, once its cause is mended."""
-    from cli.replay import replay
+    """One line of the list with everything that is known about it."""
+    from cli.failures import failure_detail
     from cli.session import of_tenant
 
     with of_tenant(tenant, as_json=as_json) as (hub, name):
-        what = replay(hub, name, failure)
+        found = failure_detail(hub, name, failure)
     if as_json:
-        print_json({"ok": True, "replayed": what})
+        print_json(found)
+        return
+    for key, value in found.items():
+        print(f"{key:>14}  {value if value is not None else ''}")
+
+
+@failures_app.command("replay")
+def failures_replay(
+    failure: Annotated[UUID | None, typer.Argument(help="Its id, from: stint failures list.")] = None,
+    cause: Annotated[str | None, typer.Option("--cause", help="All that share a cause, from: stint mappings drift.")] = None,
+    only_preview: Annotated[
+        bool, typer.Option("--preview", help="With --cause: show what would become of each; change nothing.")
+    ] = False,
+    tenant: TenantOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Try again what waits, once its cause is mended: one line, or all that share a cause."""
+    from cli.replay import preview, replay, replay_cause
+    from cli.session import of_tenant
+
+    if (failure is None) == (cause is None) or (only_preview and cause is None):
+        fail("give the id of a failure, or --cause KEY (and --preview)", EXIT_CONFIGURATION, as_json=as_json)
+    with of_tenant(tenant, as_json=as_json) as (hub, name):
+        if only_preview and cause is not None:
+            _print_prospects(preview(hub, name, cause), as_json=as_json)
+            return
+        done = [replay(hub, name, failure)] if failure is not None else replay_cause(hub, name, cause or "")
+    if as_json:
+        print_json({"ok": True, "replayed": done})
     else:
-        print(f"{what} is tried again")
+        print("\n".join(f"{what} is tried again" for what in done))
+
+
+def _print_prospects(prospects: list[Prospect], *, as_json: bool) -> None:
+    if as_json:
+        print_json(
+            [
+                {"failure": str(p.failure.id), "subject": p.failure.subject, "mended": p.mended, "outcome": p.outcome}
+                for p in prospects
+            ]
+        )
+        return
+    cells = [(p.failure.subject, "mended" if p.mended else "NOT YET", p.outcome) for p in prospects]
+    print_table("Preview: nothing was changed", ("record", "", "what would become of it"), cells, empty="nothing waits")
 
 
 @audit_app.command("verify")
@@ -308,6 +363,21 @@ def audit_verify(tenant: TenantOption = None, as_json: JsonFlag = False) -> None
         print(f"verified: {report['events']} events, {report['checkpoints']} checkpoints")
     if not report["ok"]:
         fail("the audit trail is not intact:\n  " + "\n  ".join(report["faults"]), EXIT_FAILED)
+
+
+def _show_lineage(
+    engagement: str, tenant: str | None, *, system: str | None, field: str | None, show_sensitive: bool, as_json: bool
+) -> None:
+    from cli.lineage import engagement_lineage, lineage_lines
+    from cli.session import of_tenant
+
+    with of_tenant(tenant, as_json=as_json) as (hub, name):
+        rows = engagement_lineage(hub, name, engagement, system=system, field=field, show_sensitive=show_sensitive)
+    if as_json:
+        print_json(rows)
+        return
+    for row in rows:
+        print("\n".join(lineage_lines(row)))
 
 
 def _become(service: Service) -> None:

@@ -9,7 +9,7 @@ import yaml
 
 from config.hub import Hub
 from config.tenant import TenantDocument
-from ledger import audit, documents, effect_history, engagements, failures
+from ledger import audit, documents, effect_history, engagements
 from ledger.database import Tx
 from ledger.verify import verify_tenant
 from workforce.engagement import Engagement
@@ -40,7 +40,7 @@ def engagement_rows(hub: Hub, tenant: str) -> list[EngagementSummary]:
 def engagement_detail(hub: Hub, tenant: str, key: str) -> dict[str, Any]:
     """One engagement by its id or its work order's id, with its effects and its audit trail. Raises ``NotFound``."""
     with hub.database.transaction(tenant) as tx:
-        engagement = _find(tx, key)
+        engagement = find_engagement(tx, key)
         done = effect_history.list_for(tx, engagement.id)
         trail = audit.entries(tx, engagement_id=engagement.id)
     return {
@@ -59,7 +59,8 @@ def engagement_detail(hub: Hub, tenant: str, key: str) -> dict[str, Any]:
     }
 
 
-def _find(tx: Tx, key: str) -> Engagement:
+def find_engagement(tx: Tx, key: str) -> Engagement:
+    """The engagement by its id, or its work order's id. Raises ``NotFound``."""
     try:
         return engagements.get(tx, UUID(key))
     except ValueError:
@@ -79,23 +80,6 @@ def vms_of(tx: Tx) -> str:
     except (KeyError, ValueError, yaml.YAMLError):
         message = f"tenant.yaml of version {version.version} is missing or has faults; mend it and run: stint config apply DIR"
         raise Misconfigured(message, cause="tenant_faulty", field="tenant.yaml") from None
-
-
-def failure_rows(hub: Hub, tenant: str) -> list[dict[str, Any]]:
-    """What waits for a person, oldest first."""
-    with hub.database.transaction(tenant) as tx:
-        return [
-            {
-                "id": str(f.id),
-                "since": f.since.isoformat(timespec="seconds"),
-                "cause": f.cause,
-                "field": f.field,
-                "subject": f.subject,
-                "count": f.count,
-                "message": f.message,
-            }
-            for f in failures.list_open(tx)
-        ]
 
 
 def verify_audit(hub: Hub, tenant: str) -> dict[str, Any]:

@@ -3,16 +3,78 @@
 from __future__ import annotations
 
 import getpass
+from dataclasses import dataclass
 from uuid import UUID
 
 from cli.reading import vms_of
 from config.hub import Hub
+from flows.intake import Intake
 from ledger import effect_history, engagements, failures, inbox, sources
 from ledger.database import Tx
-from ledger.failures import Failure
-from ledger.jobs import JobName, defer_backfill, defer_joiner, defer_leaver, defer_poll, defer_projection
-from workforce.errors import NotFound, Refused
+from ledger.failures import About, Failure
+from ledger.jobs import (
+    JobName,
+    defer_alarm,
+    defer_backfill,
+    defer_joiner,
+    defer_leaver,
+    defer_poll,
+    defer_projection,
+    defer_take,
+)
+from workforce.errors import HubError, NotFound, Refused
 from workforce.events import Actor, ActorType
+
+MOST = 100_000
+"""Lines that one replay takes up at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """What would become of one line of the failure list: ``mended``, or why not yet."""
+
+    failure: Failure
+    mended: bool
+    outcome: str
+
+
+def of_cause(hub: Hub, tenant: str, key: str) -> list[Failure]:
+    """Every open line that has the cause ``key``. Raises ``NotFound`` naming the causes there are."""
+    with hub.database.transaction(tenant) as tx:
+        found = failures.list_open(tx, group_key=key, limit=MOST)
+        known = [group.key for group in failures.groups(tx)]
+    if not found:
+        listed = "".join(f"\n  {one}" for one in known) or " none"
+        raise NotFound(f"nothing waits for the cause {key!r}; causes:{listed}", field="cause")
+    return found
+
+
+def replay_cause(hub: Hub, tenant: str, key: str) -> list[str]:
+    """Have everything that waits for one cause tried again; what that is. Raises ``NotFound``."""
+    return [replay(hub, tenant, failure.id) for failure in of_cause(hub, tenant, key)]
+
+
+def preview(hub: Hub, tenant: str, key: str) -> list[Prospect]:
+    """What trying again would do, from the records as they were last read; nothing is changed. Raises ``NotFound``."""
+    return [_prospect(hub, tenant, failure) for failure in of_cause(hub, tenant, key)]
+
+
+def _prospect(hub: Hub, tenant: str, failure: Failure) -> Prospect:
+    if failure.about is not About.SUBJECT:
+        return Prospect(failure, True, f"{failure.about} is run again, with its records read anew")
+    with hub.database.transaction(tenant) as tx:
+        intake = Intake(hub, tenant, vms_of(tx))
+        known = sources.latest(tx, intake.system, failure.subject.removeprefix(f"{intake.system}:"))
+    if known is None:
+        return Prospect(failure, True, "the feed is asked again")
+    try:
+        taken = intake.take(known[0])
+    except HubError as error:
+        return Prospect(failure, False, str(error))
+    used, terms = taken.lineage.mapping, taken.order.terms
+    return Prospect(
+        failure, True, f"taken by {used.mapping_id} {used.version}: {terms.role}, {terms.starts_on} to {terms.ends_on}"
+    )
 
 
 def replay(hub: Hub, tenant: str, failure_id: UUID) -> str:
@@ -55,14 +117,15 @@ def _replay_engagement(tx: Tx, engagement_id: UUID, actor: Actor) -> str:
 
 
 def _replay_feed(tx: Tx, failure: Failure) -> str:
-    """What was asked for and could not be told, or a record of the VMS that could not be used.
-
-    The VMS's feed is read from its beginning; what is known changes nothing.
-    """
-    job, _, instance = failure.subject.partition(":")
-    if job == JobName.BACKFILL:
-        defer_backfill(tx, instance)
-        return failure.subject
-    sources.forget_cursor(tx, vms_of(tx))
-    defer_poll(tx)
+    """What was asked for and could not be told, or a record of the VMS that could not be used: it is read again, by itself."""
+    about, _, name = failure.subject.partition(":")
+    if about == JobName.BACKFILL:
+        defer_backfill(tx, name)
+    elif about == JobName.ALARM:
+        defer_alarm(tx, UUID(name))
+    elif name and about in {JobName.TAKE, vms_of(tx)}:
+        defer_take(tx, name)
+    else:
+        sources.forget_cursor(tx, vms_of(tx))  # the whole feed: what is known changes nothing
+        defer_poll(tx)
     return failure.subject

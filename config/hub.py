@@ -14,7 +14,7 @@ import structlog
 from config.secrets import SecretStore
 from config.settings import Settings
 from config.tenant import TenantConfig, usable_tenant
-from connectors.contract import Surroundings
+from connectors.contract import Instance, Surroundings
 from connectors.network import Network
 from ledger import documents, tenants
 from ledger.checkpoint import Signer
@@ -24,7 +24,6 @@ from ledger.effects import LedgerEffects
 from ledger.embedded import EmbeddedPostgres
 from ledger.keys import TaxIdVault, load_or_create_key, load_or_create_keys
 from ledger.sibling import asyncpg_url, ensure_database, sibling_dsn
-from mappings.registry import MappingRegistry
 from workforce.errors import Misconfigured
 from workforce.events import HUB, Actor
 from workforce.ports import Clock
@@ -50,14 +49,14 @@ class SystemClock:
 
 @dataclass
 class Hub:
-    """One process's view: the ledger, the mappings, and each tenant's current configuration."""
+    """One process's view: the ledger, and each tenant's current configuration."""
 
     settings: Settings
     database: Database
-    mappings: MappingRegistry
     secrets: SecretStore
     clock: Clock = field(default_factory=SystemClock)
     _tenants: dict[str, tuple[int, float, TenantConfig]] = field(default_factory=dict, repr=False)
+    _superseded: list[Instance] = field(default_factory=list, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def tenant(self, tenant: str) -> TenantConfig:
@@ -73,9 +72,19 @@ class Hub:
         with self._lock:
             known = self._known(tenant, version)
             if known is None:
-                known = self._read(tenant)
+                known = self._with_clients_kept(tenant, self._read(tenant))
                 self._tenants[tenant] = (version, time.monotonic(), known)
             return known
+
+    def _with_clients_kept(self, tenant: str, config: TenantConfig) -> TenantConfig:
+        """``config`` with the instances that did not change as they are, connections and all.
+
+        Of the others, clients may be at work still: they are closed with the hub.
+        """
+        before = self._tenants[tenant][2].instances if tenant in self._tenants else {}
+        kept = {name: before[name] for name, instance in config.instances.items() if _same(before.get(name), instance)}
+        self._superseded += [instance for name, instance in before.items() if name not in kept]
+        return replace(config, instances={**config.instances, **kept})
 
     def _known(self, tenant: str, version: int) -> TenantConfig | None:
         """The configuration in memory, if it is still good. One with faults is read again soon: a secret may have been put in place."""
@@ -133,10 +142,15 @@ class Hub:
 
     def close(self) -> None:
         """Close the connections to the systems and to the ledger."""
-        for _, _, config in self._tenants.values():
-            for instance in config.instances.values():
-                instance.close()
+        current = (instance for _, _, config in self._tenants.values() for instance in config.instances.values())
+        for instance in (*current, *self._superseded):
+            instance.close()
         self.database.close()
+
+
+def _same(known: Instance | None, instance: Instance) -> bool:
+    """Whether an instance is configured as before."""
+    return known is not None and (known.connector.key, known.settings) == (instance.connector.key, instance.settings)
 
 
 def permitted(settings: Settings) -> Surroundings:
@@ -165,7 +179,7 @@ def build_hub(settings: Settings, *, max_connections: int = 10) -> Hub:
     """A hub on ``settings``. Opens the connection pool; raises ``RetryLater`` while the database is away."""
     database = Database(ledger_dsn(settings), max_connections=max_connections)
     database.open()
-    return Hub(settings, database, MappingRegistry.shipped(), SecretStore(settings.secrets))
+    return Hub(settings, database, SecretStore(settings.secrets))
 
 
 def process_hub() -> Hub:

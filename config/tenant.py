@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import (
@@ -23,13 +23,16 @@ from pydantic import (
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from compliance.calendar import BusinessCalendar
+from config.mapping_ends import mapping_ends
 from config.secrets import REFERENCE_NEEDED, SecretStore, plain_secrets
 from connectors import catalogue
 from connectors.contract import ALONE, Connector, Instance, Surroundings
+from mappings.registry import MappingRegistry
 from provisioning.packages import AccessCatalogue, AccessPackage
 from workforce.errors import HubError, Misconfigured
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+OwnedField = Annotated[str, StringConstraints(pattern=r"^(worker|terms|external)(\.[a-z_]+)*$")]
 SurroundingsOf = Callable[[str], Surroundings]
 """The surroundings of the instance of that name."""
 M = TypeVar("M", bound=BaseModel)
@@ -53,8 +56,29 @@ class Systems(BaseModel):
         return fixed + [(f"directories[{i}]", name, "directory") for i, name in enumerate(self.directories)]
 
 
+class MappingRules(BaseModel):
+    """Who may change which version of a mapping counts. With ``second_person``, whoever proposes it cannot approve it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    second_person: bool = False
+
+
+class Notifications(BaseModel):
+    """Who is told what needs a person: the instance that sends, and addresses in its own terms (a channel, an e-mail address)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    instance: str
+    to: Annotated[tuple[str, ...], Field(min_length=1)]
+
+
 class TenantDocument(BaseModel):
-    """``tenant.yaml``."""
+    """``tenant.yaml``.
+
+    ``ownership`` is canonical field (``worker.phone``, or ``worker`` for all of it) → the part of ``systems`` whose word counts for it. What
+    is not named belongs to the VMS.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -63,6 +87,9 @@ class TenantDocument(BaseModel):
     email_domain: Annotated[str, StringConstraints(pattern=r"^[a-z0-9.-]+\.[a-z]{2,}$")]
     systems: Systems
     calendar: BusinessCalendar = Field(default_factory=BusinessCalendar)
+    mappings: MappingRules = Field(default_factory=MappingRules)
+    notifications: Notifications | None = None
+    ownership: dict[OwnedField, Literal["vms", "hris", "payroll"]] = Field(default_factory=dict)
 
     @field_validator("calendar", mode="wrap")
     @classmethod
@@ -103,6 +130,8 @@ class TenantConfig:
     document: TenantDocument
     instances: Mapping[str, Instance]
     access: AccessCatalogue
+    mappings: MappingRegistry = field(default_factory=MappingRegistry.shipped)
+    """The shipped library, with the tenant's own versions beside it."""
     faults: tuple[Fault, ...] = ()
     """What keeps single instances or packages from use; the others work."""
 
@@ -188,9 +217,24 @@ def usable_tenant(
     """
     reading = _Reading(files, secrets, around)
     document = _tenant_document(reading)
-    instances = {}
-    packages = []
-    for file in sorted(files):
+    instances, packages = _instances_and_packages(reading)
+    systems = document.systems if document else _systems_alone(files.get("tenant.yaml", ""))
+    if systems is not None:
+        _check_parts(reading, systems, instances)
+    _check_packages(reading, systems, packages)
+    mappings = _mappings(reading)
+    if document is None:
+        return reading.faults
+    _check_notifications(reading, document, instances)
+    access = AccessCatalogue.of(package for _, package in packages)
+    return TenantConfig(document, instances, access, mappings, tuple(reading.faults))
+
+
+def _instances_and_packages(reading: _Reading) -> tuple[dict[str, Instance], list[tuple[str, AccessPackage]]]:
+    """The connector instances by name, and the access packages with their files."""
+    instances: dict[str, Instance] = {}
+    packages: list[tuple[str, AccessPackage]] = []
+    for file in sorted(reading.files):
         path = PurePosixPath(file)
         if path.suffix != ".yaml" or file == "tenant.yaml":
             continue
@@ -201,15 +245,35 @@ def usable_tenant(
             case ("access",):
                 if package := reading.document(file, AccessPackage):
                     packages.append((file, package))
+            case ("mappings", _):
+                pass  # read all together: a version may lean on the tables beside it
             case _:
-                reading.fault(file, "", "unknown place; use tenant.yaml, connectors/<instance>.yaml or access/<package>.yaml")
-    systems = document.systems if document else _systems_alone(files.get("tenant.yaml", ""))
-    if systems is not None:
-        _check_parts(reading, systems, instances)
-    _check_packages(reading, systems, packages)
-    if document is None:
-        return reading.faults
-    return TenantConfig(document, instances, AccessCatalogue.of(package for _, package in packages), tuple(reading.faults))
+                places = (
+                    "tenant.yaml, connectors/<instance>.yaml, access/<package>.yaml or mappings/<source>__<target>/<file>.yaml"
+                )
+                reading.fault(file, "", f"unknown place; use {places}")
+    return instances, packages
+
+
+def _mappings(reading: _Reading) -> MappingRegistry:
+    """The library with the tenant's own versions, whose faults are told with their places."""
+    registry = MappingRegistry.shipped().with_documents(reading.files)
+    for fault in registry.check_own(mapping_ends):
+        reading.fault(f"{fault.file}:{fault.line}:{fault.column}", fault.key, fault.message)
+    return registry
+
+
+def _check_notifications(reading: _Reading, document: TenantDocument, instances: Mapping[str, Instance]) -> None:
+    """Notifications through an instance that is not there, or that cannot send any."""
+    told = document.notifications
+    if told is None:
+        return
+    if f"connectors/{told.instance}.yaml" not in reading.files:
+        missing = f"no instance {told.instance!r}; searched: connectors/{told.instance}.yaml"
+        reading.fault("tenant.yaml", "notifications.instance", missing)
+    elif told.instance in instances and instances[told.instance].connector.can.notifier is None:
+        can_not = f"{told.instance!r} is a {instances[told.instance].connector.title} instance, which sends no notifications"
+        reading.fault("tenant.yaml", "notifications.instance", can_not)
 
 
 def _tenant_document(reading: _Reading) -> TenantDocument | None:

@@ -2,14 +2,37 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Annotated, Protocol, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+import httpx
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from workforce.errors import RetryLater
+from workforce.errors import OutcomeUnknown, RetryLater
 
 T = TypeVar("T")
+CODE = r"[A-Za-z0-9_.-]{1,80}"
+
+
+class Wire(BaseModel):
+    """Base of what crosses the wire: frozen, nothing quoted in errors, and unknown fields are none of our business."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+
+def _utc(instant: datetime) -> datetime:
+    try:
+        return instant.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("beyond the calendar") from None
+
+
+Instant = Annotated[AwareDatetime, AfterValidator(_utc)]
+"""A date-time with its offset (RFC 3339), in UTC from then on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +49,51 @@ class Reading:
         except ValidationError as error:
             raise RetryLater(f"{self.system}: unexpected answer at {place_of(error)}", cause="unreadable_answer") from None
 
+    def written(self, shape: type[T], payload: object) -> T:
+        """``payload`` of a write that succeeded as ``shape``. Raises ``OutcomeUnknown`` when it is something else: it may not be repeated."""
+        try:
+            return self(shape, payload)
+        except RetryLater as error:
+            raise OutcomeUnknown(f"{error}; the write may have been done", cause=error.cause) from None
 
-def place_of(error: ValidationError) -> str:
-    """Where the first fault lies, as a dotted path; a vendor's own keys may be in it, so it is cut short."""
-    return ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"])[:100] or "answer"
+
+def place_of(error: ValidationError, *, whole: str = "answer") -> str:
+    """Where the first fault lies, as a dotted path, or ``whole``; a vendor's own keys may be in it, so it is cut short."""
+    return ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"])[:100] or whole
+
+
+def code_in(response: httpx.Response, *path: str) -> str:
+    """The code that the JSON of an answer holds at ``path``; ``""`` where there is none. Words for people are none: they may quote."""
+    try:
+        value: object = response.json()
+    except (ValueError, RecursionError):
+        return ""
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value if isinstance(value, str) and re.fullmatch(CODE, value) else ""
+
+
+class Served(Protocol):
+    """An answer of ``httpx`` or ``requests``."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """By names in any case."""
+        ...
+
+
+def served_at(response: Served) -> datetime | None:
+    """When an answer was made, by the vendor's clock (RFC 9110 §6.6.1, whole seconds); ``None`` where it does not tell."""
+    try:
+        told = parsedate_to_datetime(response.headers["date"])
+        return _utc(told if told.tzinfo else told.replace(tzinfo=UTC))
+    except (KeyError, ValueError, TypeError, OverflowError):
+        return None
+
+
+def whole_pdf(response: httpx.Response, system: str) -> bytes:
+    """The PDF in an answer. Raises ``RetryLater`` unless it is whole: nothing but its own end tells that it was cut off."""
+    content = response.content
+    if not content.startswith(b"%PDF-") or b"%%EOF" not in content[-1024:]:
+        raise RetryLater(f"{system}: what it sent is not a whole PDF", cause="unreadable_answer")
+    return content

@@ -1,10 +1,10 @@
-"""The catalogue: every package in this folder that declares a ``CONNECTOR``."""
+"""The catalogue: every package in this folder that declares a ``CONNECTOR``. It is known by its settings form, which each one has."""
 
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import connectors
@@ -14,7 +14,7 @@ from workforce.errors import Misconfigured
 
 def known_keys() -> list[str]:
     """The keys of all connectors, sorted. Imports none of them."""
-    return sorted(module.name for module in pkgutil.iter_modules(connectors.__path__) if module.ispkg)
+    return sorted(form.parent.name for place in connectors.__path__ for form in Path(place).glob("*/settings.py"))
 
 
 @cache

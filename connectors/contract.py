@@ -20,6 +20,7 @@ from workforce.ports import (
     MissedEvents,
     Notifier,
     RecordEnding,
+    RecordSchemas,
     RecordSink,
     RecordSource,
     Screening,
@@ -111,6 +112,7 @@ class Capabilities(Generic[S, C]):
     backfill: Callable[[C], MissedEvents] | None = None
     source: Callable[[C], RecordSource] | None = None
     sink: Callable[[C], RecordSink] | None = None
+    schemas: Callable[[C], RecordSchemas] | None = None
     ending: Callable[[C], RecordEnding] | None = None
     signing: Callable[[C], Signing] | None = None
     screening: Callable[[C], Screening] | None = None
@@ -180,6 +182,10 @@ class Instance:
     def source(self) -> RecordSource:
         """Read records and their changes."""
         return self._of_client("source")  # type: ignore[no-any-return]
+
+    def schemas(self) -> RecordSchemas:
+        """Ask which fields there are."""
+        return self._of_client("schemas")  # type: ignore[no-any-return]
 
     def sink(self) -> RecordSink:
         """Keep records."""

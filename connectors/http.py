@@ -14,6 +14,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -70,12 +71,18 @@ def verdict_by_status(response: httpx.Response) -> Verdict:
     return by_status.get(status, Verdict.REFUSED)
 
 
+def plain_refusal(said: str, response: httpx.Response) -> HubError:
+    """``Refused``, by its status."""
+    return Refused(said, cause=f"http_{response.status_code}")
+
+
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """How one vendor answers: its verdicts, the short error text of a refusal (never the body as a whole), and how long to wait.
 
     ``wait`` gives the seconds that a throttled answer asks for; vendors that say it outside Retry-After have their own. ``budgets`` are
-    the published limits, which are kept without being told.
+    the published limits, which are kept without being told. ``refusal`` tells what a plain refusal is about (a login that is taken, a
+    field that is wrong) from what is said of it and the answer, whose ``request`` holds what was sent.
     """
 
     name: str
@@ -83,6 +90,28 @@ class Dialect:
     reason: Callable[[httpx.Response], str] = lambda response: response.reason_phrase
     wait: Callable[[httpx.Response], float | None] = lambda response: retry_after_seconds(response.headers.get("retry-after"))
     budgets: tuple[Budget, ...] = ()
+    refusal: Callable[[str, httpx.Response], HubError] = plain_refusal
+
+    def error(self, response: httpx.Response) -> HubError | None:
+        """What an answer stands for; ``None`` for a success. The edge raises it; parts of a batch are told by it one by one."""
+        verdict, status = self.verdict(response), response.status_code
+        if verdict is Verdict.OK:
+            return None
+        where = f"{self.name}: {response.request.method} answered {status}"
+        if verdict is Verdict.UNAUTHENTICATED:
+            return Misconfigured(f"{where}: the credentials are not accepted; renew them", cause="unauthenticated")
+        said = f"{where}: {self.reason(response)}"
+        match verdict:
+            case Verdict.THROTTLED:
+                return RetryLater(said, cause="throttled", after_seconds=self.wait(response))
+            case Verdict.UNAVAILABLE:
+                return OutcomeUnknown(said, cause=f"http_{status}")
+            case Verdict.FORBIDDEN:
+                return Refused(f"{said}; grant the permission named in the connector's page", cause="forbidden")
+            case Verdict.NOT_FOUND:
+                return NotFound(said)
+            case _:
+                return self.refusal(said, response)
 
 
 def retry_after_seconds(value: str | None, *, now: datetime | None = None) -> float | None:
@@ -187,30 +216,32 @@ class HttpEdge:
         )
         return retrying(self._read_once, method, path, request)
 
+    def read_json(self, method: str, path: str, **request: Any) -> object:
+        """``read``, then the JSON in the answer. Raises ``RetryLater`` when there is none."""
+        response = self.read(method, path, **request)
+        with harmless():
+            return json_in(response, self._dialect.name)
+
     def read_object(self, method: str, path: str, **request: Any) -> dict[str, Any]:
         """``read``, then the JSON object in the answer. Raises ``RetryLater`` when the answer is not one."""
         response = self.read(method, path, **request)
-        try:
+        with harmless():
             return json_object(response, self._dialect.name)
-        except OutcomeUnknown as error:
-            raise RetryLater(str(error), cause=error.cause) from None
 
     def write(self, method: str, path: str, **request: Any) -> httpx.Response:
         """Send a request that changes something, once. Raises ``OutcomeUnknown`` when it may have been carried out."""
         return self._call(method, path, request)
 
     def _read_once(self, method: str, path: str, request: dict[str, Any]) -> httpx.Response:
-        try:
+        with harmless():
             return self._call(method, path, request)
-        except OutcomeUnknown as error:
-            raise RetryLater(str(error), cause=error.cause) from None
 
     def _call(self, method: str, path: str, request: dict[str, Any]) -> httpx.Response:
         response = self._send(method, path, request)
         if self._dialect.verdict(response) is Verdict.UNAUTHENTICATED and self._renew is not None:
             self._renew()
             response = self._send(method, path, request)
-        return self._judge(response, method)
+        return self._judge(response)
 
     def _send(self, method: str, path: str, request: dict[str, Any]) -> httpx.Response:
         self._quiet.respect()
@@ -262,43 +293,46 @@ class HttpEdge:
             return RetryLater(f"{self._dialect.name}: cannot connect: {kind}", cause="cannot_connect")
         return OutcomeUnknown(f"{self._dialect.name}: {method} was sent, no answer: {kind}", cause=kind)
 
-    def _judge(self, response: httpx.Response, method: str) -> httpx.Response:
-        verdict = self._dialect.verdict(response)
-        if verdict is Verdict.OK:
+    def _judge(self, response: httpx.Response) -> httpx.Response:
+        error = self._dialect.error(response)
+        if error is None:
             return response
-        where = f"{self._dialect.name}: {method} answered {response.status_code}"
+        if isinstance(error, RetryLater):
+            self._quiet.keep(error.after_seconds or 0.0)
+        status, field = response.status_code, getattr(error, "field", None)
         log.info(
-            "http.not_ok", system=self._dialect.name, method=method, status=response.status_code, verdict=verdict.name.lower()
+            "http.not_ok",
+            system=self._dialect.name,
+            method=response.request.method,
+            status=status,
+            cause=error.cause,
+            field=field,
         )
-        raise self._error(verdict, response, where)
+        raise error
 
-    def _error(self, verdict: Verdict, response: httpx.Response, where: str) -> HubError:
-        reason = f"{where}: {self._dialect.reason(response)}"
-        match verdict:
-            case Verdict.THROTTLED:
-                wait = self._dialect.wait(response)
-                self._quiet.keep(wait or 0.0)
-                return RetryLater(reason, cause="throttled", after_seconds=wait)
-            case Verdict.UNAVAILABLE:
-                return OutcomeUnknown(reason, cause=f"http_{response.status_code}")
-            case Verdict.UNAUTHENTICATED:
-                return Misconfigured(f"{where}: the credentials are not accepted; renew them", cause="unauthenticated")
-            case Verdict.FORBIDDEN:
-                return Refused(f"{reason}; grant the permission named in the connector's page", cause="forbidden")
-            case Verdict.NOT_FOUND:
-                return NotFound(reason)
-            case _:
-                return Refused(reason, cause=f"http_{response.status_code}")
+
+@contextmanager
+def harmless() -> Iterator[None]:
+    """What is done within changes nothing, so it may be repeated: ``RetryLater`` is raised for ``OutcomeUnknown``."""
+    try:
+        yield
+    except OutcomeUnknown as error:
+        raise RetryLater(str(error), cause=error.cause) from None
+
+
+def json_in(response: httpx.Response, system: str) -> object:
+    """The JSON in an answer. Raises ``OutcomeUnknown`` when a success carries anything else (truncated, HTML)."""
+    try:
+        body: object = response.json()
+    except (ValueError, RecursionError):
+        message = f"{system}: answered {response.status_code} without readable JSON"
+        raise OutcomeUnknown(message, cause="unreadable_answer") from None
+    return body
 
 
 def json_object(response: httpx.Response, system: str) -> dict[str, Any]:
-    """The JSON object in an answer. Raises ``OutcomeUnknown`` when a success carries anything else (truncated, HTML)."""
-    try:
-        body = response.json()
-    except (ValueError, RecursionError):
-        raise OutcomeUnknown(
-            f"{system}: answered {response.status_code} without readable JSON", cause="unreadable_answer"
-        ) from None
+    """The JSON object in an answer. Raises ``OutcomeUnknown`` when a success carries anything else."""
+    body = json_in(response, system)
     if not isinstance(body, dict):
         raise OutcomeUnknown(f"{system}: answered {response.status_code} with JSON that is no object", cause="unreadable_answer")
     return body

@@ -111,6 +111,13 @@ def _missed(stage: Stage) -> Scene:
     return Scene(every_event, lambda subjects: subject_id in subjects)
 
 
+def _schemas(stage: Stage) -> Scene:
+    if stage.instance.connector.can.source is not None:
+        stage.trial.change_source(stage.sandbox, stage.n)
+    schemas = stage.instance.schemas()
+    return Scene(schemas.read, lambda told: bool((told.source or told.target or {}).get("properties")))
+
+
 def _create_record(stage: Stage) -> Scene:
     sink, marker, values = stage.instance.sink(), new_marker(), stage.trial.record(stage.n)
 
@@ -348,7 +355,7 @@ def _block_all(stage: Stage) -> Scene:
 
 
 SCENES: Mapping[str, Callable[[Stage], Scene]] = {
-    "source.changes": _changes, "source.read": _read_source, "backfill.missed": _missed,
+    "source.changes": _changes, "source.read": _read_source, "backfill.missed": _missed, "schemas.read": _schemas,
     "sink.find": _find_record, "sink.create": _create_record, "sink.update": _update_record, "sink.end": _end_record,
     "sink.read": _read_record, "ending.end": _end_planted, "ending.read": _read_planted,
     "signing.find": _find_agreement, "signing.send": _send, "signing.status": _signing_status, "signing.documents": _documents,

@@ -148,6 +148,8 @@ class Trial(ABC, Generic[X]):
     untried: Mapping[str, str] = {}
     description: Description | None = None
     fault_kinds: frozenset[FaultKind] = frozenset(FaultKind)
+    samples: Mapping[str, object] = {}
+    """Values for fields of the target, by their dotted names, where the system wants more than its schema can say. ``None``: not tried."""
     signature_covers_body: bool = True
     """False where a vendor's signature, or secret, proves the sender and not the content, which is then a hint at most."""
     max_lines: int = 450
@@ -172,6 +174,13 @@ class Trial(ABC, Generic[X]):
     def record_change(self) -> Mapping[str, object]:
         """Values for ``sink.update``, which ``sink.read`` shows afterwards under the same names."""
         raise NotImplementedError(f"{type(self).__name__}.record_change")
+
+    def shown(self, sandbox: X, external_id: str) -> Mapping[str, object] | None:  # noqa: ARG002 - for those that can
+        """What the system itself holds of a record or an account, by the names of ``target.schema.json``.
+
+        ``None`` where the sink's ``read`` shows as much. A directory's accounts can be seen in no other way.
+        """
+        return None
 
     def change_source(self, sandbox: X, n: int) -> str:
         """Make source record ``n``, or change it by hand; its id. Each call is a change that ``source.changes`` has to tell."""

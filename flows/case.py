@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from uuid import UUID
 
 from config.hub import Hub
 from config.tenant import TenantConfig
-from ledger import audit, effect_history, engagements, identities
+from flows.lineage import field_lineage
+from flows.ownership import Place, kept_targets, show_conflicts
+from flows.versions import Versions, used
+from ledger import audit, effect_history, engagements, identities, writes
 from ledger.effects import LedgerEffects
+from ledger.work_orders import source_lineage
 from provisioning.accounts import AccountApplier
 from provisioning.logins import login_candidates
 from provisioning.packages import AccessPackage
 from provisioning.records import RecordApplier
+from provisioning.writing import DesiredRecord, WritePlan
 from workforce.access import DesiredAccount
 from workforce.effects import Effect, EffectKind
 from workforce.engagement import Engagement
 from workforce.events import HUB, AuditEvent, Outcome
+from workforce.lineage import MappingUsed, RecordWrite, SourceLineage
+from workforce.outgoing import EngagementDocument
 from workforce.ports import Directory
+from workforce.states import EffectState
 
 ACCOUNT = "account"
 """The kind under which a directory's id for a worker's account is kept."""
@@ -32,6 +41,25 @@ class CaseRef:
     engagement_id: str
     run: str
     epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """What a mapping says of an engagement for one system: its values, nested, and the same field by field with where they came from."""
+
+    values: Mapping[str, object]
+    desired: DesiredRecord
+    mapping: MappingUsed
+    source: SourceLineage | None
+
+    @property
+    def details(self) -> dict[str, object]:
+        """The version that did it, for the audit trail."""
+        return {"mapping": self.mapping.mapping_id, "version": self.mapping.version, "sha256": self.mapping.sha256}
+
+    def written(self, system: str, plan: WritePlan) -> RecordWrite:
+        """What stands in ``system`` once the plan was carried out."""
+        return RecordWrite(system=system, mapping=self.mapping, fields=plan.result, changed=plan.changed, source=self.source)
 
 
 @dataclass(frozen=True)
@@ -86,10 +114,13 @@ class Case:
         with self.hub.database.transaction(self.ref.tenant) as tx:
             return identities.external_id(tx, self.system, kind, self._internal_id(kind))
 
-    def remember(self, kind: str, external_id: str) -> None:
-        """Keep the step's system's id for this case's record or account."""
+    def remember(self, kind: str, external_id: str, outgoing: Outgoing, plan: WritePlan) -> None:
+        """Keep the step's system's id for this case's record or account, what stands there now and why, and what people have to decide."""
         with self.hub.database.transaction(self.ref.tenant) as tx:
             identities.link(tx, self.system, kind, self._internal_id(kind), external_id)
+            writes.remember(tx, self.engagement_id, outgoing.written(self.system, plan))
+            place = Place(self.system, external_id)
+            show_conflicts(tx, self.config.document, self.engagement, place, plan.remaining(), outgoing.desired.fields)
 
     def audit(self, action: str, *, outcome: Outcome = Outcome.SUCCESS, **details: object) -> None:
         """Add one line to the audit trail."""
@@ -111,26 +142,42 @@ class Case:
             details=details,
         )
 
-    def mapped(self, target: str) -> tuple[dict[str, object], dict[str, object], str]:
-        """The engagement mapped to ``target``'s fields by the pinned version: values, lineage for the audit trail, content hash."""
-        mapping_id = f"engagement__{target}"
-        pinned = self.engagement.mapping_pins.get(mapping_id)
-        mapping = self.hub.mappings.get(mapping_id, pinned, on=self.hub.clock.now().date())
-        mapped = mapping.apply(self.document())
-        lineage = {"mapping": mapping_id, "version": mapped.version, "sha256": mapped.content_sha256}
-        return mapped.values, lineage, mapped.content_sha256
+    def outgoing(self) -> Outgoing:
+        """What the pinned mapping says of the engagement for the step's system. Raises ``Refused`` naming what cannot be mapped."""
+        mapping_id = f"engagement__{self.config.instance(self.system).connector.key}"
+        with self.hub.database.transaction(self.ref.tenant) as tx:
+            mapping = Versions(self.hub, self.ref.tenant).of(tx, mapping_id, self.engagement)
+            standing = writes.newest(tx, self.engagement_id, self.system)
+            source = source_lineage(tx, self.engagement_id)
+        document = self.document()
+        mapped = mapping.apply(document)
+        fields = field_lineage(document, mapped)
+        tenant, version = self.config.document, self.engagement.source_version
+        desired = DesiredRecord(
+            fields=fields,
+            cleared=mapped.cleared,
+            standing=standing,
+            kept=kept_targets(tenant, self.system, fields),
+            version=f"{mapping.content_sha256}\x1f{version}",
+        )
+        current = source if source and source.record_version == version else None  # a newer one may have come in since
+        return Outgoing(mapped.values, desired, used(mapping), current)
+
+    def unfinished(self, kind: EffectKind) -> list[Effect]:
+        """Effects of the step's system of which it is not known whether they were done."""
+        with self.hub.database.transaction(self.ref.tenant) as tx:
+            lines = effect_history.list_for(tx, self.engagement_id)
+        base = replace(self._base_effect(), kind=kind)
+        return [
+            replace(base, detail=line.detail, lifecycle=line.lifecycle)
+            for line in lines
+            if line.target == self.system and line.kind is kind and line.state in {EffectState.STARTED, EffectState.UNKNOWN}
+        ]
 
     def document(self) -> dict[str, object]:
         """The engagement as the source of outgoing mappings."""
-        engagement = self.engagement
-        login = self.login
-        terms = engagement.terms.model_dump(mode="json", exclude={"cutoff", "close_of_business", "terminates_at"})
-        return {
-            "worker": {"marker": engagement.worker.marker, **engagement.worker.profile.model_dump(mode="json")},
-            "terms": terms,
-            "engagement": {"id": str(engagement.id), "end_at": engagement.end_at.isoformat()},
-            "account": {"login": login, "email": f"{login}@{self.config.document.email_domain}"},
-        }
+        domain = self.config.document.email_domain
+        return EngagementDocument.of(self.engagement, login=self.login, email_domain=domain).values()
 
     @cached_property
     def login(self) -> str:
@@ -154,19 +201,15 @@ class Case:
             lines = effect_history.list_for(tx, self.engagement_id)
         return frozenset(e.detail for e in lines if e.target == self.system and e.kind is EffectKind.ADD_MEMBER)
 
-    def desired_account(self) -> tuple[DesiredAccount, dict[str, object]]:
-        """The account as it should be in the step's directory, and the lineage of its attributes."""
-        connector = self.config.instance(self.system).connector.key
-        values, lineage, _ = self.mapped(connector)
-        login = str(values.get("userPrincipalName") or self.login)
-        desired = DesiredAccount(
+    def desired_account(self, values: Mapping[str, object]) -> DesiredAccount:
+        """The account as it should be in the step's directory, with the attributes ``values``."""
+        return DesiredAccount(
             marker=self.engagement.worker.marker,
-            login=login,
+            login=str(values.get("userPrincipalName") or self.login),
             attributes=values,
             groups=self.package.entitlement(self.system).groups,
             expires_at=self.engagement.end_at,
         )
-        return desired, lineage
 
     def _base_effect(self) -> Effect:
         """Tenant, engagement, target and epoch; the applier fills in the kind."""

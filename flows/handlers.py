@@ -13,13 +13,18 @@ from prefect import Flow
 
 from config.hub import Hub
 from flows import processes
+from flows.alarms import raise_alarm, send_alarm
 from flows.case import CaseRef
 from flows.leaver import block, leave, systems_to_leave
-from flows.polling import poll_events, poll_vms
+from flows.polling import poll_events, poll_vms, take_again
 from flows.prefect_runs import PREFECTS_FAULTS, PrefectRuns, run_here
 from flows.projection import project
+from flows.promotion import migrate
+from flows.quarantine import group_of
 from flows.steps import Conductor, PlainConductor
 from ledger import engagements, failures, inbox, runs
+from ledger.database import Tx
+from ledger.failures import Failure
 from ledger.jobs import JobName, defer_joiner, defer_leaver
 from ledger.queue import RunningJob
 from workforce.engagement import Engagement
@@ -46,6 +51,9 @@ class Handlers:
             JobName.LEAVER: self.leaver,
             JobName.POLL: self.poll,
             JobName.BACKFILL: self.backfill,
+            JobName.TAKE: self.take,
+            JobName.ALARM: self.alarm,
+            JobName.MIGRATE: self.migrate,
         }
 
     def project(self, job: RunningJob) -> None:
@@ -63,6 +71,21 @@ class Handlers:
         fresh = poll_events(self.hub, job.tenant, job.args["instance"])
         if fresh:
             log.info("events.backfilled", tenant=job.tenant, instance=job.args["instance"], events=fresh)
+        self._mended(job)
+
+    def take(self, job: RunningJob) -> None:
+        """One record of the VMS is read again, because what was wrong with it was mended."""
+        take_again(self.hub, job.tenant, job.args["external_id"])
+        self._mended(job)
+
+    def alarm(self, job: RunningJob) -> None:
+        """People are told that something waits for them."""
+        send_alarm(self.hub, job.tenant, UUID(job.args["failure_id"]))
+        self._mended(job)
+
+    def migrate(self, job: RunningJob) -> None:
+        """A running engagement moves to the version of a mapping that is in force."""
+        migrate(self.hub, job.tenant, UUID(job.args["engagement_id"]), job.args["mapping_id"])
         self._mended(job)
 
     def joiner(self, job: RunningJob) -> None:
@@ -101,13 +124,18 @@ class Handlers:
         defect = f"a defect stopped the job ({type(error).__name__}); see the worker's log for job {job.job_id}"
         message, field = (str(known), known.field) if known else (defect, None)
         log.warning("job.parked", job_id=job.job_id, job=job.name, tenant=job.tenant, cause=cause)
+        told = {"cause": cause, "message": message, "field": field, "group_key": group_of(error)}
         with self.hub.database.transaction(job.tenant) as tx:
-            if event_id := job.args.get("event_id"):
-                inbox.park(tx, UUID(event_id), cause=cause, message=message, field=field)
-                return
-            engagement_id = job.args.get("engagement_id")
-            about = UUID(engagement_id) if engagement_id else None
-            failures.park(tx, cause=cause, message=message, field=field, engagement_id=about, subject=_subject(job))
+            failure = self._parked(tx, job, **told)
+            if job.name != JobName.ALARM:
+                raise_alarm(tx, failure)
+
+    def _parked(self, tx: Tx, job: RunningJob, **told: Any) -> Failure:
+        if event_id := job.args.get("event_id"):
+            return inbox.park(tx, UUID(event_id), **told)
+        engagement_id = job.args.get("engagement_id")
+        about = UUID(engagement_id) if engagement_id else None
+        return failures.park(tx, engagement_id=about, subject=_subject(job), **told)
 
     def _mended(self, job: RunningJob) -> None:
         """The job is done: what it had parked on the way waits for nobody any more."""
@@ -193,7 +221,9 @@ class Handlers:
 
 def _subject(job: RunningJob) -> str:
     """What the failure list calls the job."""
-    about = job.args.get("engagement_id") or job.args.get("instance")
+    about = next(
+        (job.args[name] for name in ("engagement_id", "instance", "external_id", "failure_id") if name in job.args), None
+    )
     return f"{job.name}:{about}" if about else job.name
 
 

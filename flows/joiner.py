@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from compliance.sla import time_to_productive
 from flows.case import ACCOUNT, Case
 from flows.intake import RECORD, Intake, read_agreement_of
 from flows.steps import Conductor, step
+from flows.versions import Versions
 from ledger import audit, engagements, sources
 from provisioning.readback import prove_access
 from provisioning.records import prove_record
+from workforce.effects import EffectKind
 from workforce.errors import Refused, RetryLater
 from workforce.states import EngagementState
 
@@ -52,9 +52,9 @@ def read_work_order(case: Case) -> None:
     system = case.config.document.systems.vms
     intake = Intake(case.hub, case.ref.tenant, system)
     record = intake.source().read(case.engagement.terms.vms_id)
-    work_order = intake.work_order(record)
+    taken = intake.take(record)
     with case.hub.database.transaction(case.ref.tenant) as tx:
-        _, change = intake.store(tx, record, work_order)
+        _, change = intake.store(tx, record, taken)
         audit.record(tx, case.event("work_order.read", vms_id=record.external_id, version=record.version, change=change))
 
 
@@ -63,12 +63,12 @@ def decide_access(case: Case) -> None:
     """Find the access package of the role, reserve the login, and pin the mapping versions for the life of the engagement."""
     package = case.package
     case.reserve_login()
-    today = case.hub.clock.now().date()
     systems = case.config.document.systems
     keys = {case.config.instance(name).connector.key for name in (systems.hris, systems.payroll, *systems.directories)}
-    pins = {f"engagement__{key}": case.hub.mappings.get(f"engagement__{key}", on=today).version for key in sorted(keys)}
+    versions = Versions(case.hub, case.ref.tenant)
     with case.hub.database.transaction(case.ref.tenant) as tx:
         engagements.require_epoch(tx, case.engagement_id, case.ref.epoch)
+        pins = {f"engagement__{key}": versions.of(tx, f"engagement__{key}", case.engagement).version for key in sorted(keys)}
         engagements.pin_mappings(tx, case.engagement_id, pins)
         if case.engagement.state is EngagementState.REQUESTED:
             engagements.transition(tx, case.engagement_id, EngagementState.CLEARED)
@@ -78,25 +78,32 @@ def decide_access(case: Case) -> None:
 
 @step("Create the record")
 def create_record(case: Case) -> None:
-    """Create the contractor's record, or adopt the one that a lost reply left, and bring it up to date."""
-    instance = case.config.instance(case.system)
-    values, lineage, sha256 = case.mapped(instance.connector.key)
-    version = _fingerprint(sha256, case.engagement.source_version, values)
-    marker = case.engagement.worker.marker
-    case.remember(RECORD, case.records().create(instance.sink(), marker, values, lineage, version=version))
+    """Create the contractor's record, or adopt the one that a lost reply left; of one that is known, write only what differs."""
+    sink, outgoing, applier = case.config.instance(case.system).sink(), case.outgoing(), case.records()
+    record_id = case.external_id(RECORD)
+    if record_id is None:
+        marker = case.engagement.worker.marker
+        record_id, plan = applier.create(sink, marker, outgoing.desired, outgoing.details)
+    else:
+        plan = applier.update(sink, record_id, outgoing.desired, outgoing.details)
+    case.remember(RECORD, record_id, outgoing, plan)
+    applier.conclude(record_id, case.unfinished(EffectKind.UPDATE_RECORD))
 
 
 @step("Create the account")
 def create_account(case: Case) -> None:
-    """Create the account with our marker and its native expiry, or adopt the one that a lost reply left."""
-    desired, lineage = case.desired_account()
-    case.remember(ACCOUNT, case.accounts().create(desired, lineage))
+    """Create the account with our marker and its native expiry, or adopt the one that a lost reply left, with its attributes."""
+    outgoing, applier = case.outgoing(), case.accounts()
+    desired = case.desired_account(outgoing.values)
+    account_id, plan = applier.provide(desired, outgoing.desired, outgoing.details)
+    case.remember(ACCOUNT, account_id, outgoing, plan)
+    applier.conclude(account_id, case.unfinished(EffectKind.UPDATE_ACCOUNT))
 
 
 @step("Grant the access package")
 def grant_access(case: Case) -> None:
     """Bring the account to what the package says: expiry, sign-in, groups. Only the difference is written."""
-    desired, _ = case.desired_account()
+    desired = case.desired_account(case.outgoing().values)
     changes = case.accounts().grant(known(case, ACCOUNT), desired)
     case.audit("access.granted", changes=[f"{change.kind} {change.detail}".strip() for change in changes])
 
@@ -107,7 +114,7 @@ def read_access_back(case: Case) -> None:
 
     The trial sign-in replaces the password, so it is made only before the account is handed over.
     """
-    desired, _ = case.desired_account()
+    desired = case.desired_account(case.outgoing().values)
     handed_over = case.engagement.access_verified_at is not None
     account_id = known(case, ACCOUNT)
     proof = prove_access(case.directory, account_id, desired, clock=case.hub.clock, try_sign_in=not handed_over)
@@ -142,9 +149,3 @@ def known(case: Case, kind: str) -> str:
     if external_id is None:
         raise RetryLater(f"{case.system}: no {kind} is known yet", cause="not_created")
     return external_id
-
-
-def _fingerprint(mapping_sha256: str, source_version: str, values: Mapping[str, object]) -> str:
-    """Tells one set of values from the next, also where values come back to what they were: each is an effect of its own."""
-    text = json.dumps(values, sort_keys=True, default=str)
-    return hashlib.sha256(f"{mapping_sha256}\x1f{source_version}\x1f{text}".encode()).hexdigest()[:32]

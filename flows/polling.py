@@ -8,6 +8,7 @@ import structlog
 
 from config.hub import Hub
 from flows.intake import Intake, concerns_access
+from flows.quarantine import park_feed_defect, quarantine, subject_of
 from ledger import deliveries, engagements, failures, inbox, sources
 from ledger.database import Tx
 from ledger.jobs import defer_joiner
@@ -42,6 +43,12 @@ def poll_vms(hub: Hub, tenant: str) -> int:
             return seen
 
 
+def take_again(hub: Hub, tenant: str, external_id: str) -> None:
+    """Read one record of the VMS again and take it, or set it aside again. Raises ``NotFound`` where it is gone."""
+    intake = Intake(hub, tenant, hub.tenant(tenant).document.systems.vms)
+    _take(intake, intake.source().read(external_id))
+
+
 def poll_events(hub: Hub, tenant: str, instance: str) -> int:
     """Ask a system for what happened since the last time and store what is new, as if a webhook had brought it; how much there was.
 
@@ -74,29 +81,27 @@ def _stored(tx: Tx, instance: str, event: SourceEvent) -> bool:
 
 
 def _take(intake: Intake, record: SourceRecord) -> None:
-    subject = f"{intake.system}:{record.external_id}"
+    subject = subject_of(intake, record.external_id)
     try:
         _store(intake, record, subject)
     except (RetryLater, Misconfigured):
         raise
     except Refused as error:
-        with intake.hub.database.transaction(intake.tenant) as tx:
-            failures.park(tx, cause=error.cause, message=str(error), field=error.field, subject=subject)
+        quarantine(intake, record, error)
     except Exception as error:
         log.exception("poll.defect", tenant=intake.tenant, subject=subject)
         with intake.hub.database.transaction(intake.tenant) as tx:
-            message = f"a defect stopped this record ({type(error).__name__}); see the worker's log"
-            failures.park(tx, cause="defect", message=message, subject=subject)
+            park_feed_defect(tx, subject, error)
 
 
 def _store(intake: Intake, record: SourceRecord, subject: str) -> None:
-    work_order = intake.work_order(record)
-    over = work_order.terms.end_instant() <= intake.hub.clock.now()
+    taken = intake.take(record)
+    over = taken.order.terms.end_instant() <= intake.hub.clock.now()
     with intake.hub.database.transaction(intake.tenant) as tx:
         failures.resolve(tx, subject)
         if over and engagements.by_vms_id(tx, intake.system, record.external_id) is None:
             sources.remember(tx, intake.system, record)  # history from before our time: nothing was given, nothing is to end
             return
-        engagement, change = intake.store(tx, record, work_order)
+        engagement, change = intake.store(tx, record, taken)
         if concerns_access(engagement, change):
             defer_joiner(tx, engagement.id)

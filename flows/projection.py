@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from config.hub import Hub
+from flows.conflicts import look
 from flows.intake import Intake, read_agreement_of
 from ledger import audit, engagements, inbox, sources
 from ledger.database import Tx
@@ -14,7 +15,7 @@ from ledger.work_orders import Change
 from workforce.errors import NotFound, RetryLater
 from workforce.ports import SourceRecord
 
-SIGNED = frozenset({"envelope-completed"})
+SIGNED = frozenset({"envelope-completed", "signature_request_all_signed"})
 """Event kinds that may mean a signed agreement. Others are kept and settled: they start no process yet."""
 
 
@@ -27,6 +28,8 @@ def project(hub: Hub, tenant: str, event_id: UUID) -> None:
         event = inbox.get(tx, event_id)
     systems = hub.tenant(tenant).document.systems
     if event.source != systems.esign or event.kind not in SIGNED:
+        if event.source in {systems.hris, systems.payroll}:
+            look(hub, tenant, event.source, event.subject_id)
         with hub.database.transaction(tenant) as tx:
             inbox.settle(tx, event_id)
             _note(tx, event)
@@ -37,10 +40,10 @@ def project(hub: Hub, tenant: str, event_id: UUID) -> None:
     signed_at = agreement.executed_at()
     intake = Intake(hub, tenant, systems.vms)
     record = _readable(intake, agreement.vms_id)
-    work_order = intake.work_order(record)
+    taken = intake.take(record)
     with hub.database.transaction(tenant) as tx:
         sources.remember(tx, systems.esign, envelope)
-        engagement, change = intake.store(tx, record, work_order)
+        engagement, change = intake.store(tx, record, taken)
         agreed = engagements.set_agreement(tx, engagement.id, agreement.envelope_id, signed_at)
         if agreed != engagement or change in {Change.CREATED, Change.UPDATED}:  # a hint that tells nothing new starts nothing
             defer_joiner(tx, engagement.id)

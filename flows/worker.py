@@ -12,6 +12,7 @@ import structlog
 from config.hub import Hub
 from flows.handlers import Handlers
 from flows.prefect_runs import PrefectRuns, drop_old_results
+from flows.promotion import follow_promotions
 from ledger import audit, checkpoint, engagements, timers
 from ledger.database import Tx
 from ledger.jobs import defer_backfill, defer_leaver, defer_poll
@@ -61,6 +62,7 @@ class WorkerProcess:
         for tenant in self.hub.tenant_names():
             pushing = self._pushing(tenant)
             with self.hub.database.transaction(tenant) as tx:
+                follow_promotions(self.hub, tx)
                 defer_poll(tx)
                 for instance in pushing:
                     defer_backfill(tx, instance)

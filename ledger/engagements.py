@@ -113,9 +113,9 @@ def set_agreement(tx: Tx, engagement_id: UUID, envelope_id: str, signed_at: date
 
 
 def pin_mappings(
-    tx: Tx, engagement_id: UUID, pins: Mapping[str, int], *, migrate: bool = False, actor: Actor = HUB
+    tx: Tx, engagement_id: UUID, pins: Mapping[str, str], *, migrate: bool = False, actor: Actor = HUB
 ) -> Engagement:
-    """Pin mapping id → version, audited. What is pinned stays, unless ``migrate`` says that it moves on purpose."""
+    """Pin mapping id → version label, audited. What is pinned stays, unless ``migrate`` says that it moves on purpose."""
     known = lock(tx, engagement_id)
     wanted = {**known.mapping_pins, **pins} if migrate else {**pins, **known.mapping_pins}
     if wanted == known.mapping_pins:

@@ -27,7 +27,8 @@ class Failure:
     """A line of the list. ``count`` is how often it happened ``since`` then.
 
     ``event_id`` is the delivery that could not be used, ``engagement_id`` the engagement that it concerns, as far as they are known;
-    ``subject`` (such as ``fieldglass:WO-1``) always is.
+    ``subject`` (such as ``fieldglass:WO-1``) always is. ``group_key`` names the cause that lines of one kin share: mended for one, it is
+    mended for all.
     """
 
     id: UUID
@@ -42,6 +43,7 @@ class Failure:
     last_at: datetime
     closed_at: datetime | None
     closed_by: str | None
+    group_key: str | None = None
 
     @property
     def about(self) -> About:
@@ -49,6 +51,19 @@ class Failure:
         if self.event_id is not None:
             return About.EVENT
         return About.SUBJECT if self.engagement_id is None else About.ENGAGEMENT
+
+
+@dataclass(frozen=True, slots=True)
+class FailureGroup:
+    """Open lines that share one cause; ``size`` is how many there are."""
+
+    key: str
+    cause: str
+    field: str | None
+    message: str
+    size: int
+    since: datetime
+    last_at: datetime
 
 
 def park(
@@ -60,17 +75,18 @@ def park(
     engagement_id: UUID | None = None,
     event_id: UUID | None = None,
     subject: str | None = None,
+    group_key: str | None = None,
 ) -> Failure:
     """Put something on the list, or count it again. The subject defaults to the engagement, else the event."""
     if subject is None:
         subject = f"engagement:{engagement_id}" if engagement_id else f"event:{event_id}" if event_id else "tenant"
     row = tx.the(
         """
-        INSERT INTO failures (tenant, id, subject, cause, message, field, engagement_id, event_id)
-        VALUES (%(tenant)s, %(id)s, %(subject)s, %(cause)s, %(message)s, %(field)s, %(engagement_id)s, %(event_id)s)
+        INSERT INTO failures (tenant, id, subject, cause, message, field, engagement_id, event_id, group_key)
+        VALUES (%(tenant)s, %(id)s, %(subject)s, %(cause)s, %(message)s, %(field)s, %(engagement_id)s, %(event_id)s, %(group_key)s)
         ON CONFLICT (tenant, subject, cause) WHERE closed_at IS NULL
         DO UPDATE SET count = failures.count + 1, last_at = clock_timestamp(),
-            message = excluded.message, field = excluded.field,
+            message = excluded.message, field = excluded.field, group_key = excluded.group_key,
             engagement_id = coalesce(excluded.engagement_id, failures.engagement_id),
             event_id = coalesce(excluded.event_id, failures.event_id)
         RETURNING *
@@ -83,6 +99,7 @@ def park(
         field=field,
         engagement_id=engagement_id,
         event_id=event_id,
+        group_key=group_key,
     )
     failure = _from_row(row)
     if failure.count == 1:
@@ -98,19 +115,34 @@ def get(tx: Tx, failure_id: UUID) -> Failure:
     return _from_row(row)
 
 
-def list_open(tx: Tx, *, engagement_id: UUID | None = None, limit: int = 1000) -> list[Failure]:
+def list_open(tx: Tx, *, engagement_id: UUID | None = None, group_key: str | None = None, limit: int = 1000) -> list[Failure]:
     """The open lines, oldest first."""
     rows = tx.all(
         """
         SELECT * FROM failures
         WHERE closed_at IS NULL AND (%(engagement_id)s::uuid IS NULL OR engagement_id = %(engagement_id)s)
+          AND (%(group_key)s::text IS NULL OR group_key = %(group_key)s)
         ORDER BY since, id
         LIMIT %(limit)s
         """,
         engagement_id=engagement_id,
+        group_key=group_key,
         limit=limit,
     )
     return [_from_row(row) for row in rows]
+
+
+def groups(tx: Tx) -> list[FailureGroup]:
+    """The open lines by the cause that they share, the largest group first."""
+    rows = tx.all(
+        """
+        SELECT group_key AS key, min(cause) AS cause, min(field) AS field, min(message) AS message, count(*) AS size,
+               min(since) AS since, max(last_at) AS last_at
+        FROM failures WHERE closed_at IS NULL AND group_key IS NOT NULL
+        GROUP BY group_key ORDER BY size DESC, since, group_key
+        """
+    )
+    return [FailureGroup(**row) for row in rows]
 
 
 def has_open(tx: Tx, engagement_id: UUID) -> bool:

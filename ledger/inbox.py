@@ -9,6 +9,7 @@ from uuid import UUID
 
 from ledger import audit, failures
 from ledger.database import Tx
+from ledger.failures import Failure
 from ledger.ids import uuid7
 from workforce.errors import NotFound
 from workforce.events import Actor, SourceEvent
@@ -85,11 +86,20 @@ def settle(tx: Tx, event_id: UUID, engagement_id: UUID | None = None) -> None:
 
 
 def park(
-    tx: Tx, event_id: UUID, *, cause: str, message: str, field: str | None = None, engagement_id: UUID | None = None
-) -> None:
+    tx: Tx,
+    event_id: UUID,
+    *,
+    cause: str,
+    message: str,
+    field: str | None = None,
+    engagement_id: UUID | None = None,
+    group_key: str | None = None,
+) -> Failure:
     """Set the event aside for a person, with an audited line in the failure list. Raises ``Refused``, ``NotFound``."""
     _go(tx, event_id, EventState.PARKED, cause=cause, message=message, engagement_id=engagement_id)
-    failures.park(tx, cause=cause, message=message, field=field, engagement_id=engagement_id, event_id=event_id)
+    return failures.park(
+        tx, cause=cause, message=message, field=field, engagement_id=engagement_id, event_id=event_id, group_key=group_key
+    )
 
 
 def replay(tx: Tx, event_id: UUID, actor: Actor) -> None:

@@ -21,6 +21,9 @@ class JobName(StrEnum):
     LEAVER = "leaver"
     POLL = "poll"
     BACKFILL = "backfill"
+    TAKE = "take"
+    ALARM = "alarm"
+    MIGRATE = "migrate"
 
 
 def defer_projection(tx: Tx, *, source: str, subject_id: str, event_id: UUID) -> None:
@@ -54,3 +57,21 @@ def defer_backfill(tx: Tx, instance: str) -> None:
     """Have a connector instance asked for events that no webhook brought; one waiting request is enough."""
     key = f"backfill:{instance}"
     defer(tx, tx.tenant, Job(JobName.BACKFILL, {"instance": instance}, Lane.BULK, key, key=key))
+
+
+def defer_take(tx: Tx, external_id: str) -> None:
+    """Have one record of the tenant's VMS read again and taken; one waiting request is enough."""
+    key = f"take:{external_id}"
+    defer(tx, tx.tenant, Job(JobName.TAKE, {"external_id": external_id}, Lane.BULK, key, key=key))
+
+
+def defer_alarm(tx: Tx, failure_id: UUID) -> None:
+    """Have people told that a failure waits for them."""
+    key = f"alarm:{failure_id}"
+    defer(tx, tx.tenant, Job(JobName.ALARM, {"failure_id": str(failure_id)}, Lane.SYNC, key, key=key))
+
+
+def defer_migration(tx: Tx, engagement_id: UUID, mapping_id: str) -> None:
+    """Have a running engagement moved to the version of a mapping that is in force, in its turn among the engagement's jobs."""
+    lock, key = str(engagement_id), f"migrate:{engagement_id}:{mapping_id}"
+    defer(tx, tx.tenant, Job(JobName.MIGRATE, {"engagement_id": lock, "mapping_id": mapping_id}, Lane.BULK, lock, key))

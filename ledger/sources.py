@@ -42,11 +42,11 @@ def latest(tx: Tx, system: str, external_id: str) -> tuple[SourceRecord, datetim
 
 
 def list_latest(tx: Tx, system: str, *, limit: int = 10_000) -> list[SourceRecord]:
-    """The newest kept version of every record of ``system``."""
+    """The newest kept version of the records of ``system`` that were read last, the last one first."""
     rows = tx.all(
         """
         SELECT external_id, version, "values" FROM source_records
-        WHERE system = %(system)s ORDER BY external_id LIMIT %(limit)s
+        WHERE system = %(system)s ORDER BY read_at DESC, external_id LIMIT %(limit)s
         """,
         system=system,
         limit=limit,

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
+from uuid import UUID
 
 from ledger import engagement_rows, identities, timers, workers
 from ledger.database import Tx
 from ledger.ids import uuid7
 from workforce.engagement import Engagement, EngagementTerms, Worker, WorkOrder
+from workforce.errors import NotFound
 from workforce.events import HUB, Actor
+from workforce.lineage import SourceLineage
 from workforce.states import EngagementState
 
 PERSON = "person"
-_DECIDE_THE_END = ("ends_on", "time_zone", "cutoff", "close_of_business", "terminates_at")
 
 
 class Change(StrEnum):
@@ -32,23 +33,58 @@ def upsert_work_order(
     source_version: str,
     *,
     person_id: str | None = None,
+    lineage: SourceLineage | None = None,
+    again: bool = False,
     actor: Actor = HUB,
 ) -> tuple[Engagement, Change]:
     """Make or advance the engagement of a work order, and arm its end. The caller audits what it means.
 
     A new work order makes a new worker, unless ``person_id`` (the VMS's own id of the person) is known already; names and addresses
-    never match anybody. ``end_at`` is computed once and moves only when a field that decides it changes; once the ending has begun it
+    never match anybody. ``lineage`` says how the terms came about. ``again`` takes terms that another mapping made of the version that is
+    known. ``end_at`` is computed once and moves only when a field that decides it changes; once the ending has begun it
     stays. Raises ``Refused`` for an unknown zone.
     """
     key = f"{tx.tenant}:{vms_system}:{order.terms.vms_id}"
     tx.one("SELECT pg_advisory_xact_lock(hashtextextended('work_order:' || %(key)s, 0))", key=key)
     known = engagement_rows.by_vms_id(tx, vms_system, order.terms.vms_id)
     if known is None:
-        return _create(tx, vms_system, order, source_version, person_id, actor), Change.CREATED
+        created = _create(tx, vms_system, order, source_version, person_id, actor)
+        _keep_lineage(tx, created.id, lineage)
+        return created, Change.CREATED
     known = engagement_rows.lock(tx, known.id)  # the ending may have begun since it was read
-    if not _advances(tx, known, source_version):
+    if not _advances(tx, known, source_version, again=again):
         return known, Change.STALE
+    _keep_lineage(tx, known.id, lineage)
     return _update(tx, known.model_copy(update={"source_version": source_version}), order)
+
+
+def source_lineage(tx: Tx, engagement_id: UUID) -> SourceLineage | None:
+    """How the engagement's terms came about; ``None`` where that was not kept. Raises ``NotFound``."""
+    row = tx.one("SELECT source_lineage FROM engagements WHERE id = %(id)s", id=engagement_id)
+    if row is None:
+        raise NotFound(f"engagement {engagement_id} does not exist", field="engagement_id")
+    return None if row["source_lineage"] is None else SourceLineage.model_validate(row["source_lineage"])
+
+
+def bring_end_forward(tx: Tx, engagement_id: UUID, terms: EngagementTerms, actor: Actor = HUB) -> Engagement:
+    """Let the stint stop as ``terms`` say, if that is earlier than known, audited. Nothing else of the engagement changes.
+
+    The version of the source's record stays the known one, so that the whole record is still taken later. Raises ``NotFound``,
+    ``Refused`` for an unknown zone.
+    """
+    known = engagement_rows.lock(tx, engagement_id)
+    end_at = terms.end_instant()
+    if known.tombstoned_at is not None or end_at >= known.end_at:
+        return known
+    tx.execute(
+        "UPDATE engagements SET terms = %(terms)s, end_at = %(end_at)s, updated_at = clock_timestamp() WHERE id = %(id)s",
+        terms=terms.model_dump(mode="json"),
+        end_at=end_at,
+        id=engagement_id,
+    )
+    timers.arm(tx, engagement_id, timers.TimerKind.END, end_at)
+    engagement_rows.note(tx, "engagement.end_brought_forward", known, actor, was=known.end_at, end_at=end_at)
+    return engagement_rows.get(tx, engagement_id)
 
 
 def _create(tx: Tx, vms_system: str, order: WorkOrder, source_version: str, person_id: str | None, actor: Actor) -> Engagement:
@@ -57,14 +93,15 @@ def _create(tx: Tx, vms_system: str, order: WorkOrder, source_version: str, pers
     engagement_id = uuid7()
     tx.execute(
         """
-        INSERT INTO engagements (tenant, id, worker_id, vms_system, terms, source_version, state, end_at)
-        VALUES (%(tenant)s, %(id)s, %(worker_id)s, %(vms_system)s, %(terms)s, %(source_version)s, %(state)s, %(end_at)s)
+        INSERT INTO engagements (tenant, id, worker_id, vms_system, terms, external, source_version, state, end_at)
+        VALUES (%(tenant)s, %(id)s, %(worker_id)s, %(vms_system)s, %(terms)s, %(external)s, %(source_version)s, %(state)s, %(end_at)s)
         """,
         tenant=tx.tenant,
         id=engagement_id,
         worker_id=worker.id,
         vms_system=vms_system,
         terms=order.terms.model_dump(mode="json"),
+        external=order.external.model_dump(mode="json"),
         source_version=source_version,
         state=EngagementState.REQUESTED,
         end_at=end_at,
@@ -83,30 +120,39 @@ def _worker(tx: Tx, vms_system: str, order: WorkOrder, person_id: str | None, ac
     return worker
 
 
-def _advances(tx: Tx, known: Engagement, source_version: str) -> bool:
+def _advances(tx: Tx, known: Engagement, source_version: str, *, again: bool) -> bool:
     """Store the version if it is newer. Versions compare by code point, as ``SourceRecord`` defines them."""
     statement = """
-        UPDATE engagements SET source_version = %(version)s WHERE id = %(id)s AND source_version < %(version)s
+        UPDATE engagements SET source_version = %(version)s
+        WHERE id = %(id)s AND (source_version < %(version)s OR (%(again)s AND source_version = %(version)s))
     """
-    return tx.execute(statement, version=source_version, id=known.id) == 1
+    return tx.execute(statement, version=source_version, again=again, id=known.id) == 1
+
+
+def _keep_lineage(tx: Tx, engagement_id: UUID, lineage: SourceLineage | None) -> None:
+    if lineage is not None:
+        tx.execute(
+            "UPDATE engagements SET source_lineage = %(lineage)s WHERE id = %(id)s",
+            lineage=lineage.model_dump(mode="json"),
+            id=engagement_id,
+        )
 
 
 def _update(tx: Tx, known: Engagement, order: WorkOrder) -> tuple[Engagement, Change]:
-    if (order.worker, order.terms) == (known.worker.profile, known.terms):
+    changed = known.with_order(order)
+    if changed == known:
         return known, Change.UNCHANGED
     workers.set_profile(tx, known.worker, order.worker)
-    end_at = _end_at(known, order.terms)
     tx.execute(
-        "UPDATE engagements SET terms = %(terms)s, end_at = %(end_at)s, updated_at = clock_timestamp() WHERE id = %(id)s",
+        """
+        UPDATE engagements SET terms = %(terms)s, external = %(external)s, end_at = %(end_at)s, updated_at = clock_timestamp()
+        WHERE id = %(id)s
+        """,
         terms=order.terms.model_dump(mode="json"),
-        end_at=end_at,
+        external=order.external.model_dump(mode="json"),
+        end_at=changed.end_at,
         id=known.id,
     )
-    if end_at != known.end_at:
-        timers.arm(tx, known.id, timers.TimerKind.END, end_at)
+    if changed.end_at != known.end_at:
+        timers.arm(tx, known.id, timers.TimerKind.END, changed.end_at)
     return engagement_rows.get(tx, known.id), Change.UPDATED
-
-
-def _end_at(known: Engagement, terms: EngagementTerms) -> datetime:
-    moved = any(getattr(known.terms, name) != getattr(terms, name) for name in _DECIDE_THE_END)
-    return terms.end_instant() if moved and known.tombstoned_at is None else known.end_at

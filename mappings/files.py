@@ -1,11 +1,9 @@
-"""The files of one mapping version: read, checked against their folder and name, and compiled."""
+"""The files of one mapping version: read, checked against their place and name, and their examples run."""
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -15,47 +13,61 @@ from mappings.engine import CompiledMapping, Table
 from mappings.faults import Fault, FaultyMapping
 from mappings.model import Example, ExamplesFile, MappingFile, TableFile
 from mappings.paths import parse_target
+from mappings.shelf import Shelf
 from workforce.errors import Refused
-
-VERSION_FILE = re.compile(r"v(\d{4})\.yaml")
 
 M = TypeVar("M", bound=BaseModel)
 
 
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of the file's bytes, hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+@dataclass(frozen=True)
+class VersionFile:
+    """One version as its file says it. ``sha256`` is the hash of the file's bytes."""
+
+    label: str
+    document: Document
+    mapping: MappingFile
+    sha256: str
 
 
-def versions(folder: Path) -> dict[int, Path]:
-    """The version files of a mapping's folder, by number."""
-    found = {int(match[1]): path for path in folder.glob("v*.yaml") if (match := VERSION_FILE.fullmatch(path.name))}
-    return dict(sorted(found.items()))
+def read_version(shelf: Shelf, label: str) -> VersionFile:
+    """The version called ``label``. Raises ``FaultyMapping`` with every fault of the file."""
+    name = f"{label}.yaml"
+    document, mapping = _read(shelf, name, MappingFile)
+    if faults := [*_misplaced(document, mapping, shelf, label), *_overlapping(document)]:
+        raise FaultyMapping(faults)
+    return VersionFile(label, document, mapping, shelf.sha256(name))
 
 
-def compile_file(path: Path) -> CompiledMapping:
-    """The mapping version at ``path``. Raises ``FaultyMapping`` with every fault of the file and of its tables."""
-    document, mapping = _read(path, MappingFile)
-    faults = [*_misplaced(document, mapping, path), *_overlapping(document)]
+def read_tables(version: VersionFile, mapping: MappingFile, shelves: list[Shelf]) -> dict[str, Table]:
+    """The tables that ``mapping`` names, each from the first shelf that has it. Raises ``FaultyMapping`` with every fault."""
     tables: dict[str, Table] = {}
+    faults: list[Fault] = []
     for target, rule in mapping.fields.items():
         if rule.lookup and rule.lookup.file:
             try:
-                tables[rule.lookup.file] = _read_table(path.parent / rule.lookup.file, rule.lookup.sha256)
+                tables[rule.lookup.file] = _read_table(shelves, rule.lookup.file, rule.lookup.sha256)
             except FaultyMapping as error:
-                faults += [document.fault(("fields", target, "lookup", "file"), fault.message) for fault in error.faults]
+                place = ("fields", target, "lookup", "file")
+                faults += [version.document.fault(place, fault.message) for fault in error.faults]
     if faults:
         raise FaultyMapping(faults)
-    return CompiledMapping(mapping, content_sha256=sha256_of(path), tables=tables)
+    return tables
 
 
-def example_faults(path: Path, mapping: CompiledMapping) -> list[Fault]:
-    """Run the examples that stand beside the version at ``path``; what does not come out as written."""
-    examples_path = path.with_suffix(".examples.yaml")
-    if not examples_path.exists():
-        return [Fault(str(path), 1, 1, "examples", f"no {examples_path.name} beside it; a version has examples")]
+def read_examples(shelf: Shelf, label: str) -> tuple[Document, ExamplesFile]:
+    """The examples that stand beside a version. Raises ``FaultyMapping`` where there are none, or faulty ones."""
+    name = f"{label}.examples.yaml"
+    if name not in shelf.files:
+        raise FaultyMapping(
+            [Fault(shelf.path(f"{label}.yaml"), 1, 1, "examples", f"no {name} beside it; a version has examples")]
+        )
+    return _read(shelf, name, ExamplesFile)
+
+
+def example_faults(shelf: Shelf, label: str, mapping: CompiledMapping) -> list[Fault]:
+    """Run the examples of a version; what does not come out as written."""
     try:
-        document, file = _read(examples_path, ExamplesFile)
+        document, file = read_examples(shelf, label)
     except FaultyMapping as error:
         return list(error.faults)
     return [
@@ -65,27 +77,29 @@ def example_faults(path: Path, mapping: CompiledMapping) -> list[Fault]:
     ]
 
 
-def _read(path: Path, model: type[M]) -> tuple[Document, M]:
-    document = read_document(path.read_bytes(), str(path))
+def _read(shelf: Shelf, name: str, model: type[M]) -> tuple[Document, M]:
+    document = read_document(shelf.files[name], shelf.path(name))
     try:
         return document, model.model_validate(document.data)
     except ValidationError as error:
         raise FaultyMapping([*document.faults_of(error), *_overlapping(document)]) from None
 
 
-def _read_table(path: Path, sha256: str | None) -> Table:
-    if not path.is_file():
-        raise FaultyMapping([Fault(str(path), 1, 1, "table", f"there is no {path.name} in the mapping's folder")])
-    if sha256_of(path) != sha256:
-        raise FaultyMapping([Fault(str(path), 1, 1, "table", f"{path.name} changed: its sha256 is {sha256_of(path)}")])
-    return _read(path, TableFile)[1].table
+def _read_table(shelves: list[Shelf], name: str, sha256: str | None) -> Table:
+    holder = next((shelf for shelf in shelves if name in shelf.files), None)
+    if holder is None:
+        places = ", ".join(shelf.place for shelf in shelves)
+        raise FaultyMapping([Fault(name, 1, 1, "table", f"there is no {name} in the mapping's folder; searched {places}")])
+    if holder.sha256(name) != sha256:
+        raise FaultyMapping([Fault(holder.path(name), 1, 1, "table", f"{name} changed: its sha256 is {holder.sha256(name)}")])
+    return _read(holder, name, TableFile)[1].table
 
 
-def _misplaced(document: Document, mapping: MappingFile, path: Path) -> Iterator[Fault]:
-    if mapping.mapping != path.parent.name:
-        yield document.fault(("mapping",), f"the file says {mapping.mapping}, its folder {path.parent.name}")
-    if f"v{mapping.version:04}.yaml" != path.name:
-        yield document.fault(("version",), f"the file says version {mapping.version}, its name {path.name}")
+def _misplaced(document: Document, mapping: MappingFile, shelf: Shelf, label: str) -> Iterator[Fault]:
+    if mapping.mapping != shelf.mapping_id:
+        yield document.fault(("mapping",), f"the file says {mapping.mapping}, its folder {shelf.mapping_id}")
+    if f"{shelf.series}{mapping.version:04}" != label:
+        yield document.fault(("version",), f"the file says version {mapping.version}, its name {label}.yaml")
 
 
 def _overlapping(document: Document) -> Iterator[Fault]:
@@ -109,9 +123,9 @@ def _problem(example: Example, mapping: CompiledMapping) -> str | None:
         mapped = mapping.apply(example.source)
     except Refused as refusal:
         return _refusal_problem(example, refusal)
-    if example.refuses is not None:
-        return f"was mapped, but should be refused for {', '.join(example.refuses)}"
-    if tuple(example.clears) != mapped.cleared:
+    if example.gives is None:
+        return f"was mapped, but should be refused for {', '.join(example.refuses or ())}"
+    if sorted(mapped.cleared) != sorted(example.clears):
         return f"clears {', '.join(mapped.cleared) or 'nothing'}"
     return None if mapped.values == example.gives else f"differs at {', '.join(_differences(example.gives, mapped.values))}"
 

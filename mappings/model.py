@@ -39,11 +39,21 @@ def _target(text: str) -> str:
 PathText: TypeAlias = Annotated[StrictStr, AfterValidator(_path)]
 TargetText: TypeAlias = Annotated[StrictStr, AfterValidator(_target)]
 MappingId: TypeAlias = Annotated[StrictStr, StringConstraints(pattern=r"^[a-z0-9]+(_[a-z0-9]+)*__[a-z0-9]+(_[a-z0-9]+)*$")]
+ShippedLabel: TypeAlias = Annotated[StrictStr, StringConstraints(pattern=r"^v[0-9]{4}$")]
 Reason: TypeAlias = Annotated[StrictStr, StringConstraints(strip_whitespace=True, min_length=3)]
+Words: TypeAlias = Annotated[StrictStr, StringConstraints(strip_whitespace=True, min_length=1)]
+
+MAX_FIELDS = 1000
+MAX_TRANSFORMS = 16
+"""Bounds of a version, far above what any mapping needs, so that compiling one is always quick."""
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def says_null(self, *besides: str) -> bool:
+        """Whether the document writes null for anything, ``besides`` what may be null."""
+        return any(getattr(self, name) is None for name in self.model_fields_set.difference(besides))
 
     def says(self, name: str) -> bool:
         """Whether the document writes ``name``, if only as null."""
@@ -83,7 +93,7 @@ class Condition(_Part):
         combinations = self.model_fields_set & {"every", "some", "negated"}
         is_comparison = self.says("path") and len(comparisons) == 1 and not combinations
         is_combination = not self.says("path") and not comparisons and len(combinations) == 1
-        if not (is_comparison or is_combination):
+        if not (is_comparison or is_combination) or self.says_null("equals"):
             raise ValueError("a condition is path with one of equals, in, is; or one of all, any, not")
         return self
 
@@ -134,7 +144,7 @@ class Lookup(_Part):
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:
-        if self.model_fields_set not in ({"table"}, {"file", "sha256"}):
+        if self.model_fields_set not in ({"table"}, {"file", "sha256"}) or self.says_null():
             raise ValueError("a lookup is table, or file with its sha256")
         return self
 
@@ -150,7 +160,7 @@ class FieldRule(_Part):
     gather: list[PathText] | None = Field(default=None, min_length=1)
     value: Plain = None
     clear: StrictBool = False
-    apply: list[TransformCall] = Field(default_factory=list)
+    apply: list[TransformCall] = Field(default_factory=list, max_length=MAX_TRANSFORMS)
     lookup: Lookup | None = None
     default: Plain = None
     when: Condition | None = None
@@ -196,21 +206,61 @@ class Demand(_Part):
     because: Reason
 
 
+class SourceFields(StrEnum):
+    """Whether a record may have top-level fields that the mapping neither reads nor ignores, and lack some that it reads."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
 class MappingFile(_Part):
-    """One version of a mapping. ``effective_from`` is a business date; ``because`` says why the version exists."""
+    """One version of a mapping. ``effective_from`` is a business date; ``because`` says why the version exists.
+
+    With ``base`` it is an overlay: it holds only what differs from that version, and ``removes`` targets of it. ``ignores`` are
+    top-level fields of the source, as the source names them, that are known and not used.
+    """
 
     mapping: MappingId
     version: Annotated[StrictInt, Field(ge=1, le=9999)]
     effective_from: date
     because: Reason
+    base: ShippedLabel | None = None
+    removes: list[TargetText] = Field(default_factory=list, max_length=MAX_FIELDS)
+    source_fields: SourceFields = SourceFields.OPEN
+    ignores: list[Annotated[StrictStr, StringConstraints(min_length=1)]] = Field(default_factory=list)
     demands: list[Demand] = Field(default_factory=list)
-    fields: Annotated[dict[TargetText, FieldRule], Field(min_length=1)]
+    fields: dict[TargetText, FieldRule] = Field(default_factory=dict, max_length=MAX_FIELDS)
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if self.base is None and not self.fields:
+            raise ValueError("fields: a version has at least one field; only an overlay, which names its base, may have none")
+        if self.base is None and self.removes:
+            raise ValueError("removes: only an overlay, which names its base, removes fields")
+        return self
+
+    def reads(self) -> frozenset[str]:
+        """The top-level fields of the source that any field, condition or demand reads."""
+        conditions = [demand.that for demand in self.demands]
+        conditions += [rule.when for rule in self.fields.values() if rule.when is not None]
+        paths = [path for rule in self.fields.values() for path in rule.reads]
+        paths += [path for condition in conditions for path in condition.paths()]
+        return frozenset(parse_path(path).first for path in paths)
+
+
+class Sample(_Part):
+    """Where the record of an example comes from: the vendor, its endpoint, and where the vendor shows it."""
+
+    vendor: Words
+    endpoint: Words
+    origin: Words
 
 
 class Example(_Part):
     """A record and what the mapping makes of it: the values and the cleared targets, or the source fields that it refuses."""
 
     name: Reason
+    sample: Sample | None = None
     source: dict[str, Any]
     gives: dict[str, Any] | None = None
     clears: list[TargetText] = Field(default_factory=list)

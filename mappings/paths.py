@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
-from mappings.values import ABSENT, ValueFault
+from mappings.values import ABSENT, AmbiguousItem
 
 MAX_PATH_CHARACTERS = 512
 MAX_PATH_STEPS = 16
@@ -30,12 +31,23 @@ class Key:
 
     name: str
 
+    def read(self, node: object) -> object:
+        """What stands there in ``node``, or ``ABSENT``."""
+        return node.get(self.name, ABSENT) if isinstance(node, _MAPPING) else ABSENT
+
 
 @dataclass(frozen=True, slots=True)
 class Index:
     """The list item at ``position``, counted from 0."""
 
     position: int
+
+    def read(self, node: object) -> object:
+        """What stands there in ``node``, or ``ABSENT``."""
+        if not isinstance(node, Sequence) or isinstance(node, (str, bytes, bytearray)) or self.position >= len(node):
+            return ABSENT
+        found: object = node[self.position]
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +56,10 @@ class Match:
 
     key: str
     text: str
+
+    def read(self, node: object) -> object:
+        """The item of ``node``, or ``ABSENT``. Raises ``AmbiguousItem``."""
+        return items_by(node, self.key, {self.text}).get(self.text, ABSENT)
 
 
 Step: TypeAlias = Key | Index | Match
@@ -57,12 +73,26 @@ class Path:
     steps: tuple[Step, ...]
 
     @property
+    def first(self) -> str:
+        """The top-level field that it reads."""
+        return next(step.name for step in self.steps if isinstance(step, Key))
+
+    @property
     def label(self) -> str:
         """The path as messages name it."""
-        only = self.steps[0]
-        return only.name if len(self.steps) == 1 and isinstance(only, Key) else self.text
+        return self.first if len(self.steps) == 1 else self.text
+
+    def read(self, record: object) -> object:
+        """The value in ``record``, ``None`` where it says null, or ``ABSENT``. Raises ``AmbiguousItem``."""
+        node = record
+        for step in self.steps:
+            node = step.read(node)
+            if node is ABSENT:
+                return ABSENT
+        return node
 
 
+@lru_cache(maxsize=4096)
 def parse_path(text: str) -> Path:
     """The path written as ``text``. Raises ``ValueError`` saying where it stops being one."""
     if not 0 < len(text) <= MAX_PATH_CHARACTERS:
@@ -82,30 +112,36 @@ def parse_path(text: str) -> Path:
 
 def parse_target(text: str) -> tuple[str, ...]:
     """The nested keys that a target path writes. Raises ``ValueError``; a target has no selectors."""
-    names = [step.name for step in parse_path(text).steps if isinstance(step, Key)]
-    if len(names) != len(parse_path(text).steps):
+    steps = parse_path(text).steps
+    names = tuple(step.name for step in steps if isinstance(step, Key))
+    if len(names) != len(steps):
         raise ValueError("a target path has no [selectors]")
-    return tuple(names)
+    return names
 
 
 def reader(path: Path) -> Read:
-    """A function that reads ``path`` from a record: the value, ``None`` where the source says null, or ``ABSENT``.
+    """A function that reads ``path`` from a record, as ``Path.read`` does."""
+    return path.read
 
-    The function raises ``ValueFault`` when several list items match a selector.
-    """
-    walks = tuple(_walk(step) for step in path.steps)
-    if len(walks) == 1:
-        return walks[0]
 
-    def read(record: object) -> object:
-        node = record
-        for walk in walks:
-            node = walk(node)
-            if node is ABSENT:
-                return ABSENT
-        return node
+def items_by(node: object, key: str, texts: Collection[str]) -> Mapping[str, object]:
+    """The items of a list whose ``key`` is one of ``texts``, by that text. Raises ``AmbiguousItem`` where two are alike."""
+    found: dict[str, object] = {}
+    for item in node if isinstance(node, (list, tuple)) else ():
+        if isinstance(item, _MAPPING):
+            text = item.get(key)
+            if type(text) is int:
+                text = str(text)
+            if type(text) is str and text in texts:
+                if text in found:
+                    raise AmbiguousItem(f"several items have {key}={text}; exactly one is expected")
+                found[text] = item
+    return found
 
-    return read
+
+def labels(texts: Iterable[str]) -> str:
+    """Paths as messages name them, each once."""
+    return ", ".join(dict.fromkeys(parse_path(text).label for text in texts))
 
 
 def _unquoted(name: str) -> str:
@@ -120,30 +156,3 @@ def _selectors(text: str) -> list[Step]:
         Index(int(selector["index"])) if selector["index"] else Match(_unquoted(selector["key"]), _unquoted(selector["text"]))
         for selector in found
     ]
-
-
-def _walk(step: Step) -> Read:
-    match step:
-        case Key(name):
-            return lambda node: node.get(name, ABSENT) if isinstance(node, _MAPPING) else ABSENT
-        case Index(position):
-            return lambda node: node[position] if _is_list(node) and position < len(node) else ABSENT  # type: ignore[arg-type, index]
-        case Match(key, text):
-            return lambda node: _matching(node, key, text)
-
-
-def _is_list(node: object) -> bool:
-    return isinstance(node, Sequence) and not isinstance(node, (str, bytes, bytearray))
-
-
-def _matching(node: object, key: str, text: str) -> object:
-    if not isinstance(node, (list, tuple)):
-        return ABSENT
-    found = [item for item in node if isinstance(item, Mapping) and _says(item.get(key), text)]
-    if len(found) > 1:
-        raise ValueFault(f"several items have {key}={text}; exactly one is expected")
-    return found[0] if found else ABSENT
-
-
-def _says(value: object, text: str) -> bool:
-    return type(value) in {str, int} and str(value) == text

@@ -7,6 +7,8 @@ from typing import Annotated, TypeAlias
 
 from pydantic import AfterValidator
 
+from mappings.faults import FaultKind
+
 
 class Absent(Enum):
     """The type of ``ABSENT``."""
@@ -35,6 +37,36 @@ CLEAR = Clear.CLEAR
 
 class ValueFault(Exception):
     """One value cannot be mapped. The message says what was expected and never what was found."""
+
+    kind = FaultKind.MALFORMED_VALUE
+
+
+class ChangedType(ValueFault):
+    """The value is of another type than what it goes through takes."""
+
+    kind = FaultKind.CHANGED_TYPE
+
+
+class NewValue(ValueFault):
+    """A table has no entry for ``word``. The word is kept beside the message: the rule says whether it may be shown."""
+
+    kind = FaultKind.NEW_VALUE
+
+    def __init__(self, message: str, *, word: str) -> None:
+        super().__init__(message)
+        self.word = word
+
+
+class MissingValue(ValueFault):
+    """A required value is absent, null or empty."""
+
+    kind = FaultKind.MISSING_VALUE
+
+
+class AmbiguousItem(ValueFault):
+    """Several items of a list match where exactly one is expected."""
+
+    kind = FaultKind.AMBIGUOUS
 
 
 def plain(value: object) -> object:

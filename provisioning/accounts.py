@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from provisioning.effects import Holder, Write, gone_is_done, perform
 from provisioning.plan import Change, plan_access, plan_removal
 from provisioning.readback import blocking_faults, read_account
+from provisioning.updates import MAX_LIVES, Updates, undone_too_often
+from provisioning.writing import DesiredRecord, WritePlan
 from workforce.access import DesiredAccount
 from workforce.effects import Effect, EffectKind
-from workforce.errors import Refused, RetryLater
+from workforce.errors import RetryLater
 from workforce.ports import Directory, EffectLog
-
-MAX_LIVES = 1000
 
 
 @dataclass(frozen=True)
@@ -26,19 +26,21 @@ class AccountApplier:
     log: EffectLog
 
     def create(self, desired: DesiredAccount, details: Mapping[str, object]) -> str:
-        """Create the account, or adopt the one that an earlier attempt left; its immutable id."""
-
-        def look_up() -> list[Holder]:
-            holders = [Holder(account.account_id, ours=True) for account in self.directory.find(desired.marker)]
-            if holders:
-                return holders
-            taken = self.directory.find_by_login(desired.login)
-            return [Holder(taken.account_id, ours=taken.marker == desired.marker)] if taken else []
-
-        write = Write(self._effect(EffectKind.CREATE_ACCOUNT), lambda: self.directory.create(desired), look_up, details=details)
-        account_id = perform(write, log=self.log).vendor_id
-        assert account_id is not None, "a created account has an id"  # noqa: S101 - the port says so
+        """Create the account, or adopt the one that an earlier attempt or stint left; its immutable id."""
+        account_id, _ = self._create(desired, details)
         return account_id
+
+    def provide(self, account: DesiredAccount, desired: DesiredRecord, details: Mapping[str, object]) -> tuple[str, WritePlan]:
+        """Create or adopt the account and see that it has its attributes; its id and what was written.
+
+        Directories do not show the attributes that a mapping sets: what was written last decides what an account still needs.
+        """
+        account_id, made = self._create(account, details)
+        return account_id, desired.whole() if made else self._update(account_id, desired, details)
+
+    def conclude(self, account_id: str, unfinished: Iterable[Effect]) -> None:
+        """Conclude updates whose replies were lost, now that the account is as it should be."""
+        self._updates(EffectKind.UPDATE_ACCOUNT).conclude(account_id, unfinished)
 
     def grant(self, account_id: str, desired: DesiredAccount) -> list[Change]:
         """Bring the account to ``desired``; the changes that were needed."""
@@ -63,7 +65,7 @@ class AccountApplier:
                 return
             if disabled or signed_out:
                 raise RetryLater(f"account {account_id}: {'; '.join(faults)}", cause="read_back_mismatch")
-        raise _undone_too_often(f"account {account_id} was enabled again", "enabled_again")
+        raise undone_too_often(f"account {account_id} was enabled again", "enabled_again")
 
     def remove_groups(self, account_id: str, *, marker: str, entitled: frozenset[str]) -> list[Change]:
         """Remove the memberships that this engagement gave; the changes that were needed."""
@@ -77,6 +79,38 @@ class AccountApplier:
         move = gone_is_done(lambda: self.directory.move_to_disabled(account_id))
         self._do(EffectKind.MOVE_TO_DISABLED, move, account_id)
 
+    def _update(self, account_id: str, desired: DesiredRecord, details: Mapping[str, object]) -> WritePlan:
+        """Write the attributes that have to change."""
+        plan = desired.plan({})
+        if not plan.is_empty:
+
+            def update() -> None:
+                self.directory.update(account_id, plan.values())
+
+            told = {**details, "fields": plan.changed}
+            self._updates(EffectKind.UPDATE_ACCOUNT).needed(update, desired.fingerprint(plan), details=told)
+        return plan
+
+    def _create(self, desired: DesiredAccount, details: Mapping[str, object]) -> tuple[str, bool]:
+        """The account's id, and whether this call made it with its attributes."""
+        made: list[str] = []
+
+        def create() -> str:
+            made.append(self.directory.create(desired))
+            return made[0]
+
+        def look_up() -> list[Holder]:
+            holders = [Holder(account.account_id, ours=True) for account in self.directory.find(desired.marker)]
+            if holders:
+                return holders
+            taken = self.directory.find_by_login(desired.login)
+            return [Holder(taken.account_id, ours=taken.marker == desired.marker)] if taken else []
+
+        write = Write(replace(self.base, kind=EffectKind.CREATE_ACCOUNT), create, look_up, details=details)
+        account_id = perform(write, log=self.log).vendor_id
+        assert account_id is not None, "a created account has an id"  # noqa: S101 - the port says so
+        return account_id, bool(made)
+
     def _apply(self, change: Change, account_id: str, *, expires_at: datetime | None = None) -> None:
         match change.kind:
             case EffectKind.SET_EXPIRY if expires_at is not None:
@@ -89,23 +123,11 @@ class AccountApplier:
                 self._again(change, gone_is_done(lambda: self.directory.remove_member(change.detail, account_id)))
 
     def _again(self, change: Change, call: Callable[[], None]) -> None:
-        """Make a change that the directory shows to be needed. Where it was made before, it has been undone since: a new life."""
-        for lifecycle in range(1, MAX_LIVES + 1):
-            if self._do(change.kind, call, change.detail, life=lifecycle):
-                return
-        raise _undone_too_often(f"{change.kind} {change.detail} at {self.base.target} was undone", "undone_again")
+        self._updates(change.kind).needed(call, change.detail)
 
     def _do(self, kind: EffectKind, call: Callable[[], None], detail: str = "", *, life: int = 1) -> bool:
         """Perform an idempotent change; whether this call did it."""
+        return self._updates(kind).once(call, detail, life=life)
 
-        def without_id() -> None:
-            call()
-
-        return perform(Write(self._effect(kind, detail, life), without_id), log=self.log).now
-
-    def _effect(self, kind: EffectKind, detail: str = "", life: int = 1) -> Effect:
-        return replace(self.base, kind=kind, detail=detail, lifecycle=life)
-
-
-def _undone_too_often(what: str, cause: str) -> Refused:
-    return Refused(f"{what} {MAX_LIVES} times; find out by whom", cause=cause)
+    def _updates(self, kind: EffectKind) -> Updates:
+        return Updates(replace(self.base, kind=kind), self.log)

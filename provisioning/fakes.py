@@ -217,6 +217,15 @@ class InMemoryDirectory(_Target[AccountState]):
         self._write(lambda: self._store(operation, account_id, change(self._truth(account_id))))
 
 
+def _merged(held: Mapping[str, object], values: Mapping[str, object]) -> dict[str, object]:
+    result = dict(held)
+    for name, value in values.items():
+        inner = result.get(name)
+        nested = isinstance(value, Mapping) and isinstance(inner, Mapping)
+        result[name] = _merged(inner, value) if nested else value  # type: ignore[arg-type]  # nested says that both are mappings
+    return result
+
+
 @dataclass
 class InMemorySink(_Target[StoredRecord]):
     """The ``RecordSink`` of ``workforce.ports``. ``unique_field`` is the sink's own unique key.
@@ -247,8 +256,8 @@ class InMemorySink(_Target[StoredRecord]):
         return external_id
 
     def update(self, external_id: str, values: Mapping[str, object]) -> None:
-        """Set values."""
-        self._change("update", external_id, lambda record: replace(record, values={**record.values, **values}))
+        """Set values; of a nested one, the parts that are not named stay."""
+        self._change("update", external_id, lambda record: replace(record, values=_merged(record.values, values)))
 
     def end(self, external_id: str, *, ended_at: datetime, ends_on: str) -> None:
         """End the record as of ``ends_on``."""

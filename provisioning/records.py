@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from provisioning.effects import Holder, Write, perform
+from provisioning.updates import Updates
+from provisioning.writing import DesiredRecord, WritePlan
 from workforce.effects import Effect, EffectKind
 from workforce.errors import NotFound, RetryLater
 from workforce.ports import EffectLog, RecordEnding, RecordSink, StoredRecord
@@ -20,32 +22,40 @@ class RecordApplier:
     log: EffectLog
 
     def create(
-        self, sink: RecordSink, marker: str, values: Mapping[str, object], details: Mapping[str, object], *, version: str
-    ) -> str:
-        """Create the record, or adopt the one that an earlier attempt left, and bring its values up to date; its id.
+        self, sink: RecordSink, marker: str, desired: DesiredRecord, details: Mapping[str, object]
+    ) -> tuple[str, WritePlan]:
+        """Create the record, or adopt the one that an earlier attempt or stint left, and finish it; its id and what was written.
 
-        ``version`` tells one set of values from the next (a hash): an update is an effect of its own.
+        What a sink cannot do in the one call of its create it does in the update that follows every creation, be it without a value. Of
+        an adopted record only what differs is written.
         """
+        values = desired.whole().values()
+        made: list[str] = []
+
+        def create() -> str:
+            made.append(sink.create(marker, values))
+            return made[0]
 
         def look_up() -> list[Holder]:
             return [Holder(found.external_id, ours=found.marker == marker) for found in sink.find(marker, values)]
 
-        create = Write(
-            replace(self.base, kind=EffectKind.CREATE_RECORD),
-            lambda: sink.create(marker, values),
-            look_up,
-            key_is_enforced=False,
-            details=details,
-        )
-        record_id = perform(create, log=self.log).vendor_id
+        effect = replace(self.base, kind=EffectKind.CREATE_RECORD)
+        record_id = perform(Write(effect, create, look_up, key_is_enforced=False, details=details), log=self.log).vendor_id
         assert record_id is not None, "a created record has an id"  # noqa: S101 - the port says so
+        plan = desired.nothing() if made else desired.plan(read_record(sink, record_id).values)
+        self._write(sink, record_id, desired, plan, details)
+        return record_id, desired.whole() if made else plan
 
-        def update() -> None:
-            sink.update(record_id, values)
+    def update(self, sink: RecordSink, record_id: str, desired: DesiredRecord, details: Mapping[str, object]) -> WritePlan:
+        """Bring the record up to date. Only what differs is written; where nothing does, nothing is called."""
+        plan = desired.plan(read_record(sink, record_id).values)
+        if not plan.is_empty:
+            self._write(sink, record_id, desired, plan, details)
+        return plan
 
-        effect = replace(self.base, kind=EffectKind.UPDATE_RECORD, detail=version)
-        perform(Write(effect, update, details=details), log=self.log)
-        return record_id
+    def conclude(self, record_id: str, unfinished: Iterable[Effect]) -> None:
+        """Conclude updates whose replies were lost, now that the record is as it should be."""
+        self._updates().conclude(record_id, unfinished)
 
     def end(self, system: RecordEnding, record_id: str, *, ended_at: datetime, ends_on: str) -> None:
         """End the record as of ``ends_on`` (ISO date)."""
@@ -56,13 +66,32 @@ class RecordApplier:
         effect = replace(self.base, kind=EffectKind.END_RECORD, detail=ends_on)
         perform(Write(effect, end), log=self.log)
 
+    def _write(
+        self, sink: RecordSink, record_id: str, desired: DesiredRecord, plan: WritePlan, details: Mapping[str, object]
+    ) -> None:
+        """Write what the plan says; an empty one, which only finishes a creation, at most once."""
+
+        def update() -> None:
+            sink.update(record_id, plan.values())
+
+        issue = self._updates().once if plan.is_empty else self._updates().needed
+        issue(update, desired.fingerprint(plan), details={**details, "fields": plan.changed})
+
+    def _updates(self) -> Updates:
+        return Updates(replace(self.base, kind=EffectKind.UPDATE_RECORD), self.log)
+
+
+def read_record(system: RecordEnding, record_id: str) -> StoredRecord:
+    """The record as it shows. Raises ``RetryLater`` while it does not."""
+    try:
+        return system.read(record_id)
+    except NotFound:
+        raise RetryLater(f"record {record_id} cannot be read yet", cause="read_back_mismatch") from None
+
 
 def prove_record(system: RecordEnding, record_id: str, *, active: bool) -> StoredRecord:
     """Prove that the record exists and is (not) active. Raises ``RetryLater`` while it does not show."""
-    try:
-        record = system.read(record_id)
-    except NotFound:
-        raise RetryLater(f"record {record_id} cannot be read yet", cause="read_back_mismatch") from None
+    record = read_record(system, record_id)
     if record.active is not active:
         raise RetryLater(f"record {record_id} is {'not ' if active else 'still '}active", cause="read_back_mismatch")
     return record

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import hypothesis
 import pytest
+
+from connectors.protocols.ldapv3.servers import CANNOT_RUN_HERE
+from workforce.errors import Misconfigured
 
 pytest.register_assert_rewrite("connectors.testing", "connectors.description")
 
@@ -17,6 +21,28 @@ hypothesis.settings.register_profile("thorough", deadline=None, max_examples=2_0
 hypothesis.settings.load_profile("stint")
 
 UNIT = Path(__file__).parent / "unit"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Generator[None, object, object]:
+    """Fixtures start peers, too."""
+    return (yield from _skipped_without_its_peer())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, object, object]:
+    """The tests of the conformance suite start them themselves."""
+    return (yield from _skipped_without_its_peer())
+
+
+def _skipped_without_its_peer() -> Generator[None, object, object]:
+    """A test whose peer a machine need not have is skipped there, and says what to install."""
+    try:
+        return (yield)
+    except Misconfigured as error:
+        if error.cause == CANNOT_RUN_HERE:
+            pytest.skip(str(error))
+        raise
 
 
 @pytest.fixture(autouse=True)

@@ -15,6 +15,9 @@ from workforce.errors import Refused
 from workforce.period import Cutoff, end_instant, zone
 from workforce.states import EngagementState
 
+DECIDE_THE_END = ("ends_on", "time_zone", "cutoff", "close_of_business", "terminates_at")
+"""The terms that decide when access stops."""
+
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=256)]
 Email = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", max_length=254)]
 CountryCode = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
@@ -42,6 +45,27 @@ class Rate(_Canonical):
     unit: RateUnit
 
 
+class RateBand(_Canonical):
+    """What was approved for a rate, both ends included, in the rate's own currency and unit."""
+
+    minimum: Annotated[Decimal, Field(ge=0, max_digits=12, decimal_places=4)]
+    maximum: Annotated[Decimal, Field(gt=0, max_digits=12, decimal_places=4)]
+
+    @model_validator(mode="after")
+    def _ends_agree(self) -> Self:
+        if self.maximum < self.minimum:
+            raise PydanticCustomError("contradicting_band", "maximum is less than minimum", {"field": "maximum"})
+        return self
+
+
+class ExternalIdentities(_Canonical):
+    """What the source itself calls the person, the position and the request; kept to trace a record, never to match a person by."""
+
+    person_id: Text | None = None
+    position_id: Text | None = None
+    requisition_id: Text | None = None
+
+
 class WorkerProfile(_Canonical):
     """A person as the records of the client know them. Names keep their script. Tax ids never travel in here."""
 
@@ -63,6 +87,7 @@ class EngagementTerms(_Canonical):
     role: Text
     client_unit: Text = Field(description="the client's business unit or cost centre")
     supplier: Text
+    supplier_id: Text | None = Field(default=None, description="what the source calls the supplier")
     sponsor_email: Email = Field(description="the client's manager who answers for the contractor")
     location: Text
     time_zone: Text
@@ -72,6 +97,7 @@ class EngagementTerms(_Canonical):
     close_of_business: time = time(17, 0)
     terminates_at: AwareDatetime | None = None
     rate: Rate
+    rate_band: RateBand | None = Field(default=None, description="what the work order approves for the rate")
 
     @model_validator(mode="after")
     def _dates_agree(self) -> Self:
@@ -96,10 +122,11 @@ class EngagementTerms(_Canonical):
 
 
 class WorkOrder(_Canonical):
-    """A VMS work order in canonical form: the person and the terms."""
+    """A VMS work order in canonical form: the person, the terms, and what the source calls them."""
 
     worker: WorkerProfile
     terms: EngagementTerms
+    external: ExternalIdentities = Field(default_factory=ExternalIdentities)
 
 
 class Agreement(_Canonical):
@@ -132,8 +159,8 @@ class Engagement(_Canonical):
 
     ``epoch`` rises with every change of ownership and fences stale runners. ``tombstoned_at`` is set once the ending has
     begun; nothing is granted after it. ``end_at`` is the stored end instant, never recomputed from the date.
-    ``mapping_pins`` is mapping id → version, fixed when the engagement started. ``source_version`` is the VMS's version of the record that
-    the terms were last compared with; versions compare by code point.
+    ``mapping_pins`` is mapping id → version label (``v0003``), fixed when the engagement started. ``source_version`` is the VMS's version
+    of the record that the terms were last compared with; versions compare by code point.
     """
 
     id: UUID
@@ -149,8 +176,19 @@ class Engagement(_Canonical):
     tombstoned_at: AwareDatetime | None = None
     access_verified_at: AwareDatetime | None = None
     revoked_verified_at: AwareDatetime | None = None
-    mapping_pins: dict[str, int] = Field(default_factory=dict)
+    external: ExternalIdentities = Field(default_factory=ExternalIdentities)
+    mapping_pins: dict[str, str] = Field(default_factory=dict)
     source_version: str = ""
+
+    def with_order(self, order: WorkOrder) -> Engagement:
+        """The engagement once ``order`` is taken. The end moves only when a field that decides it changes, and never once it has begun.
+
+        Raises ``Refused`` for an unknown zone.
+        """
+        moved = any(getattr(self.terms, name) != getattr(order.terms, name) for name in DECIDE_THE_END)
+        end_at = order.terms.end_instant() if moved and self.tombstoned_at is None else self.end_at
+        worker = self.worker.model_copy(update={"profile": order.worker})
+        return self.model_copy(update={"worker": worker, "terms": order.terms, "external": order.external, "end_at": end_at})
 
     def last_day(self) -> date:
         """The calendar day at the work location on which the stint stops (the last moment before ``end_at``)."""

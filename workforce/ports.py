@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from workforce.access import AccountPage, AccountState, DesiredAccount
 from workforce.effects import Effect, EffectRecord
@@ -79,6 +79,17 @@ class StoredRecord:
     ends_on: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Schemas:
+    """What the records of one instance hold, and what may be written to it, as JSON Schemas (draft 2020-12) and as the system tells it now.
+
+    ``source`` describes ``SourceRecord.values``, ``target`` the values for a sink; ``None`` where the system does not tell.
+    """
+
+    source: Mapping[str, Any] | None = None
+    target: Mapping[str, Any] | None = None
+
+
 class Checkable(Protocol):
     """Every connector."""
 
@@ -132,6 +143,14 @@ class RecordSource(Protocol):
 
     def read(self, external_id: str) -> SourceRecord:
         """The record as it is now. Raises ``NotFound``."""
+        ...
+
+
+class RecordSchemas(Protocol):
+    """A system that tells which fields this customer has, beyond what is the same for all."""
+
+    def read(self) -> Schemas:
+        """The fields as they are now, closed: what is not named is not there."""
         ...
 
 

@@ -11,6 +11,7 @@ import structlog
 
 from connectors.bamboohr.client import BambooHrClient
 from connectors.bamboohr.records import Change
+from connectors.instants import instant_in
 from workforce.errors import Refused
 from workforce.events import SourceEvent
 from workforce.ports import EventPage
@@ -43,7 +44,7 @@ class BambooHrBackfill:
         for a cursor that is none of ours.
         """
         now = self._now()
-        asked = _instant(cursor) if cursor else THE_BEGINNING
+        asked = instant_in(cursor) if cursor else THE_BEGINNING
         if asked is None:
             raise Refused("bamboohr: the cursor is no instant; begin anew without one", cause="bad_cursor", field="cursor")
         told_until = min(asked, now)
@@ -57,15 +58,6 @@ class BambooHrBackfill:
 
 
 def _event(employee_id: str, change: Change, now: datetime) -> SourceEvent:
-    kind, at = KINDS.get(change.action, "employee.updated"), _instant(change.lastChanged) or now
+    kind, at = KINDS.get(change.action, "employee.updated"), instant_in(change.lastChanged) or now
     passing = "" if now - at >= OPEN else ":passing"
     return SourceEvent(f"{employee_id}:{kind}:{at.isoformat()}{passing}", kind, employee_id, at)
-
-
-def _instant(text: object) -> datetime | None:
-    """In UTC, which is also what an instant without an offset is in."""
-    try:
-        told = datetime.fromisoformat(str(text))
-        return (told if told.tzinfo else told.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None

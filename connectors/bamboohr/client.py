@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TypeVar
 from urllib.parse import quote
 
 import httpx
-import structlog
 
 from connectors.bamboohr.records import (
     Changes,
     Employee,
     EmployeePage,
     ListedEmployee,
+    ListedOptions,
     MetaField,
     MetaTable,
     MonitorFields,
@@ -27,11 +26,13 @@ from connectors.bamboohr.records import (
 )
 from connectors.bamboohr.settings import BambooHrSettings
 from connectors.contract import ALONE, Surroundings
-from connectors.http import Dialect, HttpEdge, Verdict, verdict_by_status
+from connectors.http import Dialect, HttpEdge
+from connectors.instants import instant_text
+from connectors.paging import every_page
+from connectors.tokens import basic
+from connectors.words import sent_in, without_values
 from workforce.errors import AlreadyTaken, HubError, OutcomeUnknown, Refused, RetryLater
 from workforce.ports import CheckResult
-
-log = structlog.get_logger(__name__)
 
 EMPLOYEES = "/api/v1/employees"
 WEBHOOKS = "/api/v1/webhooks"
@@ -48,29 +49,9 @@ FOUND_BY: frozenset[str | None] = frozenset({None, "workEmail", MARKER_FIELD})
 PAGE_LIMIT = 2500  # the vendor's maximum for this list
 
 _EMPLOYEE_ID = re.compile(r"(?:/employees/|[?&]id=)(\d+)(?=$|[/?&#])")
-_ADDRESS_OR_NUMBER = re.compile(r"[^\s<>\"']+@[^\s<>\"']+|\d[\d -]{4,}\d")  # a tax or bank number, however it is written
 _DUPLICATE = re.compile(r"duplicate|already|in use|not unique|must be unique", re.IGNORECASE)
 
 T = TypeVar("T")
-
-
-def _verdict(response: httpx.Response) -> Verdict:
-    """Plain refusals pass: only here, beside the request, is it known which field they are about."""
-    verdict = verdict_by_status(response)
-    return Verdict.OK if verdict is Verdict.REFUSED else verdict
-
-
-def _words(response: httpx.Response) -> str:
-    """The vendor's own. The header's name is seen in others' code, not in the description."""
-    return str(response.headers.get("x-bamboohr-error-message") or response.reason_phrase)
-
-
-def _reason(words: str, sent: Mapping[str, object]) -> str:
-    """The vendor's words without addresses, numbers and what was sent: they may tell who it is."""
-    reason = _ADDRESS_OR_NUMBER.sub("…", words)
-    for text in sorted((str(value) for value in sent.values() if value not in (None, "")), key=len, reverse=True):
-        reason = re.sub(rf"(?<!\w){re.escape(text)}(?!\w)", "…", reason, flags=re.IGNORECASE)
-    return reason[:200]
 
 
 class BambooHrClient:
@@ -78,12 +59,11 @@ class BambooHrClient:
 
     def __init__(self, settings: BambooHrSettings, around: Surroundings = ALONE) -> None:
         self.settings = settings
-        basic = httpx.BasicAuth(settings.api_key.get_secret_value(), "x")
-        header = next(basic.auth_flow(httpx.Request("GET", settings.base_url))).headers["Authorization"]
+        header = basic(settings.api_key.get_secret_value(), "x")
         self._edge = HttpEdge(
             settings.base_url,
-            Dialect("bamboohr", verdict=_verdict, reason=lambda response: _reason(_words(response), {})),
-            authorize=lambda: {"Authorization": header},
+            Dialect("bamboohr", reason=lambda response: without_values(_words(response), sent_in(response)), refusal=_refusal),
+            authorize=lambda: header,
             reach=around.reach(settings),
         )
 
@@ -103,7 +83,7 @@ class BambooHrClient:
         self._edge.close()
 
     def _missing(self) -> list[str]:
-        fields = {field.alias for field in self._read(list[MetaField], "/api/v1/meta/fields")}
+        fields = {field.alias for field in self.fields()}
         tables = {table.alias: table for table in self._read(list[MetaTable], "/api/v1/meta/tables")}
         missing = [] if MARKER_FIELD in fields else [MARKER_FIELD]
         if STATUS_TABLE not in tables:
@@ -111,23 +91,26 @@ class BambooHrClient:
         columns = {column.alias for column in tables[STATUS_TABLE].fields}
         return [*missing, *(f"{STATUS_TABLE}.{column}" for column in sorted(STATUS_COLUMNS - columns))]
 
+    def fields(self) -> list[MetaField]:
+        """Every field that an employee of the company has."""
+        return self._read(list[MetaField], "/api/v1/meta/fields")
+
+    def lists(self) -> list[ListedOptions]:
+        """Every field whose values come from a list, with its options."""
+        return self._read(list[ListedOptions], "/api/v1/meta/lists")
+
     def employees(self) -> Iterator[ListedEmployee]:
         """Every employee, active and inactive, to the last page. Raises ``RetryLater`` when the list moves meanwhile.
 
         The description lists only OAuth scopes for this operation, and an API key for all others: ``check`` tries it.
         """
         query = {"fields": "workEmail", "page[limit]": str(PAGE_LIMIT)}
-        seen: set[str] = set()
-        while True:
-            page = self._page(query)
-            yield from page.data
-            cursor = page.meta.page.nextCursor
-            if not cursor:
-                return
-            if cursor in seen:
-                raise RetryLater("bamboohr: the list of employees repeats a page", cause="page_moved")
-            seen.add(cursor)
-            query["page[after]"] = cursor
+
+        def page(cursor: str | None) -> EmployeePage:
+            return self._page({**query, "page[after]": cursor} if cursor else query)
+
+        for each in every_page("bamboohr", page, lambda each: each.meta.page.nextCursor):
+            yield from each.data
 
     def employee(self, employee_id: str) -> Employee:
         """One employee with the fields that can be read back. Raises ``NotFound``."""
@@ -138,7 +121,7 @@ class BambooHrClient:
 
         Raises ``AlreadyTaken`` for a duplicate, ``OutcomeUnknown`` when the id cannot be told.
         """
-        response = self._write(EMPLOYEES, fields, unique=FOUND_BY)
+        response = self._write(EMPLOYEES, fields)
         ids = set(_EMPLOYEE_ID.findall(response.headers.get("location", "")))
         if response.status_code != 201 or len(ids) != 1:
             raise OutcomeUnknown("bamboohr: POST succeeded without telling the new employee's id", cause="no_location")
@@ -159,9 +142,7 @@ class BambooHrClient:
 
     def changed(self, since: datetime) -> Changes:
         """The employees whose fields or tables changed since ``since`` (aware), each with its last change."""
-        return self._read(
-            Changes, f"{EMPLOYEES}/changed", params={"since": f"{since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}", "type": "all"}
-        )
+        return self._read(Changes, f"{EMPLOYEES}/changed", params={"since": instant_text(since), "type": "all"})
 
     def register_webhook(self, url: str, *, name: str = "Stint", monitored: Sequence[str] = READABLE) -> NewWebhook:
         """Let BambooHR push employee events to ``url`` (https); its private key is shown here and never again.
@@ -176,10 +157,7 @@ class BambooHrClient:
         known = {field.alias for field in self._read(MonitorFields, f"{WEBHOOKS}/monitor_fields").fields}
         fields = {"name": name, "url": url, "format": "json", "events": WEBHOOK_EVENTS}
         response = self._write(WEBHOOKS, {**fields, "monitorFields": [field for field in monitored if field in known]})
-        try:
-            return parse(NewWebhook, response.json())
-        except (ValueError, RecursionError, RetryLater):
-            raise OutcomeUnknown("bamboohr: the webhook was made without telling its key", cause="unreadable_answer") from None
+        return parse.written(NewWebhook, response.content)
 
     def _page(self, query: Mapping[str, str]) -> EmployeePage:
         try:
@@ -190,18 +168,10 @@ class BambooHrClient:
             raise
 
     def _read(self, shape: type[T], path: str, **request: object) -> T:
-        response = self._edge.read("GET", path, **request)
-        _accept(response, {}, frozenset())
-        try:
-            payload = response.json()
-        except (ValueError, RecursionError):
-            raise RetryLater("bamboohr: GET answered without readable JSON", cause="unreadable_answer") from None
-        return parse(shape, payload)
+        return parse(shape, self._edge.read_json("GET", path, **request))
 
-    def _write(self, path: str, fields: Mapping[str, object], *, unique: frozenset[str | None] = frozenset()) -> httpx.Response:
-        body = json.dumps(dict(fields)).encode()
-        response = self._edge.write("POST", path, content=body, headers={"Content-Type": "application/json"})
-        _accept(response, fields, unique)
+    def _write(self, path: str, fields: Mapping[str, object]) -> httpx.Response:
+        response = self._edge.write("POST", path, json=dict(fields))
         if "html" in response.headers.get("content-type", ""):  # the vendor's successes have no body; this is somebody in between
             raise OutcomeUnknown("bamboohr: POST answered with a web page", cause="unreadable_answer")
         return response
@@ -211,17 +181,19 @@ def _path(employee_id: str) -> str:
     return f"{EMPLOYEES}/{quote(employee_id, safe='')}"
 
 
-def _accept(response: httpx.Response, sent: Mapping[str, object], unique: frozenset[str | None]) -> None:
-    """Raise ``Refused`` naming the field, or ``AlreadyTaken`` for a duplicate in ``unique``, unless the answer is a success."""
-    if response.is_success:
-        return
+def _words(response: httpx.Response) -> str:
+    """The vendor's own. The header's name is seen in others' code, not in the description."""
+    return str(response.headers.get("x-bamboohr-error-message") or response.reason_phrase)
+
+
+def _refusal(said: str, response: httpx.Response) -> HubError:
+    """``Refused`` naming the field, or ``AlreadyTaken`` where a creation meets a record that can be looked up."""
     words = _words(response)
-    field = _field_in(words, sent)
-    told = f"bamboohr: {response.request.method} answered {response.status_code}: {_reason(words, sent)}"
-    log.info("bamboohr.refused", status=response.status_code, field=field)
-    if response.status_code == 409 and field in unique and _DUPLICATE.search(words):
-        raise AlreadyTaken(f"{told}; look at the record that holds {field or 'the same value'}", field=field)
-    raise Refused(f"{told}; correct {field or 'the record'} and replay", cause=f"http_{response.status_code}", field=field)
+    field = _field_in(words, sent_in(response))
+    is_creation = (response.request.method, response.request.url.path) == ("POST", EMPLOYEES)
+    if is_creation and response.status_code == 409 and field in FOUND_BY and _DUPLICATE.search(words):
+        return AlreadyTaken(f"{said}; look at the record that holds {field or 'the same value'}", field=field)
+    return Refused(f"{said}; correct {field or 'the record'} and replay", cause=f"http_{response.status_code}", field=field)
 
 
 def _field_in(reason: str, sent: Mapping[str, object]) -> str | None:

@@ -6,17 +6,17 @@ from __future__ import annotations
 
 from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import BeforeValidator, ConfigDict, Field, SecretStr
 
-from connectors.answers import Reading
+from connectors.answers import Reading, Wire
 
 parse = Reading("bamboohr")
 
 T = TypeVar("T")
 
 
-class _Wire(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", coerce_numbers_to_str=True)
+class _Wire(Wire):
+    model_config = ConfigDict(coerce_numbers_to_str=True)
 
 
 class ListedEmployee(_Wire):
@@ -105,7 +105,26 @@ class NewWebhook(_Wire):
 class MetaField(_Wire):
     """A field, or a column of a table, that the company has."""
 
+    id: str = ""
     alias: str | None = None
+    type: str = ""
+    deprecated: bool = False
+
+
+class ListOption(_Wire):
+    """An option of a list. ``archived`` (yes, no): only older records have it."""
+
+    name: str = ""
+    archived: str = "no"
+
+
+class ListedOptions(_Wire):
+    """GET /api/v1/meta/lists: a field whose values come from a list. ``multiple`` (yes, no): it takes several."""
+
+    fieldId: str = ""
+    alias: str | None = None
+    multiple: str = "no"
+    options: tuple[ListOption, ...] = ()
 
 
 class MonitorFields(_Wire):

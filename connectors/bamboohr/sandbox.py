@@ -55,7 +55,7 @@ class BambooHrSandbox:
     ``changes`` holds each employee's last change, ``webhooks`` what was registered, with its key.
 
     ``fields`` and ``table_columns`` are what the company has, ``hidden`` the fields that the API user may not see, ``statuses`` the
-    options of the employmentStatus list; change them to see the hub fail closed.
+    options of the employmentStatus list, ``lists`` those of other fields; change them to see the hub fail closed.
     """
 
     app: ASGIApp
@@ -69,6 +69,12 @@ class BambooHrSandbox:
         self.fields = list(_FIELDS)
         self.table_columns = {"employmentStatus": ["date", "employmentStatus", "comment"], "jobInfo": ["date", "jobTitle"]}
         self.statuses = ["Full-Time", "Contractor", "Terminated"]
+        self.lists = {
+            "jobTitle": ["Data Engineer", "Designer"],
+            "department": ["Analytics", "Engineering"],
+            "division": ["Europe", "Americas"],
+            "location": ["Berlin", "New York"],
+        }
         self.hidden: set[str] = set()
         self.lag_seconds = 0.0
         self.page_limit = 2500
@@ -142,6 +148,7 @@ class BambooHrSandbox:
             Route(table, self._guarded(self._add_row), methods=["POST"]),
             Route(table + "/{row}", self._guarded(self._update_row), methods=["POST"]),
             Route("/api/v1/meta/fields", self._guarded(self._meta_fields), methods=["GET"]),
+            Route("/api/v1/meta/lists", self._guarded(self._meta_lists), methods=["GET"]),
             Route("/api/v1/meta/tables", self._guarded(self._meta_tables), methods=["GET"]),
         ]
 
@@ -361,9 +368,21 @@ class BambooHrSandbox:
         return None
 
     def _meta_fields(self, _request: Request, _body: dict[str, Any]) -> Response:
-        return JSONResponse(
-            [{"id": number, "name": name, "type": "text", "alias": name} for number, name in enumerate(self.fields, start=1)]
-        )
+        types = {**dict.fromkeys(self.lists, "list"), "hireDate": "date"}
+        described = [
+            {"id": number, "name": name, "type": types.get(name, "text"), "alias": name}
+            for number, name in enumerate(self.fields, start=1)
+        ]
+        return JSONResponse(described)
+
+    def _meta_lists(self, _request: Request, _body: dict[str, Any]) -> Response:
+        held = {name: options for name, options in self.lists.items() if name in self.fields}
+        described = [
+            {"fieldId": str(self.fields.index(name) + 1), "name": name, "alias": name, "manageable": "yes", "multiple": "no",
+             "options": [_option(number, option) for number, option in enumerate(options, start=1)]}
+            for name, options in held.items()
+        ]  # fmt: skip
+        return JSONResponse(described)
 
     def _meta_tables(self, _request: Request, _body: dict[str, Any]) -> Response:
         described = [
@@ -374,6 +393,10 @@ class BambooHrSandbox:
             for table, columns in self.table_columns.items()
         ]
         return JSONResponse(described)
+
+
+def _option(number: int, name: str) -> dict[str, Any]:
+    return {"id": number, "name": name, "archived": "no", "createdDate": None, "archivedDate": None}
 
 
 def _refusal(status: int, reason: str) -> Response:

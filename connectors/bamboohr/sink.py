@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from connectors.bamboohr.client import MARKER_FIELD, BambooHrClient
 from connectors.bamboohr.history import StatusHistory
 from connectors.bamboohr.records import Employee, ListedEmployee
+from connectors.words import folded
 from workforce.errors import NotFound, Refused, RetryLater
 from workforce.ports import StoredRecord
 
-NO_DAY: frozenset[object] = frozenset(
-    {None, "", "0000-00-00"}
-)  # how an employee without a date shows; not verified against the vendor
+NO_DAY: frozenset[object] = frozenset({None, "", "0000-00-00"})
+"""How an employee without a date shows; not verified against the vendor."""
 
 
 class BambooHrSink:
@@ -35,7 +34,7 @@ class BambooHrSink:
         e-mail or the same names are read one by one; without these keys in ``values``, all are. A record of ours whose names
         *and* work e-mail were changed by hand is not found. Raises ``Refused`` when the API user may not see those fields.
         """
-        keys = {name: _folded(values[name]) for name in ("workEmail", "firstName", "lastName") if values.get(name)}
+        keys = {name: folded(values[name]) for name in ("workEmail", "firstName", "lastName") if values.get(name)}
         candidates = [listed.employeeId for listed in self._client.employees() if _may_match(listed, keys)]
         records = [self._listed(employee_id) for employee_id in candidates]
         return [record for record in records if record.marker == marker or _holds(record, keys.get("workEmail"))]
@@ -94,7 +93,7 @@ def _may_match(listed: ListedEmployee, keys: Mapping[str, str]) -> bool:
     hidden = sorted(listed.restricted & keys.keys())
     if hidden:
         raise _not_visible(hidden[0])
-    held = {name: _folded(getattr(listed, name)) for name in keys}
+    held = {name: folded(getattr(listed, name)) for name in keys}
     names = keys.keys() - {"workEmail"}
     same_address = "workEmail" in keys and held["workEmail"] == keys["workEmail"]
     same_names = bool(names) and all(held[name] == keys[name] for name in names)
@@ -109,12 +108,7 @@ def _marker(employee: Employee) -> str | None:
 
 
 def _holds(record: StoredRecord, work_email: str | None) -> bool:
-    return work_email is not None and _folded(record.values.get("workEmail")) == work_email
-
-
-def _folded(text: object) -> str:
-    """As people would call it the same: BambooHR may trim, and letters have more than one encoding."""
-    return " ".join(unicodedata.normalize("NFKC", str(text or "")).casefold().split())
+    return work_email is not None and folded(record.values.get("workEmail")) == work_email
 
 
 def _not_visible(field: str) -> Refused:

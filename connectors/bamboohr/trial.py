@@ -12,10 +12,11 @@ class BambooHrTrial(HttpTrial[BambooHrSandbox]):
     """Employees of one company."""
 
     description = Description("bamboohr/bamboohr-public.pruned.json")
-    # more than usual: BambooHR keeps a stint as dated rows of a table, whose repair is a module of its own, and counts changes in seconds
-    max_lines = 820
+    # more than usual: a stint is dated rows of a table, whose repair is a module of its own; changes are counted in seconds; fields are listed
+    max_lines = 810
     wires: Mapping[str, Wire] = {
         "backfill.missed": Wire("GET", r"/employees/changed$"),
+        "schemas.read": Wire("GET", r"/meta/lists$"),
         "sink.find": Wire("GET", r"/employees$"),
         "sink.create": Wire("POST", r"/employees$", "create_employee"),
         "sink.update": Wire("POST", r"/employees/\d+$", "update_employee"),

@@ -13,10 +13,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, ConfigDict
 
+from connectors.answers import Wire
 from connectors.bamboohr.settings import BambooHrSettings
-from connectors.webhooks import HmacScheme, header, hex_text, verify
+from connectors.webhooks import HmacScheme, SignedWebhooks, content_of, header, hex_text
 from workforce.errors import BadSignature, UnusableContent
 from workforce.events import SourceEvent
 
@@ -28,17 +29,18 @@ SCHEME = HmacScheme(
     candidates=header(SIGNATURE),
     message=lambda headers, body: body + headers[TIMESTAMP].encode("utf-8", "surrogatepass"),
 )
+_MEND = "; subscribe to employee.created, employee.updated and employee.deleted in format json"
 _MOMENT = re.compile(r"[0-9A-Za-z:+. -]{1,64}")
 
 
-class _Subject(BaseModel):
-    model_config = ConfigDict(frozen=True, coerce_numbers_to_str=True)
+class _Subject(Wire):
+    model_config = ConfigDict(coerce_numbers_to_str=True)
 
     companyId: str | None = None
     employeeId: str | None = None
 
 
-class _Event(BaseModel):
+class _Event(Wire):
     type: Literal[
         "employee.created",
         "employee.updated",
@@ -51,24 +53,22 @@ class _Event(BaseModel):
     data: _Subject
 
 
-class BambooHrWebhooks:
+class BambooHrWebhooks(SignedWebhooks):
     """Webhooks of the event-based kind, format json. The older employee_with_fields events are not understood."""
 
     def __init__(self, settings: BambooHrSettings) -> None:
-        self._keys = [key.get_secret_value().encode() for key in settings.webhook_private_keys]
+        super().__init__(SCHEME, settings.webhook_private_keys, "webhook_private_keys")
 
     def verify(self, headers: Mapping[str, str], body: bytes) -> None:
         """Raise ``BadSignature`` unless one active key signed body and timestamp.
 
         The timestamp's age is not judged: a replay is the same body and is dropped as a duplicate, however late it comes.
         """
-        if not self._keys:
-            raise BadSignature("no webhook_private_keys are configured for BambooHR", cause="no_key")
         if not _MOMENT.fullmatch(headers.get(TIMESTAMP, "")):
             raise BadSignature(f"no usable {TIMESTAMP} header", cause="missing_signature")
         if not body.rstrip().endswith((b"}", b"]")):  # nothing parts the body from the timestamp in what is signed, except this
             raise BadSignature("the body does not end as JSON does; is the webhook's format json?")
-        verify(SCHEME, self._keys, headers, body)
+        super().verify(headers, body)
 
     def events(self, body: bytes) -> Sequence[SourceEvent]:
         """The one event in ``body``. Raises ``UnusableContent``.
@@ -76,15 +76,7 @@ class BambooHrWebhooks:
         BambooHR gives deliveries no id. The identity is the body's SHA-256: a repeated attempt has the same body (not verified against
         the vendor), and two changes differ in time or in ``changedFields``; of two of one second that do not, the backfill tells.
         """
-        try:
-            event = _Event.model_validate_json(body)
-        except ValidationError as error:
-            where = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"])[:100] or "body"
-            raise UnusableContent(
-                f"bamboohr: webhook: {where} is not as described; subscribe to employee.created, employee.updated and "
-                "employee.deleted in format json",
-                field=where,
-            ) from None
+        event = content_of(_Event, body, "bamboohr", mend=_MEND)
         subject = event.data.employeeId if event.type.startswith("employee.") else event.data.companyId
         if not subject:
             raise UnusableContent(f"bamboohr: webhook {event.type} names no subject", field="data")

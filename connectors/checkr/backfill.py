@@ -11,13 +11,17 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Annotated
 
-from pydantic import AwareDatetime, TypeAdapter, ValidationError
+from pydantic import Field
 
+from connectors.answers import Instant
 from connectors.checkr.client import CheckrClient
-from connectors.checkr.records import Candidate, iso
+from connectors.checkr.records import Candidate
 from connectors.checkr.screening import Progress, may_still_show
-from workforce.errors import NotFound, Refused
+from connectors.cursors import Cursor
+from connectors.instants import instant_text
+from workforce.errors import NotFound
 from workforce.events import SourceEvent
 from workforce.ports import EventPage
 
@@ -32,16 +36,16 @@ def _utc_now() -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Place(Cursor):
     """``since`` is when the last reading began, ``began`` when this one did; ``page`` of the list number ``listing``, from 1.
 
     ``told`` is order → digest of how it looked when it was last told or seen; the oldest are forgotten beyond 5,000.
     """
 
-    since: AwareDatetime | None = None
-    began: AwareDatetime | None = None
-    listing: int = 0
-    page: int = 1
+    since: Instant | None = None
+    began: Instant | None = None
+    listing: Annotated[int, Field(ge=0, lt=len(LISTS))] = 0
+    page: Annotated[int, Field(ge=1)] = 1
     told: dict[str, str] = field(default_factory=dict)
 
     def with_seen(self, looks: dict[str, str]) -> Place:
@@ -51,7 +55,7 @@ class Place:
 
     def identity(self, order_id: str, digest: str) -> str:
         """Of a hint: the same when this page is asked for again, another when an order looks again as it did once."""
-        changed_since = f":{iso(self.since)}" if self.since and order_id in self.told else ""
+        changed_since = f":{instant_text(self.since)}" if self.since and order_id in self.told else ""
         return f"{order_id}:{digest}{changed_since}"
 
     def after(self, *, has_next: bool) -> Place:
@@ -61,9 +65,6 @@ class Place:
         if self.listing + 1 < len(LISTS):
             return replace(self, page=1, listing=self.listing + 1)
         return Place(since=self.began, told=self.told)
-
-
-_PLACE: TypeAdapter[Place] = TypeAdapter(Place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ class CheckrBackfill:
 
     def missed(self, cursor: str | None) -> EventPage:
         """A hint about each order of one page of candidates. Raises ``Refused`` (cause ``bad_cursor``) for a cursor that is not ours."""
-        place = _decoded(cursor)
+        place = Place.decode(cursor)
         began = place.began or self._now()
         candidates, has_next = self._client.candidates(self._window(place, began), place.page)
         looks = {one.id: look for one in candidates if one.custom_id and (look := self._look(one, began))}
@@ -95,13 +96,13 @@ class CheckrBackfill:
         ]
         seen = replace(place, began=began).with_seen({order_id: look.digest for order_id, look in looks.items()})
         following = seen.after(has_next=has_next)
-        return EventPage(events, _PLACE.dump_json(following).decode(), complete=following.began is None)
+        return EventPage(events, following.encode(), complete=following.began is None)
 
     def _window(self, place: Place, began: datetime) -> dict[str, str]:
         """The filter of a list. It has no upper bound: an order that left the list meanwhile would shift its pages, and lose another."""
         name = LISTS[place.listing]
         since = began - self._look_back if place.since is None or name == "created" else place.since - OVERLAP
-        return {f"{name}_after": iso(since)}
+        return {f"{name}_after": instant_text(since)}
 
     def _look(self, candidate: Candidate, began: datetime) -> _Look | None:
         try:
@@ -113,15 +114,3 @@ class CheckrBackfill:
             return None if may_still_show(candidate, began) else _Look(progress.status, candidate.created_at, "none")
         digest = hashlib.sha256(shown.model_dump_json().encode()).hexdigest()[:32]
         return _Look(progress.status, shown.completed_at or shown.created_at, digest)
-
-
-def _decoded(cursor: str | None) -> Place:
-    if cursor is None:
-        return Place()
-    try:
-        place = _PLACE.validate_json(cursor)
-    except ValidationError:
-        place = None
-    if place is None or place.page < 1 or not 0 <= place.listing < len(LISTS):
-        raise Refused("cursor: not one of this connector's; start again from the beginning", cause="bad_cursor", field="cursor")
-    return place

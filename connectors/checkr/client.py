@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 
+from connectors.answers import served_at
 from connectors.budget import Budget
-from connectors.checkr.records import Account, Candidate, Invitation, Listed, Report, parse
-from connectors.checkr.refusals import refusal, served_at, verdict, wait_seconds
+from connectors.checkr.records import Account, Candidate, Invitation, Listed, Made, Report, parse
+from connectors.checkr.refusals import refusal, verdict, wait_seconds
 from connectors.checkr.settings import CheckrSettings
 from connectors.contract import ALONE, Surroundings
 from connectors.http import Dialect, HttpEdge, json_object
-from workforce.errors import HubError, NotFound, OutcomeUnknown
+from connectors.tokens import basic
+from workforce.errors import HubError, NotFound
 from workforce.ports import CheckResult
 
 PER_PAGE = 100
@@ -27,11 +28,9 @@ class CheckrClient:
 
     def __init__(self, settings: CheckrSettings, around: Surroundings = ALONE) -> None:
         self.settings = settings
-        basic = base64.b64encode(f"{settings.api_key.get_secret_value()}:".encode()).decode()
+        key = basic(settings.api_key.get_secret_value())
         dialect = Dialect("checkr", verdict=verdict, wait=wait_seconds, budgets=(Budget(1200, 60),))
-        self._edge = HttpEdge(
-            settings.base_url, dialect, headers={"Authorization": f"Basic {basic}"}, reach=around.reach(settings)
-        )
+        self._edge = HttpEdge(settings.base_url, dialect, headers=key, reach=around.reach(settings))
 
     def check(self) -> CheckResult:
         """Ask whose key it is, and whether Checkr has credentialed the account."""
@@ -59,7 +58,7 @@ class CheckrClient:
     def candidate(self, candidate_id: str) -> tuple[Candidate, datetime]:
         """One candidate, and when it was read. Raises ``NotFound``."""
         response = self._get(_one("candidates", candidate_id))
-        return parse(Candidate, response.content), served_at(response)
+        return parse(Candidate, response.content), served_at(response) or datetime.now(UTC)
 
     def invitations(self, candidate_id: str) -> list[Invitation]:
         """Every invitation of a candidate that the list shows."""
@@ -81,10 +80,7 @@ class CheckrClient:
         response = self._edge.write("POST", f"/v1{path}", json=dict(fields), headers={"Idempotency-Key": key})
         if not response.is_success:
             raise refusal(response, fields)
-        made = json_object(response, "checkr").get("id")
-        if not isinstance(made, str) or not made:
-            raise OutcomeUnknown("checkr: POST succeeded without telling an id", cause="unreadable_answer")
-        return made
+        return parse.written(Made, json_object(response, "checkr")).id
 
     def _all(self, shape: type[Any], path: str, query: Mapping[str, str]) -> Iterator[Any]:
         page = 1

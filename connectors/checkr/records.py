@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict
+from pydantic import Field
 
-from connectors.answers import Reading
+from connectors.answers import Instant, Reading, Wire
 
 parse = Reading("checkr")
-
-
-def _utc(instant: datetime) -> datetime:
-    try:
-        return instant.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("beyond the calendar") from None
-
-
-Instant = Annotated[AwareDatetime, AfterValidator(_utc)]
-
-
-class Wire(BaseModel):
-    """Base: frozen, nothing quoted in errors, and unknown fields are none of our business."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
 class Account(Wire):
@@ -77,6 +60,7 @@ class Listed(Wire):
     next_href: str | None = None
 
 
-def iso(instant: datetime) -> str:
-    """An instant in UTC as Checkr's filters take it, by the second."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+class Made(Wire):
+    """What a post made."""
+
+    id: Annotated[str, Field(min_length=1)]

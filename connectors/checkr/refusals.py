@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 import httpx
 
+from connectors.answers import served_at
 from connectors.http import MAX_RETRY_AFTER_SECONDS, Verdict, retry_after_seconds, verdict_by_status
+from connectors.instants import instant_in
+from connectors.words import without_values
 from workforce.errors import HubError, OutcomeUnknown, Refused, RetryLater
 
-_ADDRESS = re.compile(r"[^\s<>\"']+@[^\s<>\"']+")
 _DUPLICATE = re.compile(r"duplicate (report|candidate)", re.IGNORECASE)
 
 
@@ -23,22 +24,12 @@ def verdict(response: httpx.Response) -> Verdict:
     return Verdict.OK if is_refused_write else by_status
 
 
-def served_at(response: httpx.Response) -> datetime:
-    """When Checkr answered, by its clock where it says so."""
-    try:
-        told = parsedate_to_datetime(response.headers["date"])
-    except (KeyError, ValueError, TypeError, OverflowError):
-        return datetime.now(UTC)
-    return told if told.tzinfo else told.replace(tzinfo=UTC)
-
-
 def wait_seconds(response: httpx.Response) -> float | None:
     """Seconds until X-Ratelimit-Reset (ISO 8601), else Retry-After; ``None`` where neither is usable."""
-    try:
-        reset = datetime.fromisoformat(response.headers["x-ratelimit-reset"])
-        seconds = (reset.replace(tzinfo=reset.tzinfo or UTC) - served_at(response)).total_seconds()
-    except (KeyError, ValueError, OverflowError):
+    reset = instant_in(response.headers.get("x-ratelimit-reset"))
+    if reset is None:
         return retry_after_seconds(response.headers.get("retry-after"))
+    seconds = (reset - (served_at(response) or datetime.now(UTC))).total_seconds()
     return min(max(seconds, 0.0), MAX_RETRY_AFTER_SECONDS)
 
 
@@ -48,7 +39,8 @@ def refusal(response: httpx.Response, sent: Mapping[str, object]) -> HubError:
     409 means either one of Checkr's rules against duplicates, or that a call with the same Idempotency-Key is still being worked on, which
     may yet take effect. 404 is about the package, or about a candidate that does not show yet.
     """
-    reason = _without_values(" ".join(_texts(response)) or response.reason_phrase, sent)
+    reason = without_values(" ".join(_texts(response)) or response.reason_phrase, sent)
+    reason = "".join(letter for letter in reason if letter.isprintable())
     told = f"checkr: POST answered {response.status_code}: {reason}"
     if response.status_code == 409:
         if rule := _DUPLICATE.search(reason):
@@ -73,11 +65,3 @@ def _texts(response: httpx.Response) -> Iterator[str]:
         text = one.get("message") if isinstance(one, dict) else one
         if isinstance(text, str):
             yield text[:2000]
-
-
-def _without_values(reason: str, sent: Mapping[str, object]) -> str:
-    """The reason without the texts that were sent: it may quote a person's name or address. It is shortened last, or half a name stays."""
-    reason = _ADDRESS.sub("…", reason[:4000])
-    for text in sorted((value for value in sent.values() if isinstance(value, str) and value), key=len, reverse=True):
-        reason = re.sub(rf"(?<!\w){re.escape(text)}(?!\w)", "…", reason, flags=re.IGNORECASE)
-    return "".join(letter for letter in reason[:300] if letter.isprintable())

@@ -25,8 +25,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from connectors.checkr.records import iso
 from connectors.checkr.webhooks import SCHEME, SIGNATURE
+from connectors.instants import instant_text
 from connectors.sandbox import Answer, EffectLedger, FaultKind, Faults, FaultyApp
 from connectors.webhooks import sign
 
@@ -194,7 +194,7 @@ class CheckrSandbox:
             return None
         wait = max(1, round(60 - (now - self._recent[0]))) if self._recent else 60
         headers = {"x-ratelimit-limit": str(self.requests_per_minute), "x-ratelimit-remaining": "0"}
-        headers["x-ratelimit-reset"] = iso(datetime.now(UTC) + timedelta(seconds=wait))
+        headers["x-ratelimit-reset"] = instant_text(datetime.now(UTC) + timedelta(seconds=wait))
         return JSONResponse({"error": "Rate limit exceeded"}, status_code=429, headers=headers)
 
     def _account(self, _request: Request, _body: dict[str, Any]) -> Response:
@@ -286,7 +286,7 @@ class CheckrSandbox:
         invitation = _new("invitation", status="pending", package=package, candidate_id=candidate["id"])
         invitation |= {"completed_at": None, "deleted_at": None, "report_id": None, "archived": False}
         invitation["invitation_url"] = f"https://apply.checkr.example/invite/{invitation['id']}"
-        invitation["expires_at"] = iso(datetime.now(UTC) + timedelta(days=7))
+        invitation["expires_at"] = instant_text(datetime.now(UTC) + timedelta(days=7))
         self._keep(self.invitations, invitation)
         self._tell("invitation.created", invitation)
         self.effects.record("invite", str(candidate.get("custom_id")))
@@ -298,7 +298,7 @@ class CheckrSandbox:
 
 
 def _now() -> str:
-    return iso(datetime.now(UTC))
+    return instant_text(datetime.now(UTC))
 
 
 def _new(kind: str, **fields: object) -> dict[str, Any]:

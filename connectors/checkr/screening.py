@@ -14,7 +14,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from connectors.checkr.client import CheckrClient
-from connectors.checkr.records import Candidate, Invitation, Report, iso
+from connectors.checkr.records import Candidate, Invitation, Report
+from connectors.instants import instant_text
 from workforce.errors import NotFound, Refused
 from workforce.screening import ScreeningOrder, ScreeningState, ScreeningVerdict
 
@@ -118,7 +119,7 @@ class CheckrScreening:
         return ScreeningState(
             order_id=candidate.id,
             verdict=verdict,
-            version=f"{iso(read_at)}/{_CAREFUL_LAST.index(verdict)}",
+            version=f"{instant_text(read_at)}/{_CAREFUL_LAST.index(verdict)}",
             status=progress.status,
             result=(report.adjudication or report.result) if report is not None else None,
             report_id=report.id if report is not None else None,

@@ -19,7 +19,7 @@ class CheckrTrial(HttpTrial[CheckrSandbox]):
         "screening.status": Wire("GET", r"^/v1/candidates/\w+$"),
     }
     description = Description("interface-only/checkr/checkr.v1.interface.json", prefix="/v1")
-    max_lines = 720  # an order is two posts that are taken up again, its state four objects, and the backfill three lists
+    max_lines = 660  # an order is two posts that are taken up again, its state four objects, and the backfill three lists
 
     def sandbox(self) -> CheckrSandbox:
         """A fresh account."""

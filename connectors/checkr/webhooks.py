@@ -11,12 +11,12 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from connectors.checkr.records import Instant, Wire
+from connectors.answers import Instant, Wire
 from connectors.checkr.settings import CheckrSettings
-from connectors.webhooks import HmacScheme, header, hex_text, verify
-from workforce.errors import BadSignature, UnusableContent
+from connectors.webhooks import HmacScheme, SignedWebhooks, content_of, header, hex_text
+from workforce.errors import BadSignature
 from workforce.events import SourceEvent
 
 SIGNATURE = "x-checkr-signature"
@@ -42,7 +42,7 @@ class _Event(Wire):
     data: _Data
 
 
-class CheckrWebhooks:
+class CheckrWebhooks(SignedWebhooks):
     """Events about candidates, invitations and reports; about anything else there are none.
 
     The subject is the candidate, which is the order. Where the account's include_object is off, a payload names only the object itself: then
@@ -50,25 +50,21 @@ class CheckrWebhooks:
     """
 
     def __init__(self, settings: CheckrSettings) -> None:
-        self._keys = [key.get_secret_value().encode() for key in (settings.api_key, *settings.webhook_keys)]
+        super().__init__(SCHEME, (settings.api_key, *settings.webhook_keys))
 
     def verify(self, headers: Mapping[str, str], body: bytes) -> None:
         """Raise ``BadSignature`` unless one of the keys signed the body, as it came or in its compact form."""
         try:
-            verify(SCHEME, self._keys, headers, body)
+            super().verify(headers, body)
         except BadSignature:
             compact = _compact(body)
             if compact is None:
                 raise
-            verify(SCHEME, self._keys, headers, compact)
+            super().verify(headers, compact)
 
     def events(self, body: bytes) -> Sequence[SourceEvent]:
         """The one event in ``body``, identified by its ``id``. Raises ``UnusableContent`` naming the field."""
-        try:
-            event = _Event.model_validate_json(body)
-        except ValidationError as error:
-            where = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"]) or "body"
-            raise UnusableContent(f"checkr: webhook: {where} is not as described", field=where) from None
+        event = content_of(_Event, body, "checkr")
         subject_id = _subject(event.data.object)
         return [SourceEvent(event.id, event.type, subject_id, event.created_at)] if subject_id is not None else []
 

@@ -15,7 +15,7 @@ from connectors.contract import ALONE, Surroundings
 from connectors.deel.records import CONTRACT_ID, Amendment, Amendments, Contract, ContractList, Faults, Listed, Made, parse
 from connectors.deel.settings import DeelSettings
 from connectors.http import Dialect, HttpEdge, json_object
-from workforce.errors import HubError, NotFound, OutcomeUnknown, Refused
+from workforce.errors import HubError, NotFound, Refused
 from workforce.ports import CheckResult
 
 MAX_PAGES = 10_000
@@ -76,10 +76,7 @@ class DeelClient:
     def create(self, fields: Mapping[str, object]) -> str:
         """Create a contract; its id. Raises ``OutcomeUnknown``."""
         response = self._edge.write("POST", "contracts", json={"data": dict(fields)})
-        try:
-            return Made.model_validate(json_object(response, "deel").get("data")).id
-        except ValidationError:
-            raise OutcomeUnknown("deel: POST succeeded without telling the contract's id", cause="unreadable_answer") from None
+        return parse.written(Made, json_object(response, "deel").get("data")).id
 
     def amendments(self, contract_id: str) -> Iterator[Amendment]:
         """Every amendment of a contract, in whatever state."""

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints
+from pydantic import StringConstraints
 
-from connectors.answers import Reading
+from connectors.answers import Instant, Reading, Wire
+from connectors.cursors import digest_of
 
 parse = Reading("deel")
-
 
 CONTRACT_ID = r"[\w\-]{1,64}"
 ContractId = Annotated[str, StringConstraints(pattern=rf"^{CONTRACT_ID}$")]
 CLOSED = frozenset({"completed", "cancelled", "user_cancelled", "rejected"})
 
 
-class _Wire(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", coerce_numbers_to_str=True)
+class _Wire(Wire, coerce_numbers_to_str=True):
+    pass
 
 
 class Compensation(_Wire):
@@ -34,7 +32,7 @@ class Stamped(_Wire):
     """What the source needs of a contract: no more, so that an odd one keeps none of the others from being told."""
 
     id: ContractId
-    updated_at: AwareDatetime
+    updated_at: Instant
 
 
 class Contract(Stamped):
@@ -46,6 +44,11 @@ class Contract(Stamped):
     start_date: str | None = None
     termination_date: str | None = None
     compensation_details: Compensation = Compensation()
+
+    @property
+    def starts_on(self) -> str | None:
+        """The first day (ISO)."""
+        return self.start_date[:10] if self.start_date else None
 
     @property
     def ends_on(self) -> str | None:
@@ -110,5 +113,4 @@ class Made(_Wire):
 
 def digest(content: object) -> str:
     """Tells one state of one contract from every other: its first 48 bits."""
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    return digest_of(content)[:12]

@@ -12,7 +12,7 @@ from workforce.errors import NotFound, Refused, RetryLater
 from workforce.ports import StoredRecord
 
 RATE = ("amount", "scale", "currency_code")
-END = "termination_date"
+PAY, END = "compensation_details", "termination_date"
 NUMBERS = frozenset({"amount", "cycle_end", "payment_due_days", "first_payment", "notice_period"})
 VOID = frozenset({"OUTDATED", "DECLINED"})
 
@@ -44,19 +44,20 @@ class DeelSink:
         return self._client.create({**body, "external_id": marker})
 
     def update(self, external_id: str, values: Mapping[str, object]) -> None:
-        """Ask for a change of rate (``amount``, ``scale``, ``currency_code``, with ``effective_date``), or move ``termination_date``.
+        """Ask for a change of rate (``amount``, ``scale``, ``currency_code`` of ``compensation_details``), or move ``termination_date``.
 
         What the contract says, or an amendment that is under way asks for, is not asked for again; so it is idempotent. Deel tells no other
         amendable field of an amendment, so a lost reply about one could not be recognised: those are refused (cause ``not_amendable``).
         """
         _refuse_marker(values)
-        for name in values:
-            if name not in {*RATE, END, "effective_date"}:
-                message = f"deel: {name} cannot be changed on a contract; change it in Deel"
-                raise Refused(message, cause="not_amendable", field=name)
-        rate = {name: values[name] for name in RATE if values.get(name) is not None}
+        told = values.get(PAY)
+        pay: Mapping[str, object] = told if isinstance(told, Mapping) else {}
+        for name in (*(values.keys() - {PAY, END}), *(f"{PAY}.{name}" for name in pay.keys() - set(RATE))):
+            message = f"deel: {name} cannot be changed on a contract; change it in Deel"
+            raise Refused(message, cause="not_amendable", field=name)
+        rate = {name: pay[name] for name in RATE if pay.get(name) is not None}
         if rate:
-            self._amend(external_id, rate, values.get("effective_date"))
+            self._amend(external_id, rate)
         if END in values:
             self._move_end(external_id, values[END])
 
@@ -70,11 +71,11 @@ class DeelSink:
     def read(self, external_id: str) -> StoredRecord:
         """The contract as it is now. Raises ``NotFound``."""
         now = read(self._client.contract(external_id))
-        values = {"title": now.title, "status": now.status, "start_date": now.start_date, END: now.ends_on}
-        values |= now.compensation_details.model_dump()
+        days = {"start_date": now.starts_on, END: now.ends_on}
+        values = {"title": now.title, "status": now.status, **days, PAY: now.compensation_details.model_dump()}
         return StoredRecord(now.id, now.external_id, now.status not in CLOSED, values, now.ends_on)
 
-    def _amend(self, contract_id: str, rate: Mapping[str, object], effective_date: object) -> None:
+    def _amend(self, contract_id: str, rate: Mapping[str, object]) -> None:
         now = read(self._client.contract(contract_id)).compensation_details
         told = {name: number(name, value) if name == "amount" else value for name, value in rate.items()}
         wanted = {"scale": now.scale, "currency_code": now.currency_code, **told}
@@ -83,8 +84,7 @@ class DeelSink:
             return
         if any(_asks_for(one, wanted) for one in self._client.amendments(contract_id)):
             return
-        when = {"effective_date": effective_date} if effective_date else {}
-        self._client.amend(contract_id, {**{name: value for name, value in wanted.items() if value is not None}, **when})
+        self._client.amend(contract_id, {name: value for name, value in wanted.items() if value is not None})
 
     def _move_end(self, contract_id: str, ends_on: object) -> None:
         now = read(self._client.contract(contract_id))

@@ -7,17 +7,14 @@ it is told when it is read. A pass lists every contract and tells those whose di
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
+from connectors.cursors import Cursor
 from connectors.deel.client import DeelClient
 from connectors.deel.records import CLOSED, Listed, Stamped, digest, parse
-from workforce.errors import Misconfigured, NotFound, Refused
+from workforce.errors import Misconfigured, NotFound
 from workforce.ports import ChangePage, SourceRecord
 
 MAX_CONTRACTS = 20_000
@@ -25,27 +22,12 @@ MAX_CONTRACTS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Place(Cursor):
     """``known`` is the last pass, ``found`` what the pass under way has met, ``after`` where its next page begins."""
 
     known: frozenset[str] = frozenset()
     found: frozenset[str] = frozenset()
     after: str | None = None
-
-    def encode(self) -> str:
-        """The opaque text that a caller keeps."""
-        return json.dumps([sorted(self.known), sorted(self.found), self.after], separators=(",", ":"))
-
-    @classmethod
-    def decode(cls, text: str | None) -> Place:
-        """The place in ``text``; the beginning for ``None``. Raises ``Refused`` (cause ``bad_cursor``)."""
-        if text is None:
-            return cls()
-        try:
-            return cls(*TypeAdapter(tuple[frozenset[str], frozenset[str], str | None]).validate_json(text))
-        except ValidationError:
-            message = "cursor: not one of this connector's; start again from the beginning"
-            raise Refused(message, cause="bad_cursor", field="cursor") from None
 
 
 class DeelSource:
@@ -95,5 +77,4 @@ class DeelSource:
 
 def _record(contract: Mapping[str, Any]) -> SourceRecord:
     now = parse(Stamped, contract)
-    version = now.updated_at.astimezone(UTC).isoformat(timespec="microseconds")
-    return SourceRecord(now.id, version, contract)
+    return SourceRecord(now.id, now.updated_at.isoformat(timespec="microseconds"), contract)

@@ -21,7 +21,7 @@ class DeelTrial(HttpTrial[DeelSandbox]):
         "sink.read": Wire("GET", r"/contracts/[^/]+$"),
     }
     description = Description("interface-only/deel/deel-platform.rest-v2.interface.json", prefix="/rest/v2")
-    max_lines = 650
+    max_lines = 590
     """Source, record and webhooks; the source compares because Deel tells no changes, and ends and rates have wires of their own."""
 
     def sandbox(self) -> DeelSandbox:
@@ -34,7 +34,7 @@ class DeelTrial(HttpTrial[DeelSandbox]):
 
     def record_change(self) -> Mapping[str, object]:
         """Another rate."""
-        return {"amount": "110.00"}
+        return {"compensation_details": {"amount": "110.00"}}
 
     def change_source(self, sandbox: DeelSandbox, n: int) -> str:
         """Make contract ``n``, sign it, or change its rate."""

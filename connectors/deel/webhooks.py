@@ -6,17 +6,16 @@ the body does: a repeated delivery is the same body. Third parties' readings of 
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from connectors.deel.records import CONTRACT_ID
 from connectors.deel.settings import DeelSettings
-from connectors.webhooks import HmacScheme, header, hex_text, verify
-from workforce.errors import BadSignature, UnusableContent
+from connectors.webhooks import HmacScheme, SignedWebhooks, body_digest, content_of, header, hex_text
+from workforce.errors import UnusableContent
 from workforce.events import SourceEvent
 
 SIGNATURE = "x-deel-signature"
@@ -53,26 +52,16 @@ class _Delivery(BaseModel):
     """Part of the body's digest: without it two changes to the same status would be one event."""
 
 
-class DeelWebhooks:
+class DeelWebhooks(SignedWebhooks):
     """Events about contracts are hints; what is about something else is accepted and gives none."""
 
     def __init__(self, settings: DeelSettings) -> None:
-        self._keys = [key.get_secret_value().encode() for key in settings.webhook_signing_keys]
-
-    def verify(self, headers: Mapping[str, str], body: bytes) -> None:
-        """Raise ``BadSignature`` unless one active key signed the body."""
-        if not self._keys:
-            raise BadSignature("no webhook_signing_keys are configured for Deel", cause="no_key")
-        verify(SCHEME, self._keys, headers, body)
+        super().__init__(SCHEME, settings.webhook_signing_keys, "webhook_signing_keys")
 
     def events(self, body: bytes) -> Sequence[SourceEvent]:
         """A hint for each contract in ``body``. Raises ``UnusableContent``, also for a contract's event that names none."""
-        try:
-            told = _Delivery.model_validate_json(body)
-        except ValidationError as error:
-            where = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"]) or "body"
-            raise UnusableContent(f"deel: webhook: {where} is not as described", field=where) from None
-        kind, identity = told.data.meta.event_type, hashlib.sha256(body).hexdigest()[:32]
+        told = content_of(_Delivery, body, "deel")
+        kind, identity = told.data.meta.event_type, body_digest(body)
         contracts = dict.fromkeys(_contracts(told.data))
         return [SourceEvent(f"{identity}-{one}", kind, one, told.timestamp) for one in contracts]
 

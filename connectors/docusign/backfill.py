@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
+from connectors.answers import Instant
+from connectors.cursors import Cursor
 from connectors.docusign.client import DocuSignClient
-from connectors.docusign.records import EnvelopesInformation, ListedEnvelope, instant, instant_text
+from connectors.docusign.records import EnvelopesInformation, ListedEnvelope, instant
 from connectors.docusign.signing import BEGINNING
-from workforce.errors import Refused
+from connectors.instants import instant_text
 from workforce.events import SourceEvent
 from workforce.ports import EventPage
 
@@ -18,13 +21,12 @@ OVERLAP = timedelta(hours=1)
 """Asked for again by each look: what changed while the last one went on, and what shows late."""
 
 
-class _Place(BaseModel):
+@dataclass(frozen=True, slots=True)
+class _Place(Cursor):
     """Where a look is. ``since`` is where it begins, ``newest`` the latest change on its first page; both by DocuSign's clock."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    since: AwareDatetime = BEGINNING
-    newest: AwareDatetime | None = None
+    since: Instant = BEGINNING
+    newest: Instant | None = None
     position: Annotated[int, Field(ge=0)] = 0
 
     def after(self, page: EnvelopesInformation) -> _Place:
@@ -54,9 +56,9 @@ class DocuSignBackfill:
         The latest change comes first. An envelope that changes meanwhile moves to the front and pushes others back, so that none of
         them is passed over, and its own change is newer than the place where the next look begins.
         """
-        place = _place(cursor)
+        place = _Place.decode(cursor)
         query = {
-            "from_date": instant_text(place.since),
+            "from_date": instant_text(place.since, "microseconds"),
             "from_to_status": "changed",
             "order_by": "last_modified",
             "order": "desc",
@@ -64,15 +66,7 @@ class DocuSignBackfill:
         page = self._client.envelopes(query, place.position)
         after = place.after(page)
         events = [_hint(each) for each in page.envelopes]
-        return EventPage(events, after.model_dump_json(exclude_none=True), complete=after.position == 0)
-
-
-def _place(cursor: str | None) -> _Place:
-    try:
-        return _Place() if cursor is None else _Place.model_validate_json(cursor)
-    except ValidationError:
-        message = "cursor: not one of this connector's; start again from the beginning"
-        raise Refused(message, cause="bad_cursor", field="cursor") from None
+        return EventPage(events, after.encode(), complete=after.position == 0)
 
 
 def _hint(envelope: ListedEnvelope) -> SourceEvent:

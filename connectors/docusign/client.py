@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 
 import structlog
-from pydantic import ValidationError
 
+from connectors.answers import Reading, whole_pdf
 from connectors.contract import ALONE, Surroundings
 from connectors.docusign.limits import DIALECT
 from connectors.docusign.records import (
@@ -23,15 +23,17 @@ from connectors.docusign.records import (
     UserInfo,
 )
 from connectors.docusign.settings import DocuSignSettings
-from connectors.docusign.tokens import JwtGrant
+from connectors.docusign.tokens import assertion, sign_in
 from connectors.http import HttpEdge, json_object
+from connectors.tokens import TokenCache
 from workforce.engagement import canonical
-from workforce.errors import HubError, Misconfigured, NotFound, OutcomeUnknown, RetryLater
+from workforce.errors import HubError, Misconfigured, NotFound, RetryLater
 from workforce.ports import CheckResult
 
 log = structlog.get_logger(__name__)
 
 PAGE_SIZE = 100
+parse = Reading(DIALECT.name)
 
 
 def _utc_now() -> datetime:
@@ -45,7 +47,10 @@ class DocuSignClient:
         self, settings: DocuSignSettings, around: Surroundings = ALONE, *, now: Callable[[], datetime] = _utc_now
     ) -> None:
         self.settings, self._around = settings, around
-        self._grant = JwtGrant(settings, around, now)
+        self._sign_in, asserted = sign_in(settings, around), assertion(settings)
+        self._tokens = TokenCache(
+            lambda: self._sign_in.grant("/oauth/token", data=asserted.as_grant(now())), clock=lambda: now().timestamp()
+        )
         self._auth = self._edge(str(settings.auth_server))
         self._api: HttpEdge | None = None
         self._lock = threading.Lock()
@@ -83,11 +88,7 @@ class DocuSignClient:
         """Create and send; the new envelope's id. Raises ``OutcomeUnknown`` when it may have been sent."""
         content = definition.model_dump(by_alias=True, mode="json")
         response = self._account_api().write("POST", f"{self._account_path()}/envelopes", json=content)
-        try:
-            return EnvelopeSummary.model_validate(json_object(response, DIALECT.name)).envelope_id
-        except ValidationError:
-            message = "DocuSign: POST succeeded without telling the new envelope's id"
-            raise OutcomeUnknown(message, cause="unreadable_answer") from None
+        return parse.written(EnvelopeSummary, json_object(response, DIALECT.name)).envelope_id
 
     def update_envelope(self, envelope_id: str, change: Mapping[str, str]) -> None:
         """Change the envelope. Raises ``OutcomeUnknown`` when the change may have been made."""
@@ -97,10 +98,7 @@ class DocuSignClient:
     def combined_document(self, envelope_id: str) -> bytes:
         """The envelope's documents as one PDF. Raises ``NotFound``."""
         path = f"{self._envelope_path(envelope_id)}/documents/combined"
-        content = self._account_api().read("GET", path, headers={"Accept": "application/pdf"}).content
-        if not content.startswith(b"%PDF-") or b"%%EOF" not in content[-1024:]:  # nothing else tells that a PDF was cut off
-            raise RetryLater("DocuSign: the combined document is not a whole PDF", cause="unreadable_answer")
-        return content
+        return whole_pdf(self._account_api().read("GET", path, headers={"Accept": "application/pdf"}), DIALECT.name)
 
     def check(self) -> CheckResult:
         """Sign in, find the account's server and read the account."""
@@ -112,7 +110,7 @@ class DocuSignClient:
 
     def close(self) -> None:
         """Close the pooled connections."""
-        for edge in (self._grant, self._auth, self._api):
+        for edge in (self._sign_in, self._auth, self._api):
             if edge is not None:
                 edge.close()
 
@@ -132,10 +130,7 @@ class DocuSignClient:
 
     def _base_uri(self) -> str:
         """The account's regional server, which only the vendor knows."""
-        try:
-            info = UserInfo.model_validate(self._auth.read_object("GET", "/oauth/userinfo"))
-        except ValidationError:
-            raise RetryLater("DocuSign: /oauth/userinfo answered without usable accounts", cause="unreadable_answer") from None
+        info = parse(UserInfo, self._auth.read_object("GET", "/oauth/userinfo"))
         wanted = str(self.settings.account_id)
         found = next((account.base_uri for account in info.accounts if account.account_id.lower() == wanted), None)
         if found is None:
@@ -148,10 +143,5 @@ class DocuSignClient:
         return str(found).rstrip("/")
 
     def _edge(self, base_url: str) -> HttpEdge:
-        return HttpEdge(
-            base_url,
-            DIALECT,
-            authorize=self._grant.authorize,
-            renew=self._grant.renew,
-            reach=self._around.reach(self.settings),
-        )
+        tokens, reach = self._tokens, self._around.reach(self.settings)
+        return HttpEdge(base_url, DIALECT, authorize=tokens.authorize, renew=tokens.renew, reach=reach)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 
+from connectors.answers import code_in
 from connectors.budget import Budget
 from connectors.http import Dialect, Verdict, retry_after_seconds, verdict_by_status
 from workforce.errors import RetryLater
@@ -18,17 +19,11 @@ from workforce.errors import RetryLater
 BURST_WINDOW_SECONDS = 30.0
 POLLING_SECONDS = 15 * 60.0  # the vendor's rule: at most one read per envelope in 15 minutes
 _LONGEST_WINDOW_SECONDS = 3600.0
-_CODE = re.compile(r"[A-Za-z0-9_]{1,80}")
 
 
 def error_code(response: httpx.Response) -> str:
     """The ``errorCode`` of an answer in upper case, or nothing. Never the message: it may quote an address."""
-    try:
-        body = response.json()
-    except (ValueError, RecursionError):
-        return ""
-    code = body.get("errorCode") if isinstance(body, dict) else None
-    return code.upper() if isinstance(code, str) and _CODE.fullmatch(code) else ""
+    return code_in(response, "errorCode").upper()
 
 
 def verdict(response: httpx.Response) -> Verdict:

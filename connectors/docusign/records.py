@@ -9,10 +9,11 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
+from connectors.answers import Wire
 from connectors.forms import HttpsUrl
 from workforce.errors import Refused
 
@@ -26,11 +27,6 @@ def instant(text: str) -> datetime:
     if moment.tzinfo is None:
         raise ValueError("no offset")
     return moment.astimezone(UTC)
-
-
-def instant_text(moment: datetime) -> str:
-    """``moment`` as DocuSign's queries take it."""
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
 
 
 def _checked(text: str) -> str:
@@ -49,8 +45,8 @@ InstantText = Annotated[str, AfterValidator(_checked)]
 """An instant, kept as the vendor wrote it."""
 
 
-class _Wire(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
+class _Wire(Wire, alias_generator=to_camel, populate_by_name=True):
+    pass
 
 
 class CustomField(_Wire):
@@ -223,14 +219,14 @@ class EnvelopeSummary(_Wire):
     envelope_id: EnvelopeId
 
 
-class UserAccount(BaseModel):
+class UserAccount(Wire):
     """One account of the signed-in user; ``base_uri`` is the regional server that holds it."""
 
     account_id: str
     base_uri: HttpsUrl
 
 
-class UserInfo(BaseModel):
+class UserInfo(Wire):
     """The answer of ``/oauth/userinfo``."""
 
     accounts: tuple[UserAccount, ...] = ()

@@ -29,8 +29,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from connectors import webhooks
+from connectors.assertions import JWT_BEARER
 from connectors.docusign.records import instant
-from connectors.docusign.tokens import GRANT_TYPE, SCOPE
+from connectors.docusign.tokens import SCOPE
 from connectors.docusign.webhooks import SCHEME
 from connectors.http import tls_context
 from connectors.sandbox import Answer, EffectLedger, FaultKind, Faults, FaultyApp
@@ -207,7 +208,7 @@ class DocuSignSandbox:
         return JSONResponse({"access_token": token, "token_type": "Bearer", "expires_in": TOKEN_SECONDS})
 
     def _grant_error(self, form: Mapping[str, str], host: str) -> str | None:
-        if form.get("grant_type") != GRANT_TYPE:
+        if form.get("grant_type") != JWT_BEARER:
             return "unsupported_grant_type"
         try:
             claims = jwt.decode(

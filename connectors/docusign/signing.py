@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from uuid import NAMESPACE_URL, uuid5
 
 from connectors.docusign.client import DocuSignClient
-from connectors.docusign.records import Envelope, EnvelopeDefinition, instant_text
+from connectors.docusign.records import EnvelopeDefinition
+from connectors.instants import instant_text
 from workforce.engagement import canonical
 from workforce.errors import Refused
 from workforce.ports import SourceRecord
@@ -33,7 +34,11 @@ class DocuSignSigning:
     def find(self, marker: str) -> Sequence[str]:
         """The ids of every envelope that carries ``marker``: by its transaction id, and by its custom field at whatever age."""
         by_transaction = self._client.sent_as(transaction_id(marker))
-        query = {"from_date": instant_text(BEGINNING), "custom_field": f"{MARKER_FIELD}={marker}", "include": "custom_fields"}
+        query = {
+            "from_date": instant_text(BEGINNING, "microseconds"),
+            "custom_field": f"{MARKER_FIELD}={marker}",
+            "include": "custom_fields",
+        }
         carriers = [
             each.envelope_id
             for each in self._client.all_envelopes(query)
@@ -53,8 +58,11 @@ class DocuSignSigning:
 
         The text custom field that the settings name as ``work_order_field`` is given as ``stint_work_order``.
         """
-        envelope = self._with_work_order(self._client.envelope(envelope_id))
+        envelope = self._client.envelope(envelope_id)
         values = envelope.model_dump(by_alias=True, exclude_none=True, mode="json")
+        for one in values.get("customFields", {}).get("textCustomFields", []):
+            if one["name"] == self._client.settings.work_order_field:
+                one["name"] = WORK_ORDER_FIELD
         return SourceRecord(envelope.envelope_id, envelope.version, values)
 
     def void(self, envelope_id: str, reason: str) -> None:
@@ -97,15 +105,3 @@ class DocuSignSigning:
             "custom_fields": {"text_custom_fields": [{"name": name, "value": value} for name, value in fields]},
         }
         return canonical(EnvelopeDefinition, values, source="DocuSign envelope to be sent")
-
-    def _with_work_order(self, envelope: Envelope) -> Envelope:
-        configured = self._client.settings.work_order_field
-        if configured == WORK_ORDER_FIELD or envelope.custom_fields is None:
-            return envelope
-        renamed = tuple(
-            field.model_copy(update={"name": WORK_ORDER_FIELD}) if field.name == configured else field
-            for field in envelope.custom_fields.text_custom_fields or ()
-        )
-        return envelope.model_copy(
-            update={"custom_fields": envelope.custom_fields.model_copy(update={"text_custom_fields": renamed})}
-        )

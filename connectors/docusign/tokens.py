@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
-import jwt
-import structlog
-
+from connectors.assertions import Assertion
 from connectors.contract import Surroundings
 from connectors.docusign.settings import DocuSignSettings
-from connectors.tokens import GrantedToken, TokenCache, TokenEndpoint
-from workforce.errors import Misconfigured
+from connectors.tokens import KnownRefusal, TokenEndpoint
 
-log = structlog.get_logger(__name__)
-
-GRANT_TYPE = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 SCOPE = "signature impersonation"
 ASSERTION_LIFETIME = timedelta(minutes=10)  # the vendor allows an hour at most
 
@@ -27,48 +19,20 @@ def audience(settings: DocuSignSettings) -> str:
     return f"{host}" if port in (None, 443) else f"{host}:{port}"
 
 
-class JwtGrant:
-    """The access token of one integration; ``authorize`` and ``renew`` are those of its ``TokenCache``."""
-
-    def __init__(self, settings: DocuSignSettings, around: Surroundings, now: Callable[[], datetime]) -> None:
-        self._settings, self._now = settings, now
-        self._endpoint = _ConsentedEndpoint(settings, around)
-        tokens = TokenCache(self._fetch, clock=lambda: now().timestamp())
-        self.authorize, self.renew, self.close = tokens.authorize, tokens.renew, self._endpoint.close
-
-    def _fetch(self) -> GrantedToken:
-        token = self._endpoint.grant("/oauth/token", data={"grant_type": GRANT_TYPE, "assertion": self._assertion()})
-        log.info("docusign.token_fetched", expires_in_seconds=token.lifetime_seconds)
-        return token
-
-    def _assertion(self) -> str:
-        issued = self._now()
-        claims = {
-            "iss": str(self._settings.integration_key),
-            "sub": str(self._settings.user_id),
-            "aud": audience(self._settings),
-            "iat": issued,
-            "exp": issued + ASSERTION_LIFETIME,
-            "scope": SCOPE,
-        }
-        return jwt.encode(claims, self._settings.private_key.get_secret_value(), algorithm="RS256")
+def assertion(settings: DocuSignSettings) -> Assertion:
+    """What the integration key asserts: it acts for the API user."""
+    issuer, user = str(settings.integration_key), str(settings.user_id)
+    claims = {"scope": SCOPE}
+    return Assertion(issuer, user, audience(settings), settings.private_key, ASSERTION_LIFETIME, claims=claims)
 
 
-class _ConsentedEndpoint(TokenEndpoint):
-    """The token endpoint, which gives nothing until the API user has consented once."""
-
-    def __init__(self, settings: DocuSignSettings, around: Surroundings) -> None:
-        super().__init__(str(settings.auth_server), "DocuSign", around.reach(settings), field="integration_key")
-        self._settings = settings
-
-    def refused(self, answer: Mapping[str, Any]) -> Misconfigured:
-        """As everywhere, except for ``consent_required``, which is not verified against the vendor."""
-        if answer["error"] != "consent_required":
-            return super().refused(answer)
-        return Misconfigured(
-            "DocuSign sign-in: the API user has not yet consented to the integration key; let the user or an administrator open "
-            f"{self._settings.auth_server}oauth/auth?response_type=code&scope=signature%20impersonation"
-            f"&client_id={self._settings.integration_key}&redirect_uri=<a redirect URI of the app> once, then replay",
-            cause="consent_required",
-            field="user_id",
-        )
+def sign_in(settings: DocuSignSettings, around: Surroundings) -> TokenEndpoint:
+    """The token endpoint, which gives nothing until the API user has consented once. That is not verified against the vendor."""
+    consent = KnownRefusal(
+        "the API user has not yet consented to the integration key; let the user or an administrator open "
+        f"{settings.auth_server}oauth/auth?response_type=code&scope=signature%20impersonation"
+        f"&client_id={settings.integration_key}&redirect_uri=<a redirect URI of the app> once, then replay",
+        field="user_id",
+    )
+    reach, server = around.reach(settings), str(settings.auth_server)
+    return TokenEndpoint(server, "DocuSign", reach, field="integration_key", refusals={"consent_required": consent})

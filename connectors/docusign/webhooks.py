@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
-from pydantic_core import from_json
+from collections.abc import Sequence
 
 from connectors import webhooks
 from connectors.docusign.records import ConnectMessage, instant
 from connectors.docusign.settings import DocuSignSettings
-from workforce.engagement import canonical
-from workforce.errors import Refused, UnusableContent
+from workforce.errors import UnusableContent
 from workforce.events import SourceEvent
 
 SCHEME = webhooks.HmacScheme(
@@ -20,20 +17,16 @@ SCHEME = webhooks.HmacScheme(
 )
 
 
-class DocuSignConnect:
+class DocuSignConnect(webhooks.SignedWebhooks):
     """Verifies and reads Connect messages of one account. A message is a hint: the envelope is read again."""
 
     def __init__(self, settings: DocuSignSettings) -> None:
-        self._keys = [key.get_secret_value().encode() for key in settings.connect_hmac_keys]
+        super().__init__(SCHEME, settings.connect_hmac_keys)
         self._account_id = str(settings.account_id)
-
-    def verify(self, headers: Mapping[str, str], body: bytes) -> None:
-        """Check the signatures with every active key. Raises ``BadSignature``."""
-        webhooks.verify(SCHEME, self._keys, headers, body)
 
     def events(self, body: bytes) -> Sequence[SourceEvent]:
         """The one event in a message. Raises ``UnusableContent`` naming the field."""
-        message = _message(body)
+        message = webhooks.content_of(ConnectMessage, body, "DocuSign Connect", mend="; choose the JSON format in Connect")
         if message.data.account_id.lower() != self._account_id:
             raise UnusableContent(
                 f"data.accountId: the message is about another account than {self._account_id}; mend the Connect configuration",
@@ -42,12 +35,3 @@ class DocuSignConnect:
             )
         occurred_at = instant(message.generated_date_time)
         return [SourceEvent(message.delivery_id, message.event, message.data.envelope_id, occurred_at)]
-
-
-def _message(body: bytes) -> ConnectMessage:
-    try:
-        return canonical(ConnectMessage, from_json(body), source="DocuSign Connect")
-    except ValueError:
-        raise UnusableContent("DocuSign Connect: the body is not JSON; choose the JSON format in Connect") from None
-    except Refused as error:
-        raise UnusableContent(str(error), field=error.field) from None

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
+from connectors.answers import Instant
+from connectors.cursors import Cursor
 from connectors.dropboxsign.client import DropboxSignClient
 from connectors.dropboxsign.records import SignatureRequest
-from workforce.errors import Refused
 from workforce.events import SourceEvent
 from workforce.ports import EventPage
 
@@ -22,17 +24,16 @@ KINDS = {
     "declined": "signature_request_declined",
     "error": "signature_request_invalid",
 }
-Moment = Annotated[AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), le=datetime(2900, 1, 1, tzinfo=UTC))]
+Moment = Annotated[Instant, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), le=datetime(2900, 1, 1, tzinfo=UTC))]
 
 
 def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class _Place(BaseModel):
+@dataclass(frozen=True, slots=True)
+class _Place(Cursor):
     """Where the listing is. ``since`` is when the last complete one began, ``began`` when this one did; by our clock."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     since: Moment | None = None
     began: Moment | None = None
@@ -52,24 +53,16 @@ class DropboxSignBackfill:
 
     def missed(self, cursor: str | None) -> EventPage:
         """Hints since ``cursor``, page by page; none until the next listing is due. Raises ``Refused`` (cause ``bad_cursor``)."""
-        place, settings = _place(cursor), self._client.settings
+        place, settings = _Place.decode(cursor), self._client.settings
         began = place.began or self._now()
         if place.since and not place.began and began - place.since < timedelta(hours=settings.backfill_hours):
-            return EventPage([], place.model_dump_json(exclude_none=True))
+            return EventPage([], place.encode())
         query = _made_between(place.since - timedelta(days=settings.backfill_days), began) if place.since else None
         page = self._client.page(query, place.page)
         again = place.since - timedelta(hours=settings.backfill_hours) - OVERLAP if place.since else None
         told = [_hint(one) for one in page.signature_requests if _may_have_moved(one, again)]
         after = _Place(since=began) if page.is_last else _Place(since=place.since, began=began, page=place.page + 1)
-        return EventPage(told, after.model_dump_json(exclude_none=True), complete=page.is_last)
-
-
-def _place(cursor: str | None) -> _Place:
-    try:
-        return _Place() if cursor is None else _Place.model_validate_json(cursor)
-    except ValidationError:
-        message = "cursor: not one of this connector's; start again from the beginning"
-        raise Refused(message, cause="bad_cursor", field="cursor") from None
+        return EventPage(told, after.encode(), complete=page.is_last)
 
 
 def _made_between(first: datetime, last: datetime) -> str:

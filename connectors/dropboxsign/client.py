@@ -2,42 +2,37 @@
 
 from __future__ import annotations
 
-import base64
 import re
 import time
 from collections.abc import Iterator
 from typing import TypeVar
 
 import httpx
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
+from connectors.answers import Reading, code_in, whole_pdf
 from connectors.budget import Budget
 from connectors.contract import ALONE, Surroundings
 from connectors.dropboxsign.records import REQUEST_ID, NewRequest, OneRequest, RequestList, Sent, SignatureRequest
 from connectors.dropboxsign.settings import DropboxSignSettings
 from connectors.http import Dialect, HttpEdge, Verdict, json_object, retry_after_seconds, verdict_by_status
+from connectors.tokens import basic
 from workforce.engagement import canonical
-from workforce.errors import HubError, NotFound, OutcomeUnknown, Refused, RetryLater
+from workforce.errors import HubError, NotFound, Refused, RetryLater
 from workforce.ports import CheckResult
 
 SYSTEM = "Dropbox Sign"
 PAGE_SIZE = 100
 DELETED = "http_410"
 _LONGEST_WINDOW_SECONDS = 3600.0
-_NAME = re.compile(r"[a-z_]{1,60}")
+parse = Reading(SYSTEM)
 
 M = TypeVar("M", bound=BaseModel)
 
 
 def error_name(response: httpx.Response) -> str:
     """The ``error_name`` of an answer, or nothing. Never ``error_msg``: it may quote an address."""
-    try:
-        body = response.json()
-    except (ValueError, RecursionError):
-        return ""
-    error = body.get("error") if isinstance(body, dict) else None
-    name = error.get("error_name") if isinstance(error, dict) else None
-    return name if isinstance(name, str) and _NAME.fullmatch(name) else ""
+    return code_in(response, "error", "error_name")
 
 
 def verdict(response: httpx.Response) -> Verdict:
@@ -72,8 +67,7 @@ class DropboxSignClient:
 
     def __init__(self, settings: DropboxSignSettings, around: Surroundings = ALONE) -> None:
         self.settings = settings
-        user = base64.b64encode(f"{settings.api_key.get_secret_value()}:".encode()).decode("ascii")
-        headers = {"Authorization": f"Basic {user}"}
+        headers = basic(settings.api_key.get_secret_value())
         self._edge = HttpEdge(settings.base_url, DIALECT, authorize=lambda: headers, reach=around.reach(settings))
 
     def request(self, request_id: str) -> SignatureRequest:
@@ -102,11 +96,7 @@ class DropboxSignClient:
         """Send; the new request's id. Raises ``OutcomeUnknown`` when it may have been sent."""
         content = new.model_dump(mode="json", exclude_none=True)
         response = self._edge.write("POST", "/signature_request/send_with_template", json=content)
-        try:
-            return Sent.model_validate(json_object(response, SYSTEM)).signature_request.signature_request_id
-        except ValidationError:
-            message = f"{SYSTEM}: POST succeeded without telling the new request's id"
-            raise OutcomeUnknown(message, cause="unreadable_answer") from None
+        return parse.written(Sent, json_object(response, SYSTEM)).signature_request.signature_request_id
 
     def cancel(self, request_id: str) -> None:
         """Have the request canceled, which Dropbox Sign then does by itself. Raises ``OutcomeUnknown``."""
@@ -122,10 +112,7 @@ class DropboxSignClient:
             )
         except Refused as error:
             raise _unreadable_files(error) from None
-        content = response.content
-        if not content.startswith(b"%PDF-") or b"%%EOF" not in content[-1024:]:  # nothing else tells that a PDF was cut off
-            raise RetryLater(f"{SYSTEM}: the documents are not a whole PDF", cause="unreadable_answer")
-        return content
+        return whole_pdf(response, SYSTEM)
 
     def check(self) -> CheckResult:
         """List one request."""

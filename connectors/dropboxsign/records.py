@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
+
+from connectors.answers import Wire
 
 REQUEST_ID = r"[0-9A-Za-z_\-]{1,100}"
 RequestId = Annotated[str, StringConstraints(pattern=rf"^{REQUEST_ID}$")]
@@ -18,11 +20,7 @@ Metadata = Annotated[dict[str, object], BeforeValidator(lambda given: given if i
 """What people and other applications write; where it is nothing that can be read, it is not ours."""
 
 
-class _Wire(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class Signature(_Wire):
+class Signature(Wire):
     """A party that has to sign."""
 
     signature_id: str | None = None
@@ -36,7 +34,7 @@ class Signature(_Wire):
     last_reminded_at: Epoch | None = None
 
 
-class SignatureRequest(_Wire):
+class SignatureRequest(Wire):
     """A signature request, Dropbox Sign's envelope."""
 
     signature_request_id: RequestId
@@ -79,25 +77,25 @@ class SignatureRequest(_Wire):
         return f"{int(self.is_complete or self.is_declined)}.{signed:04}.{self.latest:012}"
 
 
-class OneRequest(_Wire):
+class OneRequest(Wire):
     """The answer about one request."""
 
     signature_request: SignatureRequest
 
 
-class NewId(_Wire):
+class NewId(Wire):
     """What has to be known of a request that was just sent."""
 
     signature_request_id: RequestId
 
 
-class Sent(_Wire):
+class Sent(Wire):
     """The answer to a new request."""
 
     signature_request: NewId
 
 
-class ListInfo(_Wire):
+class ListInfo(Wire):
     """Where a page stands. Pages are counted from 1."""
 
     num_pages: Annotated[int, Field(ge=0)]
@@ -105,7 +103,7 @@ class ListInfo(_Wire):
     page: int
 
 
-class RequestList(_Wire):
+class RequestList(Wire):
     """One page of requests."""
 
     signature_requests: tuple[SignatureRequest, ...]
@@ -123,7 +121,7 @@ class RequestList(_Wire):
         return self.list_info.page >= self.list_info.num_pages
 
 
-class NewSigner(_Wire):
+class NewSigner(Wire):
     """Who signs in one role of a template."""
 
     role: str
@@ -135,7 +133,7 @@ MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=40)]
 MetadataValue = Annotated[str, StringConstraints(max_length=1000)]
 
 
-class NewRequest(_Wire):
+class NewRequest(Wire):
     """A request to be sent from a template."""
 
     template_ids: tuple[str, ...]

@@ -22,7 +22,7 @@ class DropboxSignTrial(HttpTrial[DropboxSignSandbox]):
     }
     description = Description("dropbox-sign/dropbox-sign.pruned.json", prefix="/v3")
     signature_covers_body = False  # it covers the event's type and second; a callback is a hint, and the request is read again
-    max_lines = 700  # a query language, versions that the vendor does not give, multipart, and a net without a list of changes
+    max_lines = 630  # a query language, versions that the vendor does not give, multipart, and a net without a list of changes
 
     def sandbox(self) -> DropboxSignSandbox:
         """A fresh sandbox."""

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from datetime import datetime
 from urllib.parse import quote
 
-from pydantic import ValidationError
-
 from connectors.contract import ALONE, Surroundings
-from connectors.fieldglass.records import Row, UploadReceipt, read_rows
+from connectors.fieldglass.records import Row, UploadReceipt, parse, read_rows
 from connectors.fieldglass.settings import FieldglassSettings
 from connectors.http import Dialect, HttpEdge, json_object
-from connectors.tokens import AccessGrant, GrantedToken, TokenCache, TokenEndpoint
-from workforce.errors import HubError, Misconfigured, NotFound, OutcomeUnknown, Refused, RetryLater
+from connectors.tokens import TokenCache, TokenEndpoint, basic
+from workforce.errors import HubError, Misconfigured, NotFound, Refused
 from workforce.ports import CheckResult
 
 SYSTEM = "Fieldglass"
@@ -27,8 +24,12 @@ class FieldglassClient:
     def __init__(self, settings: FieldglassSettings, around: Surroundings = ALONE) -> None:
         self.settings = settings
         reach, headers = around.reach(settings), {"X-ApplicationKey": settings.application_key.get_secret_value()}
-        self._sign_in = TokenEndpoint(settings.base_url, SYSTEM, reach, field="client_secret", headers=headers)
-        tokens = TokenCache(self._granted)
+        checked = "client_id, client_secret and application_key"
+        self._sign_in = TokenEndpoint(settings.base_url, SYSTEM, reach, field="client_secret", check=checked, headers=headers)
+        # RFC 6749 §4.4, with the vendor's parameters in the query
+        query = {"grant_type": "client_credentials", "response_type": "token"}
+        pair = basic(settings.client_id, settings.client_secret.get_secret_value())
+        tokens = TokenCache(lambda: self._sign_in.grant(TOKEN_PATH, params=query, headers=pair))
         self._edge = HttpEdge(
             settings.base_url, Dialect(SYSTEM), authorize=tokens.authorize, renew=tokens.renew, headers=headers, reach=reach
         )
@@ -58,10 +59,7 @@ class FieldglassClient:
     def upload(self, name: str, row: Mapping[str, str]) -> None:
         """Send one row to the connector ``name``. Raises ``Refused`` when it is rejected, ``OutcomeUnknown``."""
         response = self._edge.write("POST", _path(name), json={"headers": {"Type": name}, "data": [dict(row)]})
-        try:
-            receipt = UploadReceipt.model_validate(json_object(response, SYSTEM))
-        except ValidationError:
-            raise OutcomeUnknown(f"{SYSTEM}: the upload's receipt has no ReturnCode", cause="unreadable_answer") from None
+        receipt = parse.written(UploadReceipt, json_object(response, SYSTEM))
         if int(receipt.return_code) != 0:
             raise Refused(
                 f"{SYSTEM}: connector {name!r} rejected the row with return code {receipt.return_code}; "
@@ -89,21 +87,6 @@ class FieldglassClient:
                 f"parameters: the download does not heed the one for {parameter}; name it as the connector in Fieldglass does"
             )
             raise Misconfigured(message, cause="parameter_not_heeded", field="parameters")
-
-    def _granted(self) -> GrantedToken:
-        """A token (RFC 6749 §4.4), with the vendor's parameters in the query. An answer without one is a refusal, whatever its shape."""
-        settings = self.settings
-        pair = base64.b64encode(f"{settings.client_id}:{settings.client_secret.get_secret_value()}".encode()).decode()
-        query = {"grant_type": "client_credentials", "response_type": "token"}
-        answer = self._sign_in.ask(TOKEN_PATH, params=query, headers={"Authorization": f"Basic {pair}"})
-        if "access_token" not in answer:
-            message = f"{SYSTEM} sign-in: no token is given; check client_id, client_secret and application_key"
-            raise Misconfigured(message, cause="token_refused", field="client_secret")
-        try:
-            grant = AccessGrant.model_validate(answer)
-        except ValidationError:
-            raise RetryLater(f"{SYSTEM} sign-in: the answer holds no usable token", cause="unreadable_answer") from None
-        return GrantedToken(grant.access_token, grant.expires_in)
 
     def _download(self, query: Mapping[str, str]) -> list[Row]:
         answer = self._edge.read_object("GET", _path(self.settings.download_connector), params=dict(query))

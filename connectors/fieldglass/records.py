@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field
 
+from connectors.answers import Reading, Wire
+from connectors.cursors import digest_of
 from connectors.fieldglass.settings import Layout
 from workforce.errors import Misconfigured, Refused
 
+parse = Reading("Fieldglass")
 
-class UploadReceipt(BaseModel):
+
+class UploadReceipt(Wire, coerce_numbers_to_str=True):
     """The answer to an upload: return code 0 is success. Seen in third parties' code, not verified against the vendor."""
 
-    model_config = ConfigDict(extra="ignore", coerce_numbers_to_str=True)
-
-    return_code: str = Field(alias="ReturnCode")
-
-    @field_validator("return_code")
-    @classmethod
-    def _is_a_number(cls, value: str) -> str:
-        if not (value.isascii() and value.isdigit() and len(value) <= 6):
-            raise ValueError("not a return code")
-        return value
+    return_code: str = Field(alias="ReturnCode", pattern=r"^[0-9]{1,6}$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +44,7 @@ class Row:
     @property
     def digest(self) -> str:
         """Tells this content of this row from every other: two changes within one tick of the vendor's clock differ."""
-        return _digest(self.values)
+        return digest_of(self.values)
 
 
 def read_rows(rows: Sequence[object], layout: Layout) -> list[Row]:
@@ -76,7 +68,7 @@ def read_rows(rows: Sequence[object], layout: Layout) -> list[Row]:
 
 
 def _row(values: Mapping[str, object], layout: Layout) -> Row:
-    work_order_id = _text(values, layout.id_column) or f"row:{_digest(values)}"
+    work_order_id = _text(values, layout.id_column) or f"row:{digest_of(values)}"
     return Row(
         work_order_id,
         _modified(values, layout.modified_column, work_order_id),
@@ -85,11 +77,6 @@ def _row(values: Mapping[str, object], layout: Layout) -> Row:
         values,
         (_text(values, layout.marker_column) or None) if layout.marker_column else None,
     )
-
-
-def _digest(values: Mapping[str, object]) -> str:
-    content = json.dumps(values, sort_keys=True, ensure_ascii=True).encode()
-    return base64.urlsafe_b64encode(hashlib.sha256(content).digest()[:12]).decode()
 
 
 def _text(values: Mapping[str, object], column: str) -> str:
@@ -104,8 +91,5 @@ def _modified(values: Mapping[str, object], column: str, work_order_id: str) -> 
             return moment.astimezone(UTC)
     except (ValueError, OverflowError):
         pass
-    raise _bad(column, f"of work order {work_order_id} is not an ISO 8601 instant with its offset")
-
-
-def _bad(column: str, fault: str) -> Refused:
-    return Refused(f"Fieldglass: column {column!r} {fault}", cause="invalid_record", field=column)
+    message = f"Fieldglass: column {column!r} of work order {work_order_id} is not an ISO 8601 instant with its offset"
+    raise Refused(message, cause="invalid_record", field=column)

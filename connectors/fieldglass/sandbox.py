@@ -34,6 +34,7 @@ _CLOSING_COLUMNS = {_LAYOUT.id_column, _LAYOUT.end_column, _LAYOUT.closed_at_col
 
 _EXAMPLE = {
     "Status": "Accepted",
+    "Worker ID": "",
     "Worker First Name": "Ada",
     "Worker Last Name": "Lovelace",
     "Worker Email": "ada.lovelace@mail.example",
@@ -41,7 +42,10 @@ _EXAMPLE = {
     "Role": "Data Engineer",
     "Business Unit": "Analytics",
     "Supplier": "Brightwater Staffing",
+    "Supplier ID": "BRIGHTWATER",
     "Work Order Owner Email": "grace.hopper@acme.example",
+    "Position ID": "",
+    "Job Posting ID": "ACMEJP00000117",
     "Site": "Berlin",
     "Country": "DE",
     "Time Zone": "Europe/Berlin",
@@ -49,6 +53,8 @@ _EXAMPLE = {
     "Pay Rate": "95.00",
     "Currency": "EUR",
     "Rate Unit": "Hour",
+    "Rate Minimum": "80.00",
+    "Rate Maximum": "120.00",
     "Closed At": "",
     MARKER: "",
 }
@@ -104,6 +110,7 @@ class FieldglassSandbox:
             row = {
                 _LAYOUT.id_column: f"ACMEWO{len(self.work_orders) + 1:08d}",
                 **_EXAMPLE,
+                "Worker ID": f"ACMEWK{len(self.work_orders) + 1:08d}",
                 "Start Date": today.isoformat(),
                 _LAYOUT.end_column: (today + timedelta(days=90)).isoformat(),
                 **columns,

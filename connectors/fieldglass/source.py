@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Protocol
 
-from connectors.fieldglass.cursor import Cursor
+from connectors.cursors import Feed
 from connectors.fieldglass.records import Row
 from connectors.fieldglass.settings import FieldglassSettings
 from workforce.errors import Misconfigured
 from workforce.ports import ChangePage, SourceRecord
 
 MAX_ROWS = 100_000
-TICK = timedelta(seconds=1)
 
 
 def _utc_now() -> datetime:
@@ -50,22 +49,27 @@ class FieldglassSource:
 
         Raises ``Misconfigured`` naming a missing column, or when a cut-off answer is not sorted; ``Refused`` naming the column of a bad row.
         """
-        rows, place, complete = self.page(Cursor.decode(cursor))
+        rows, place, complete = self.page(Feed.decode(cursor))
         return ChangePage([_record(row) for row in rows], place.encode(), complete=complete)
 
-    def page(self, place: Cursor) -> tuple[list[Row], Cursor, bool]:
-        """The rows behind ``place``, the place behind those, and whether that is the end."""
+    def page(self, place: Feed) -> tuple[list[Row], Feed, bool]:
+        """The rows behind ``place``, the place behind those, and whether that is the end.
+
+        A sorted answer, cut off or not, shows everything up to its last instant, so each is a pass of its own. A row that is dated in the
+        future does not count: the floor would move there, and hide every other until then.
+        """
         settings = self._client.settings
-        since, limit = place.since(settings.overlap), settings.page_size
+        since, limit = place.since, settings.page_size
         while True:
             rows, now = self._client.changed(since, limit), self._now()
-            told = [row for row in rows if row.modified.microsecond or abs(now - row.modified) >= TICK]
-            unseen = [row for row in place.unseen(told) if since is None or row.modified >= since]
-            cut_off = len(rows) >= limit
+            asked_for = [row for row in rows if place.floor is None or row.modified >= place.floor]  # what it may not heed
+            news, cut_off = place.news(asked_for, now), len(rows) >= limit
             if cut_off:
                 self._require_sorted(rows)
-            if unseen or not cut_off:
-                return unseen, place.after(told, settings.overlap, now), not cut_off
+            if news or not cut_off:
+                last = max((row.modified for row in rows if row.modified <= now), default=None)
+                after = place.after(rows, news, seen_until=last, overlap=settings.overlap, keep=MAX_ROWS)
+                return news, after, not cut_off
             since, limit = self._further(rows, since, limit)
 
     def read(self, external_id: str) -> SourceRecord:
@@ -97,7 +101,7 @@ class FieldglassSource:
 
 def every_row(client: Downloads) -> Iterator[Row]:
     """The whole download, those of this very second too, each row in every version that it shows while it is read."""
-    source, place, complete = FieldglassSource(client, now=lambda: datetime.max.replace(tzinfo=UTC)), Cursor(), False
+    source, place, complete = FieldglassSource(client, now=lambda: datetime.max.replace(tzinfo=UTC)), Feed(), False
     while not complete:
         rows, place, complete = source.page(place)
         yield from rows

@@ -16,6 +16,7 @@ class FieldglassTrial(HttpTrial[FieldglassSandbox]):
     wires: Mapping[str, Wire] = {
         "source.changes": _DOWNLOAD,
         "source.read": _DOWNLOAD,
+        "schemas.read": _DOWNLOAD,
         "sink.find": _DOWNLOAD,
         "sink.create": Wire("POST", rf"/{CREATION}$", "create_work_order"),
         "sink.update": Wire("POST", rf"/{REVISION}$", "revise_work_order"),
@@ -23,7 +24,7 @@ class FieldglassTrial(HttpTrial[FieldglassSandbox]):
         "sink.read": _DOWNLOAD,
     }
 
-    max_lines = 660  # the customer's own columns, parameters and connectors are settings, and its feed has no cursor of its own
+    max_lines = 560  # the customer's own columns, parameters and connectors are settings, and its feed has no cursor of its own
 
     def sandbox(self) -> FieldglassSandbox:
         """A fresh sandbox."""

@@ -5,15 +5,16 @@ It grows with the deltas in the inbox and not with what files hold.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Annotated, NamedTuple
 
-from workforce.errors import Refused
+from pydantic import Field
+
+from connectors import cursors
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):
     """An export that was read: its identity and the digest of its content."""
 
     identity: str
@@ -21,14 +22,14 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Cursor:
+class Cursor(cursors.Cursor):
     """``last`` are the latest two full exports that count, newest first. ``read`` is identity → content digest of the inbox's read deltas.
 
     ``through`` is the key of the export read last: of full ones always, of deltas while the archive is read, after which it is ``None``.
     """
 
     read: Mapping[str, str] = field(default_factory=dict)
-    last: tuple[Mark, ...] = ()
+    last: Annotated[tuple[Mark, ...], Field(max_length=2)] = ()
     through: str | None = ""
 
     def marked(self, mark: Mark) -> Cursor:
@@ -38,24 +39,3 @@ class Cursor:
     def only(self, there: Collection[str]) -> Cursor:
         """The place with the files of these identities in the inbox, and the archive read to its end."""
         return replace(self, read={one: digest for one, digest in self.read.items() if one in there}, through=None)
-
-    def encode(self) -> str:
-        """The opaque text that a caller keeps."""
-        last = [[mark.identity, mark.digest] for mark in self.last]
-        return json.dumps({"read": dict(self.read), "last": last, "through": self.through}, separators=(",", ":"))
-
-    @classmethod
-    def decode(cls, text: str | None) -> Cursor:
-        """The place in ``text``; the beginning for ``None``. Raises ``Refused`` (cause ``bad_cursor``)."""
-        if text is None:
-            return cls()
-        try:
-            content = json.loads(text)
-            read = {str(identity): str(digest) for identity, digest in content["read"].items()}
-            last = tuple(Mark(str(identity), str(digest)) for identity, digest in content["last"])
-            through = content["through"]
-            if len(last) <= 2 and (through is None or isinstance(through, str)):
-                return cls(read, last, through)
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            pass
-        raise Refused("cursor: not one of this connector's; start again from the beginning", cause="bad_cursor", field="cursor")

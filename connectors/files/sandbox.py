@@ -41,7 +41,9 @@ MARKER = "stint_marker"
 LAYOUT = Layout(marker_column=MARKER)
 COLUMNS = (
     LAYOUT.id_column, LAYOUT.status_column, LAYOUT.end_column, MARKER, LAYOUT.ended_at_column,
-    "start_date", "given_name", "family_name", "email", "role", "site",
+    "start_date", "given_name", "family_name", "email", "phone", "country", "role", "client_unit", "supplier", "supplier_id",
+    "sponsor_email", "site", "time_zone", "rate_amount", "rate_currency", "rate_unit", "rate_minimum", "rate_maximum", "person_id",
+    "position_id", "requisition_id", "vms_id", "work_email", "login",
 )  # fmt: skip
 _EXAMPLE = {
     "status": "active",
@@ -49,6 +51,17 @@ _EXAMPLE = {
     "start_date": "2026-11-23",
     "given_name": "Ada",
     "family_name": "Lovelace",
+    "email": "ada.lovelace@mail.example",
+    "country": "DE",
+    "role": "Data Engineer",
+    "client_unit": "Analytics",
+    "supplier": "Brightwater Staffing",
+    "sponsor_email": "grace.hopper@acme.example",
+    "site": "Berlin",
+    "time_zone": "Europe/Berlin",
+    "rate_amount": "95.00",
+    "rate_currency": "EUR",
+    "rate_unit": "hour",
 }
 
 Row = dict[str, str]

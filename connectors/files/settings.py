@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import posixpath
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from connectors.contract import ConnectorSettings
+from connectors.protocols.csv_tables import CsvFormat, Encoding
+from connectors.protocols.drops import Order
+from connectors.protocols.sftp import SftpSettings
 
 Label = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 FolderPath = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=r"^[^\x00-\x1f]+$")]
 FileName = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[^/\x00-\x1f]+$")]
 Digest = Annotated[str, StringConstraints(pattern=r"^[\w-]{16}$")]
-Encoding = Literal["utf-8-sig", "utf-8", "utf-16", "windows-1252", "iso-8859-1", "iso-8859-15"]
 
 
 class Mode(StrEnum):
@@ -27,30 +27,6 @@ class Mode(StrEnum):
     """Every record: one that is missing from two files in a row has ended."""
     DELTA = "delta"
     """Only what changed."""
-
-
-class Order(StrEnum):
-    """What decides which of two files is the later one."""
-
-    MODIFIED = "modified"
-    NAME = "name"
-
-
-_HOST_KEYS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa")
-
-
-def _host_key(text: str) -> str:
-    kind, _, rest = text.strip().partition(" ")
-    blob = rest.split(" ")[0]
-    try:
-        content = base64.b64decode(blob, validate=True)
-    except (binascii.Error, ValueError):
-        content = b""
-    if kind not in _HOST_KEYS or not content.startswith(len(kind).to_bytes(4, "big") + kind.encode()):
-        raise PydanticCustomError(
-            "host_key", "must be the server's Ed25519, ECDSA or RSA public key as in known_hosts: its type, a blank, base 64"
-        )
-    return f"{kind} {blob}"
 
 
 class Layout(ConnectorSettings):
@@ -88,7 +64,7 @@ class Layout(ConnectorSettings):
         return tuple(column for column in named if column is not None)
 
 
-class FilesSettings(ConnectorSettings):
+class FilesSettings(SftpSettings):
     """One exchange of files. Without ``host`` the folders are this machine's; with it they are those of an SFTP server."""
 
     inbox: FolderPath = Field(description="the folder into which the other system exports; absolute where it is this machine's")
@@ -124,29 +100,16 @@ class FilesSettings(ConnectorSettings):
     delimiter: Literal[",", ";", "\t", "|"] = ","
     layout: Layout = Layout()
 
-    host: Label | None = None
-    port: int = Field(default=22, ge=1, le=65535)
-    host_key: Annotated[str, AfterValidator(_host_key)] | None = Field(
-        default=None, description="the server's public key, for example: ssh-ed25519 AAAAC3Nz…; nothing else is accepted"
-    )
-    username: Label | None = None
-    password: SecretStr | None = Field(default=None, min_length=1)
-    private_key: SecretStr | None = Field(default=None, min_length=1, description="in OpenSSH's or PEM form")
-    private_key_passphrase: SecretStr | None = Field(default=None, min_length=1)
-    timeout_seconds: float = Field(default=10.0, gt=0, le=120)
-
     @model_validator(mode="after")
-    def _one_kind_of_place(self) -> Self:
-        server = (self.host_key, self.username, self.password, self.private_key, self.private_key_passphrase)
-        if self.host is None and any(value is not None for value in server):
-            raise PydanticCustomError("host", "host is missing: host_key, username and credentials belong to an SFTP server")
-        if self.host is not None and (self.host_key is None or self.username is None):
-            raise PydanticCustomError("host", "an SFTP server needs host_key and username")
-        if self.host is not None and (self.password is None) == (self.private_key is None):
-            raise PydanticCustomError("credentials", "give either password or private_key")
+    def _folders_differ(self) -> Self:
         folders = [folder for folder in (self.inbox, self.archive, self.outbox, self.taken) if folder is not None]
         if self.host is None and not all(folder.startswith("/") for folder in folders):
             raise PydanticCustomError("folders", "folders of this machine are given by their absolute paths")
         if len(set(map(posixpath.normpath, folders))) < len(folders):
             raise PydanticCustomError("folders", "inbox, archive, outbox and taken must be different folders")
         return self
+
+    @property
+    def csv(self) -> CsvFormat:
+        """How the files are written."""
+        return CsvFormat(self.encoding, self.delimiter, ends_with_line_break=self.ends_with_line_break)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from urllib.parse import quote
 
 from connectors.files.client import FilesClient
-from connectors.files.table import digest
+from connectors.protocols.drops import digest
 from workforce.errors import Misconfigured, NotFound, Refused
 from workforce.markers import is_marker
 from workforce.ports import SourceRecord, StoredRecord

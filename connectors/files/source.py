@@ -14,9 +14,10 @@ from dataclasses import replace
 import structlog
 
 from connectors.files.client import FilesClient
-from connectors.files.comparison import Export, Reading, is_left_out, require_few_absences, told_by
 from connectors.files.cursor import Cursor, Mark
 from connectors.files.settings import Mode
+from connectors.protocols.drops import Export
+from connectors.protocols.snapshots import Snapshot
 from workforce.errors import NotFound, Refused
 from workforce.ports import ChangePage, SourceRecord
 
@@ -28,6 +29,7 @@ class FilesSource:
 
     def __init__(self, client: FilesClient) -> None:
         self._client, self._settings = client, client.settings
+        self._drop, self._comparison = client.drop, client.comparison
 
     def changes(self, cursor: str | None) -> ChangePage:
         """What the next unread file changes; the archive comes first when ``cursor`` is ``None``.
@@ -39,8 +41,8 @@ class FilesSource:
         place, waiting = self._newer(place) if is_full else self._unread(place)
         if not waiting:
             return ChangePage([], place.encode())
-        now = Reading(waiting[0], self._client.table(waiting[0]))
-        records, after = self._full(now, place) if is_full else self._delta(now, place)
+        export, now = waiting[0], self._client.snapshot(waiting[0])
+        records, after = self._full(export, now, place) if is_full else self._delta(export, now, place)
         return ChangePage(records, after.encode(), complete=len(waiting) == 1)
 
     def read(self, external_id: str) -> SourceRecord:
@@ -52,55 +54,51 @@ class FilesSource:
 
     def _newer(self, place: Cursor) -> tuple[Cursor, list[Export]]:
         """The full exports after the one read last. Older ones that came late leave the inbox unread."""
-        newest, inbox = place.through or "", self._client.exports()
+        newest, inbox = place.through or "", self._drop.exports()
         for export in inbox if self._settings.archive else ():
             if export.key <= newest:
                 log.warning("files.left_out", file=export.entry.name)
-                self._client.leave_out(export)
-        return place, [export for export in self._client.and_archived(inbox) if export.key > newest]
+                self._drop.leave_out(export)
+        return place, [export for export in self._drop.and_archived(inbox) if export.key > newest]
 
-    def _full(self, now: Reading, place: Cursor) -> tuple[list[SourceRecord], Cursor]:
+    def _full(self, export: Export, now: Snapshot, place: Cursor) -> tuple[list[SourceRecord], Cursor]:
         earlier = self._earlier(place.last)
-        if not self._is_archived(now.export):  # what is in the archive has been believed
-            require_few_absences(now, earlier, self._settings)
-            self._client.archive(now.export, now.table.digest)
-        after = replace(place, read={}, through=now.export.key)
-        if is_left_out(now, earlier):
-            log.warning("files.left_out", file=now.export.entry.name)
+        if not self._drop.is_archived(export):  # what is in the archive has been believed
+            self._comparison.require_few_absences(now, earlier)
+            self._drop.put_away(export, now.digest)
+        after = replace(place, read={}, through=export.key)
+        if self._comparison.is_left_out(now, earlier):
+            log.warning("files.left_out", file=export.entry.name)
             return [], after
-        return told_by(now, earlier, self._settings), after.marked(Mark(now.export.identity, now.table.digest))
+        return self._comparison.changes(now, earlier), after.marked(Mark(export.identity, now.digest))
 
     def _unread(self, place: Cursor) -> tuple[Cursor, list[Export]]:
         """The unread deltas in their order. Those of the inbox that ``place`` shows as read are archived first."""
-        inbox = self._client.exports()
+        inbox = self._drop.exports()
         unread = [export for export in inbox if export.identity not in place.read]
-        replay = [export for export in self._client.archived() if place.through is not None and export.key > place.through]
+        replay = [export for export in self._drop.archived() if place.through is not None and export.key > place.through]
         if not replay:
             for export in inbox:
                 if export.identity in place.read:
-                    self._client.archive(export, place.read[export.identity])
-            place = place.only({export.identity for export in self._client.present()})
+                    self._drop.put_away(export, place.read[export.identity])
+            place = place.only({export.identity for export in self._drop.present()})
         return place, replay + unread
 
-    def _delta(self, now: Reading, place: Cursor) -> tuple[list[SourceRecord], Cursor]:
-        if self._is_archived(now.export):
-            after = replace(place, last=(), through=now.export.key)
+    def _delta(self, export: Export, now: Snapshot, place: Cursor) -> tuple[list[SourceRecord], Cursor]:
+        if self._drop.is_archived(export):
+            after = replace(place, last=(), through=export.key)
         else:
-            after = replace(place, last=(), through=None, read={**place.read, now.export.identity: now.table.digest})
-        return told_by(now, (), self._settings), after
+            after = replace(place, last=(), through=None, read={**place.read, export.identity: now.digest})
+        return now.every_row(), after
 
-    def _earlier(self, marks: Sequence[Mark]) -> list[Reading]:
+    def _earlier(self, marks: Sequence[Mark]) -> list[Snapshot]:
         """The files read last, as they lie in the inbox or in the archive now."""
-        there = {export.identity: export for export in self._client.and_archived(self._client.present())} if marks else {}
-        exports = [there[mark.identity] for mark in marks if mark.identity in there]
-        readings = [Reading(export, self._client.table(export)) for export in exports]
-        if [reading.table.digest for reading in readings] != [mark.digest for mark in marks]:
+        there = {export.identity: export for export in self._drop.and_archived(self._drop.present())} if marks else {}
+        snapshots = [self._client.snapshot(there[mark.identity]) for mark in marks if mark.identity in there]
+        if [snapshot.digest for snapshot in snapshots] != [mark.digest for mark in marks]:
             raise Refused(
                 "files: one of the two full files read last is gone or was changed, so nobody can tell who is missing now; "
                 "put it back, set archive, or read this system from the beginning",
                 cause="previous_file_missing",
             )
-        return readings
-
-    def _is_archived(self, export: Export) -> bool:
-        return export.folder == self._settings.archive
+        return snapshots

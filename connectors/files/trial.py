@@ -21,13 +21,14 @@ class FilesTrial(Trial[FilesSandbox]):
     wires: Mapping[str, Wire] = {
         "source.changes": Wire("LIST", r"/inbox$"),
         "source.read": Wire("LIST", r"/inbox$"),
+        "schemas.read": Wire("LIST", r"/inbox$"),
         "sink.find": Wire("LIST", r"/inbox$"),
         "sink.create": Wire("RENAME", r"/outbox/create-", "create"),
         "sink.update": Wire("RENAME", r"/outbox/update-", "update"),
         "sink.end": Wire("RENAME", r"/outbox/end-", "end"),
         "sink.read": Wire("LIST", r"/inbox$"),
     }
-    max_lines = 1450  # where others have the HTTP edge and JSON, this one brings CSV, folders, SFTP and the judging of absences
+    max_lines = 620
     fault_kinds = FAULT_KINDS - {FaultKind.UNAVAILABLE_BEFORE}  # SFTP's "failure" is an answer: it was not done
 
     @contextmanager

@@ -8,20 +8,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Generic, TypeVar
 
 import httpx
 
+from connectors.answers import served_at
 from connectors.contract import ALONE, Surroundings
 from connectors.greenhouse.records import RESOURCES, Application, Offer, Row, rows
 from connectors.greenhouse.settings import GreenhouseSettings
-from connectors.greenhouse.tokens import Access
 from connectors.http import Dialect, HttpEdge
+from connectors.tokens import Expiry, TokenCache, TokenEndpoint, basic
 from workforce.errors import HubError, RetryLater
 from workforce.ports import CheckResult
 
 MAX_IDS = 50
+EXPIRY = Expiry(600.0, instants=("expires_at", "expires"))
+"""Greenhouse tells a token's end in one of three ways, or not at all."""
 
 R = TypeVar("R", bound=Row)
 
@@ -40,13 +42,16 @@ class GreenhouseClient:
 
     def __init__(self, settings: GreenhouseSettings, around: Surroundings = ALONE) -> None:
         self.settings = settings
-        self._access = Access(settings, around)
+        reach, pair = around.reach(settings), basic(settings.client_id, settings.client_secret.get_secret_value())
+        self._sign_in = TokenEndpoint(settings.auth_url, "greenhouse", reach, field="client_secret", headers=pair, expiry=EXPIRY)
+        form = {"grant_type": "client_credentials", **({"sub": settings.sub} if settings.sub else {})}
+        tokens = TokenCache(lambda: self._sign_in.grant("/token", data=form))
         self._edge = HttpEdge(
             settings.base_url,
             Dialect("greenhouse", reason=_reason),
-            authorize=self._access.headers,
-            renew=self._access.rejected,
-            reach=around.reach(settings),
+            authorize=tokens.authorize,
+            renew=tokens.renew,
+            reach=reach,
         )
 
     def check(self) -> CheckResult:
@@ -63,12 +68,12 @@ class GreenhouseClient:
     def close(self) -> None:
         """Close the pooled connections."""
         self._edge.close()
-        self._access.close()
+        self._sign_in.close()
 
     def page(self, shape: type[R], query: Mapping[str, str]) -> Page[R]:
         """One page of the list of ``shape``; ``query`` is either filters or nothing but ``cursor``."""
         response = self._edge.read("GET", f"/v3/{RESOURCES[shape]}", params=dict(query))
-        return Page(rows(shape, response.content), _next_cursor(response), _served_at(response))
+        return Page(rows(shape, response.content), _next_cursor(response), served_at(response) or datetime.now(UTC))
 
     def by_ids(self, shape: type[R], ids: Iterable[int], *, key: str = "ids", **filters: str) -> list[R]:
         """Every row of ``shape`` whose ``key`` is among ``ids``; no request where there are none."""
@@ -109,11 +114,3 @@ def _next_cursor(response: httpx.Response) -> str | None:
     if not cursor:
         raise RetryLater("greenhouse: the link to the next page holds no cursor", cause="unreadable_answer")
     return str(cursor)
-
-
-def _served_at(response: httpx.Response) -> datetime:
-    try:
-        told = parsedate_to_datetime(response.headers["date"])
-    except (KeyError, ValueError, TypeError, OverflowError):
-        return datetime.now(UTC)
-    return told if told.tzinfo else told.replace(tzinfo=UTC)

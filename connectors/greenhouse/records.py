@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field
 
-from workforce.errors import RetryLater
+from connectors.answers import Instant, Reading, Wire
+
+parse = Reading("greenhouse")
 
 HIRED = "hired"
 
 
-def _utc(instant: datetime) -> datetime:
-    try:
-        return instant.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("beyond the calendar") from None
-
-
-class Row(BaseModel):
+class Row(Wire):
     """One object of a list. ``source`` is the whole of it."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
-
     id: int
-    updated_at: Annotated[AwareDatetime, AfterValidator(_utc)]
+    updated_at: Instant
     source: Mapping[str, Any] = Field(repr=False)
 
 
@@ -67,7 +59,6 @@ RESOURCES: Mapping[type[Row], str] = {
 }
 
 R = TypeVar("R", bound=Row)
-_LIST = TypeAdapter(list[dict[str, Any]])
 
 
 def nested(content: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -78,8 +69,4 @@ def nested(content: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 def rows(shape: type[R], content: bytes) -> list[R]:
     """The rows of one page. Raises ``RetryLater`` naming the field when they are something else: a read may be repeated."""
-    try:
-        return [shape.model_validate({**one, "source": one}) for one in _LIST.validate_json(content)]
-    except ValidationError as error:
-        where = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"]) or "answer"
-        raise RetryLater(f"greenhouse: unexpected {RESOURCES[shape]} at {where}", cause="unreadable_answer") from None
+    return [parse(shape, {**one, "source": one}) for one in parse(list[dict[str, Any]], content)]

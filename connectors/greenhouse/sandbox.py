@@ -25,7 +25,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from connectors.greenhouse.webhooks import PREFIX, SCHEME, SIGNATURE
+from connectors.greenhouse.webhooks import SCHEME, SIGNATURE
 from connectors.sandbox import EffectLedger, Faults, FaultyApp
 from connectors.webhooks import sign
 
@@ -131,7 +131,9 @@ class GreenhouseSandbox:
 
     def put(self, resource: str, row_id: int, fields: Mapping[str, object]) -> None:
         """Make or replace one object: its ``updated_at`` is later than every other, and it shows after ``lag_seconds``."""
-        self._clock = max(datetime.now(UTC), self._clock + timedelta(milliseconds=1))
+        later = max(datetime.now(UTC), self._clock + timedelta(milliseconds=1))
+        # a whole second would look like a clock of seconds, whose present one waits for the next poll
+        self._clock = later if later.microsecond >= 1000 else later + timedelta(milliseconds=1)
         now = _text(self._clock)
         versions = self._rows[resource].setdefault(row_id, [])
         created = versions[-1][1]["created_at"] if versions else now
@@ -170,7 +172,7 @@ class GreenhouseSandbox:
 
     def signed(self, body: bytes) -> dict[str, str]:
         """The signature header for ``body``."""
-        return {SIGNATURE: PREFIX + sign(SCHEME, WEBHOOK_SECRET.encode(), {}, body)}
+        return {SIGNATURE: "sha256 " + sign(SCHEME, WEBHOOK_SECRET.encode(), {}, body)}
 
     def _payload(self, action: str, application_id: int) -> dict[str, Any]:
         application = self._rows["applications"][application_id][-1][1]

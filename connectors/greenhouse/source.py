@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 import structlog
 
+from connectors.cursors import Change
 from connectors.greenhouse.client import GreenhouseClient, Page
-from connectors.greenhouse.cursor import STREAMS, Delivered, Place, version_of
+from connectors.greenhouse.cursor import STREAMS, Delivered, Place
 from connectors.greenhouse.records import HIRED, Application, Candidate, Job, Offer, Opening, Row, nested
+from connectors.instants import instant_text
 from workforce.errors import NotFound, Refused
 from workforce.ports import ChangePage, SourceRecord
 
@@ -36,17 +36,18 @@ class GreenhouseSource:
 
         Raises ``Refused`` (cause ``bad_cursor``) for a cursor that is not ours.
         """
-        place = Place.decode(cursor, changed_since=self._client.settings.changed_since)
+        place = Place.decode(cursor) if cursor is not None else Place(floor=self._client.settings.changed_since)
         page, place = self._page(place)
         known = set(place.hired)
-        changed = {one.id: one for one in self._applications(page.rows) if one.status == HIRED or one.id in known}
-        fresh = [
-            (record, told)
-            for one, record in self._assembled(list(changed.values()))
-            if (one.id in known or self._is_ours(record.values)) and place.is_news(told := _delivered(one, record))
+        changed = {one.id: one for one in self._applications(page.rows) if one.status == HIRED or str(one.id) in known}
+        assembled = [
+            one
+            for one in self._assembled(list(changed.values()))
+            if one.change.record.external_id in known or self._is_ours(one.change.record.values)
         ]
-        place = place.with_delivered(told for _, told in fresh).after(page.next, page.served_at, self._overlap)
-        return ChangePage([record for record, _ in fresh], place.encode(), complete=place.is_at_rest)
+        news = place.news(assembled, page.served_at)
+        place = place.following(news, served_at=page.served_at, overlap=self._overlap, next_page=page.next)
+        return ChangePage([one.change.record for one in news], place.encode(), complete=place.is_at_rest)
 
     def read(self, external_id: str) -> SourceRecord:
         """The application as it is now, hired or not. Raises ``NotFound``, also for the hire of somebody who is no contractor."""
@@ -54,7 +55,8 @@ class GreenhouseSource:
         application = self._client.application(int(external_id)) if is_id else None
         if application is None:
             raise NotFound(f"greenhouse: there is no application {external_id}", field="application")
-        [(_, record)] = self._assembled([application])
+        [one] = self._assembled([application])
+        record = one.change.record
         if application.status == HIRED and not self._is_ours(record.values):
             raise NotFound(
                 f"greenhouse: application {external_id} is no contractor's", cause="not_a_contractor", field="application"
@@ -65,12 +67,12 @@ class GreenhouseSource:
         """The page at ``place``. A page cursor that Greenhouse refuses, however it says so, makes it start this list again."""
         shape = SHAPES[STREAMS[place.stream]]
         filters = {"per_page": str(self._client.settings.page_size)}
-        if place.since is not None:
-            filters["updated_at"] = f"gte|{version_of(place.since)}"
-        if place.page is None:
+        if place.floor is not None:
+            filters["updated_at"] = f"gte|{instant_text(place.floor, 'microseconds')}"
+        if place.next is None:
             return self._client.page(shape, filters), place
         try:
-            return self._client.page(shape, {"cursor": place.page}), place
+            return self._client.page(shape, {"cursor": place.next}), place
         except Refused as error:
             log.info("greenhouse.page_cursor_refused", stream=STREAMS[place.stream], cause=error.cause)
             return self._client.page(shape, filters), place
@@ -85,7 +87,7 @@ class GreenhouseSource:
             *self._client.by_ids(Application, (candidate.id for candidate in candidates), key="candidate_ids"),
         ]
 
-    def _assembled(self, applications: Sequence[Application]) -> list[tuple[Application, SourceRecord]]:
+    def _assembled(self, applications: Sequence[Application]) -> list[Delivered]:
         """Each application with its record. What cannot be seen is ``None``: one bad record must not hold up the others."""
         read = self._client.by_ids
         candidates = _by_id(read(Candidate, (one.candidate_id for one in applications)))
@@ -102,7 +104,7 @@ class GreenhouseSource:
                 "job": jobs.get(one.job_id or 0),
                 "opening": openings.get((offer and offer.opening_id) or 0),
             }
-            found.append((one, _record(one, parts)))
+            found.append(_delivered(one, parts))
         return found
 
     def _is_ours(self, values: Mapping[str, Any]) -> bool:
@@ -126,13 +128,7 @@ def _current(offers: Iterable[Offer]) -> dict[int, Offer]:
     return {offer.application_id: offer for offer in sorted(offers, key=lambda one: (one.version, one.id))}
 
 
-def _record(application: Application, parts: Mapping[str, Row | None]) -> SourceRecord:
+def _delivered(application: Application, parts: Mapping[str, Row | None]) -> Delivered:
     latest = max(part.updated_at for part in parts.values() if part is not None)
     values = {name: part.source if part is not None else None for name, part in parts.items()}
-    return SourceRecord(str(application.id), version_of(latest), values)
-
-
-def _delivered(application: Application, record: SourceRecord) -> Delivered:
-    content = json.dumps(record.values, sort_keys=True, separators=(",", ":")).encode()
-    digest = hashlib.sha256(content).hexdigest()[:16]
-    return Delivered(application.id, application.status == HIRED, record.version, digest)
+    return Delivered(Change.of(str(application.id), latest, values), application.status == HIRED)

@@ -6,19 +6,18 @@ r"""Greenhouse's signed web hooks.
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from connectors.greenhouse.records import nested
 from connectors.greenhouse.settings import GreenhouseSettings
-from connectors.webhooks import HmacScheme, hex_text, verify
-from workforce.errors import BadSignature, UnusableContent
+from connectors.webhooks import HmacScheme, SignedWebhooks, body_digest, hex_text, prefixed_header
+from workforce.errors import UnusableContent
 from workforce.events import SourceEvent
 
 SIGNATURE = "signature"
-PREFIX = "sha256 "
+SCHEME = HmacScheme("Greenhouse", encode=hex_text, candidates=prefixed_header(SIGNATURE, "sha256 "))
 ABOUT_APPLICATIONS = frozenset(
     {
         *("application_updated", "candidate_stage_change", "delete_application", "delete_candidate"),
@@ -30,15 +29,7 @@ ABOUT_APPLICATIONS = frozenset(
 """The actions that name an application. All others (jobs, offices, interviews …) and the ping give no events."""
 
 
-def _signatures(headers: Mapping[str, str]) -> Iterable[str]:
-    value = headers.get(SIGNATURE, "")
-    return [value.removeprefix(PREFIX)] if value.startswith(PREFIX) else []
-
-
-SCHEME = HmacScheme("Greenhouse", encode=hex_text, candidates=_signatures)
-
-
-class GreenhouseWebhooks:
+class GreenhouseWebhooks(SignedWebhooks):
     """Hints that an application was hired, un-hired or changed: it is read again.
 
     Greenhouse identifies a delivery by the header ``Greenhouse-Event-ID``, which is outside the body; a redelivery repeats the body, so the
@@ -46,13 +37,7 @@ class GreenhouseWebhooks:
     """
 
     def __init__(self, settings: GreenhouseSettings) -> None:
-        self._secrets = [secret.get_secret_value().encode() for secret in settings.webhook_secrets]
-
-    def verify(self, headers: Mapping[str, str], body: bytes) -> None:
-        """Raise ``BadSignature`` unless one active web hook's secret signed the body."""
-        if not self._secrets:
-            raise BadSignature("no webhook_secrets are configured for Greenhouse", cause="no_key")
-        verify(SCHEME, self._secrets, headers, body)
+        super().__init__(SCHEME, settings.webhook_secrets, "webhook_secrets")
 
     def events(self, body: bytes) -> Sequence[SourceEvent]:
         """One event for each application that the body names. Raises ``UnusableContent`` naming the field."""
@@ -66,8 +51,7 @@ class GreenhouseWebhooks:
         ids = _application_ids(payload) if isinstance(payload, dict) else []
         if not ids and action != "delete_candidate":  # a candidate may have none
             raise UnusableContent(f"greenhouse: webhook: {action} names no application", field="payload")
-        digest = hashlib.sha256(body).hexdigest()[:32]
-        return [SourceEvent(f"{action}:{one}:{digest}", action, str(one)) for one in ids]
+        return [SourceEvent(f"{action}:{one}:{body_digest(body)}", action, str(one)) for one in ids]
 
 
 def _object(body: bytes) -> dict[str, Any]:

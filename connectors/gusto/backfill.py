@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import structlog
 
 from connectors.gusto.client import GustoClient
-from connectors.gusto.records import Event, parse
+from connectors.gusto.records import Event
 from workforce.errors import NotFound, Refused
 from workforce.events import SourceEvent
 from workforce.ports import EventPage
@@ -50,24 +50,24 @@ class GustoBackfill:
     def _from(self, cursor: str) -> Sequence[Event]:
         """What follows ``cursor``; everything where Gusto does not know it any more."""
         if not cursor:
-            return self._read({})
+            return self._read()
         try:
-            page = self._read({"starting_after_uuid": cursor})
+            page = self._read(starting_after_uuid=cursor)
         except Refused as error:
             if not isinstance(error, NotFound) and error.cause != "http_422":
                 raise
             log.info("gusto.cursor_forgotten", cause=error.cause)
-            page = self._read({})
+            page = self._read()
             if any(event.uuid == cursor for event in page):
                 raise  # it is known, so it was something else that Gusto refused, and would for ever
             return page
         told = [event.uuid for event in page]
         return page[told.index(cursor) + 1 :] if cursor in told else page  # a page that holds the cursor did not start after it
 
-    def _read(self, start: dict[str, str]) -> Sequence[Event]:
-        rest = {"limit": str(LIMIT), "sort_order": "asc", "event_type": EVENTS}
-        company = {"resource_uuid": self._client.settings.company_uuid}
-        return parse(list[Event], self._client.system.get("/v1/events", params={**company, **rest, **start}))
+    def _read(self, **start: str) -> Sequence[Event]:
+        company = self._client.settings.company_uuid
+        asked = {"resource_uuid": company, "limit": str(LIMIT), "sort_order": "asc", "event_type": EVENTS}
+        return self._client.system.read(list[Event], "/v1/events", **asked, **start)
 
 
 def _settled(page: Sequence[Event]) -> str | None:

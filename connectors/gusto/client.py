@@ -15,14 +15,13 @@ import structlog
 from pydantic import SecretStr
 
 from connectors.contract import ALONE, Surroundings
-from connectors.gusto.records import Contractor, TokenInfo, parse
+from connectors.gusto.records import Contractor, Created, TokenInfo
 from connectors.gusto.settings import GustoSettings
-from connectors.gusto.tokens import PATH as TOKEN_PATH
-from connectors.gusto.tokens import InProcessCredentials, RenewedAccess
-from connectors.gusto.wire import GustoWire, dialect
+from connectors.gusto.wire import DIALECT, GustoWire
 from connectors.http import HttpEdge
+from connectors.rotation import InProcessCredentials, RotatingAccess
 from connectors.tokens import TokenCache, TokenEndpoint
-from workforce.errors import HubError, Misconfigured, OutcomeUnknown, Refused, RetryLater
+from workforce.errors import HubError, Misconfigured, Refused, RetryLater
 from workforce.ports import CheckResult
 
 log = structlog.get_logger(__name__)
@@ -32,8 +31,8 @@ NOT_TRIED = (
     "gusto: not tried, because that would use up refresh_token and nothing here could keep the next one; "
     "apply the folder, then run: stint check --connect"
 )
-FOUND_BY: frozenset[str | None] = frozenset({None, "email"})
-"""Duplicates (``None``: of an unnamed field) whose holder can be looked up; of any other field it is a plain refusal."""
+TOKENS = "/oauth/token"
+TOKEN_SECONDS = 7200.0
 
 
 class GustoClient:
@@ -50,6 +49,7 @@ class GustoClient:
             "reach": around.reach(settings),
             "headers": {"X-Gusto-API-Version": settings.sent_version},
         }
+        self._contractors = f"/v1/companies/{settings.company_uuid}/contractors"
         self._endpoint = TokenEndpoint(settings.base_url, "gusto", field="client_secret", **self._to_vendor)
         self._opened: list[HttpEdge | TokenEndpoint] = [self._endpoint]
         if settings.access_token is not None:
@@ -57,15 +57,18 @@ class GustoClient:
             self.wire = self._wire(lambda: bearer)
         else:
             seed, kept = _plain(settings.refresh_token), credentials or InProcessCredentials()
-            access = RenewedAccess(self._endpoint, self._application, seed=seed, credentials=kept)
-            self.wire = self._wire(access.headers, access.rejected)
+            access = RotatingAccess("gusto", self._spend, seed=seed, credentials=kept, lifetime_seconds=TOKEN_SECONDS)
+            self.wire = self._wire(access.authorize, access.renew)
 
-    @property
-    def _application(self) -> dict[str, str]:
-        return {"client_id": self.settings.client_id or "", "client_secret": _plain(self.settings.client_secret)}
+    def _application(self, grant_type: str) -> dict[str, str]:
+        client = {"client_id": self.settings.client_id or "", "client_secret": _plain(self.settings.client_secret)}
+        return {**client, "grant_type": grant_type}
+
+    def _spend(self, refresh_token: str) -> Mapping[str, Any]:
+        return self._endpoint.ask(TOKENS, json={**self._application("refresh_token"), "refresh_token": refresh_token})
 
     def _wire(self, authorize: Callable[[], Mapping[str, str]], renew: Callable[[], None] | None = None) -> GustoWire:
-        edge = HttpEdge(self.settings.base_url, dialect(), authorize=authorize, renew=renew, **self._to_vendor)
+        edge = HttpEdge(self.settings.base_url, DIALECT, authorize=authorize, renew=renew, **self._to_vendor)
         self._opened.append(edge)
         return GustoWire(edge)
 
@@ -75,8 +78,7 @@ class GustoClient:
         if self.settings.client_secret is None:
             message = "gusto: events and webhook subscriptions need client_id and client_secret beside access_token"
             raise Misconfigured(message, cause="missing_setting", field="client_secret")
-        form = {**self._application, "grant_type": "system_access"}
-        tokens = TokenCache(lambda: self._endpoint.grant(TOKEN_PATH, json=form))
+        tokens = TokenCache(lambda: self._endpoint.grant(TOKENS, json=self._application("system_access")))
         return self._wire(tokens.authorize, tokens.renew)
 
     def check(self) -> CheckResult:
@@ -87,7 +89,7 @@ class GustoClient:
         if not self._check_is_free:
             return CheckResult(ok=False, detail=NOT_TRIED)
         try:
-            info = parse(TokenInfo, self.wire.get("/v1/token_info"))
+            info = self.wire.read(TokenInfo, "/v1/token_info")
         except HubError as error:
             return CheckResult(ok=False, detail=str(error))
         if info.resource is None or info.resource.uuid != self.settings.company_uuid:
@@ -105,27 +107,22 @@ class GustoClient:
 
     def contractors(self) -> Iterator[Contractor]:
         """Every contractor, active and inactive, oldest first."""
-        path = f"/v1/companies/{self.settings.company_uuid}/contractors"
-        return self.wire.pages(path, list[Contractor], sort_by="created_at:asc")
+        return self.wire.pages(self._contractors, list[Contractor], sort_by="created_at:asc")
 
     def contractor(self, uuid: str) -> Contractor:
         """One contractor. Raises ``NotFound``."""
-        return parse(Contractor, self.wire.get(_path(uuid)))
+        return self.wire.read(Contractor, _path(uuid))
 
     def create_contractor(self, fields: Mapping[str, object]) -> str:
         """Create a contractor; its uuid. Raises ``AlreadyTaken``, ``OutcomeUnknown``."""
-        path = f"/v1/companies/{self.settings.company_uuid}/contractors"
-        uuid = self.wire.send("POST", path, fields, unique=FOUND_BY).get("uuid")
-        if not isinstance(uuid, str) or not uuid:
-            raise OutcomeUnknown("gusto: POST succeeded without telling the new contractor's uuid", cause="unreadable_answer")
-        return uuid
+        return self.wire.send(Created, "POST", self._contractors, fields).uuid
 
     def update_contractor(self, uuid: str, fields: Mapping[str, object]) -> None:
         """Set fields on the current version. A conflict proves that nothing was done: read again and try once more."""
         for attempt in (1, 2):
             version = self.contractor(uuid).version
             try:
-                self.wire.send("PUT", _path(uuid), {**fields, "version": version})
+                self.wire.send(dict[str, object], "PUT", _path(uuid), {**fields, "version": version})
             except Refused as error:
                 if error.cause != "http_409":
                     raise
@@ -136,7 +133,7 @@ class GustoClient:
 
     def schedule_termination(self, uuid: str, end_date: str) -> None:
         """Embedded only: dismiss an active contractor, without a pending dismissal, as of ``end_date`` (ISO, past or coming)."""
-        self.wire.order("POST", f"{_path(uuid)}/termination", {"end_date": end_date})
+        self.wire.order("POST", f"{_path(uuid)}/termination", json={"end_date": end_date})
 
     def cancel_termination(self, uuid: str) -> None:
         """Embedded only: take back a dismissal that is pending, or not more than two days old."""

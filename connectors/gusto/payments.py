@@ -19,11 +19,10 @@ from urllib.parse import quote
 from uuid import UUID, uuid5
 
 from connectors.gusto.client import GustoClient
-from connectors.gusto.records import PaymentGroupRecord, PaymentRecord, parse
-from workforce.errors import AlreadyTaken, Misconfigured, OutcomeUnknown, Refused, RetryLater
+from connectors.gusto.records import Created, PaymentGroupRecord, PaymentRecord
+from workforce.errors import AlreadyTaken, Misconfigured, Refused, RetryLater
 
 TOKENS: Final = UUID("a4b8e9d0-6a0c-5d5e-9f0e-3c1f0a7d2b61")
-UNIQUE: frozenset[str | None] = frozenset({None, "creation_token"})
 AROUND: Final = timedelta(days=31)
 MOVED: Final = timedelta(days=7)  # Gusto may move a check date to a later banking day
 AMOUNTS: Final = ("wage", "hours", "bonus", "reimbursement")
@@ -93,12 +92,9 @@ class PaymentGroups:
             "contractor_payments": [payment.fields() for payment in group.payments],
         }
         try:
-            uuid = self._client.wire.send("POST", self._path, fields, unique=UNIQUE).get("uuid")
+            return self._client.wire.send(Created, "POST", self._path, fields).uuid
         except Refused as error:
             return self._existing(group, error)
-        if not isinstance(uuid, str) or not uuid:
-            raise OutcomeUnknown("gusto: POST succeeded without telling the new group's uuid", cause="unreadable_answer")
-        return uuid
 
     def find(self, group: PaymentGroup) -> str | None:
         """The uuid of the group that carries the token of ``group``, or ``None``."""
@@ -108,11 +104,11 @@ class PaymentGroups:
 
     def read(self, uuid: str) -> PaymentGroupRecord:
         """The group as it is now, with its payments. Raises ``NotFound``."""
-        return parse(PaymentGroupRecord, self._client.wire.get(f"/v1/contractor_payment_groups/{quote(uuid, safe='')}"))
+        return self._client.wire.read(PaymentGroupRecord, _path(uuid))
 
     def cancel(self, uuid: str) -> None:
         """Cancel an unfunded group with all its payments. Raises ``NotFound``, and ``Refused`` once it is funded."""
-        self._client.wire.order("DELETE", f"/v1/contractor_payment_groups/{quote(uuid, safe='')}")
+        self._client.wire.order("DELETE", _path(uuid))
 
     def _existing(self, group: PaymentGroup, refusal: Refused) -> str:
         """The group that has the token already. Raises ``refusal`` when that is about something else."""
@@ -142,3 +138,7 @@ class PaymentGroups:
 
 def _content(payment: Payment | PaymentRecord) -> tuple[str, str | None, tuple[Decimal, ...]]:
     return payment.contractor_uuid, payment.payment_method, tuple(getattr(payment, name) or Decimal(0) for name in AMOUNTS)
+
+
+def _path(uuid: str) -> str:
+    return f"/v1/contractor_payment_groups/{quote(uuid, safe='')}"

@@ -6,17 +6,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, TypeVar
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
-)
+from pydantic import Field, SecretStr, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
-from connectors.answers import Reading
+from connectors.answers import Reading, Wire
 
 parse = Reading("gusto")
 
@@ -39,14 +31,16 @@ Usable = WrapValidator(_or_nothing)
 """Whatever cannot be used counts as absent, so that one odd event never hides the others of its page."""
 
 
-class _Wire(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class Listed(_Wire):
+class Listed(Wire):
     """What comes in pages."""
 
     uuid: str
+
+
+class Created(Wire):
+    """What a write is answered with, as far as it matters."""
+
+    uuid: str = Field(min_length=1)
 
 
 class Contractor(Listed):
@@ -70,7 +64,7 @@ class Contractor(Listed):
     dismissal_date: str | None = None
 
 
-class Event(_Wire):
+class Event(Wire):
     """GET /v1/events. ``timestamp`` is in Unix seconds; only ``uuid`` is sure to be there."""
 
     uuid: Name
@@ -85,10 +79,9 @@ class Event(_Wire):
         return datetime.fromtimestamp(self.timestamp, UTC) if self.timestamp is not None else None
 
 
-class PaymentRecord(_Wire):
+class PaymentRecord(Wire):
     """One payment of a group; amounts are numbers in strings."""
 
-    uuid: str | None = None
     contractor_uuid: str
     payment_method: str | None = None
     wage: Decimal | None = None
@@ -106,7 +99,7 @@ class PaymentGroupRecord(Listed):
     contractor_payments: tuple[PaymentRecord, ...] = ()
 
 
-class Subscription(_Wire):
+class Subscription(Wire):
     """A webhook subscription. ``status`` is pending, verified, removed or unreachable."""
 
     uuid: str
@@ -114,26 +107,26 @@ class Subscription(_Wire):
     status: str | None = None
 
 
-class Verification(_Wire):
+class Verification(Wire):
     """What Gusto posts, unsigned, to a new subscription's url. The field names are from memory: not verified against the vendor."""
 
     verification_token: SecretStr = Field(min_length=1)
     webhook_subscription_uuid: str = Field(min_length=1)
 
 
-class _Resource(_Wire):
+class _Resource(Wire):
     type: str | None = None
     uuid: str | None = None
 
 
-class TokenInfo(_Wire):
+class TokenInfo(Wire):
     """GET /v1/token_info: what the token opens. ``scope`` is separated by blanks."""
 
     scope: str = ""
     resource: _Resource | None = None
 
 
-class Fault(_Wire):
+class Fault(Wire):
     """One entry of ``errors``. ``error_key`` is the attribute; nested entries have ``errors`` of their own."""
 
     error_key: Annotated[Name | None, Usable] = None
@@ -151,7 +144,7 @@ class Fault(_Wire):
         return [leaf for nested in self.errors for leaf in nested.leaves()] if self.errors else [self]
 
 
-class Faults(_Wire):
+class Faults(Wire):
     """The body of a 404, 409 or 422."""
 
     errors: tuple[Fault, ...] = ()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 from connectors.gusto.client import GustoClient
 from connectors.gusto.records import Contractor
+from connectors.words import folded
 from workforce.errors import NotFound, Refused, RetryLater
 from workforce.ports import StoredRecord
 
@@ -37,7 +37,7 @@ class GustoSink:
         ``values`` lacks a part of the key.
         """
         wanted = _natural_key(values)
-        found = [one for one in self._client.contractors() if _folded(one.email) == wanted["email"]]
+        found = [one for one in self._client.contractors() if folded(one.email) == wanted["email"]]
         return [self._stored(one, marker if _key_of(one) == wanted else None) for one in found]
 
     def create(self, marker: str, values: Mapping[str, object]) -> str:
@@ -109,13 +109,8 @@ def _natural_key(values: Mapping[str, object]) -> dict[str, str]:
                 cause="missing_natural_key",
                 field=name,
             )
-    return {name: _folded(str(values[name])) for name in NATURAL_KEY}
+    return {name: folded(str(values[name])) for name in NATURAL_KEY}
 
 
 def _key_of(contractor: Contractor) -> dict[str, str]:
-    return {name: _folded(getattr(contractor, name)) for name in NATURAL_KEY}
-
-
-def _folded(text: str | None) -> str:
-    """As people would call it the same: Gusto may trim, and letters have more than one encoding."""
-    return " ".join(unicodedata.normalize("NFKC", text or "").casefold().split())
+    return {name: folded(getattr(contractor, name)) for name in NATURAL_KEY}

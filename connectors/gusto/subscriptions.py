@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import quote
 
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 
 from connectors.gusto.client import GustoClient
-from connectors.gusto.records import Subscription, Verification, parse
-from workforce.errors import OutcomeUnknown, RetryLater, UnusableContent
+from connectors.gusto.records import Subscription, Verification
+from connectors.webhooks import content_of
 
 PATH = "/v1/webhook_subscriptions"
 
@@ -26,25 +26,23 @@ class WebhookSubscriptions:
 
     def existing(self) -> Sequence[Subscription]:
         """All of them."""
-        return parse(list[Subscription], self._client.system.get(PATH))
+        return self._client.system.read(list[Subscription], PATH)
 
     def subscribe(self, url: str, types: Sequence[str] = ("Contractor", "ContractorPayment")) -> Subscription:
         """The subscription for ``url`` (https, public): the one that is there, or a new one. Raises ``OutcomeUnknown``: call it again."""
         for held in self.existing():
             if held.url == url and held.status != "removed":
                 return held
-        made = self._client.system.send("POST", PATH, {"url": url, "subscription_types": list(types)})
-        return _written(made)
+        return self._client.system.send(Subscription, "POST", PATH, {"url": url, "subscription_types": list(types)})
 
     def request_token(self, uuid: str) -> None:
         """Let Gusto post the verification token once more."""
-        self._client.system.get(f"{_path(uuid)}/request_verification_token")
+        self._client.system.read(object, f"{_path(uuid)}/request_verification_token")
 
     def verify(self, uuid: str, token: SecretStr) -> Subscription:
         """Give the posted token back. Idempotent. Raises ``Refused`` for a wrong one."""
-        return _written(
-            self._client.system.send("PUT", f"{_path(uuid)}/verify", {"verification_token": token.get_secret_value()})
-        )
+        given = {"verification_token": token.get_secret_value()}
+        return self._client.system.send(Subscription, "PUT", f"{_path(uuid)}/verify", given)
 
 
 def verification_in(body: bytes) -> Verification:
@@ -52,18 +50,7 @@ def verification_in(body: bytes) -> Verification:
 
     Raises ``UnusableContent``.
     """
-    try:
-        return Verification.model_validate_json(body)
-    except ValidationError as error:
-        where = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"])[:100] or "body"
-        raise UnusableContent(f"gusto: this is no verification: {where} is not as expected", field=where) from None
-
-
-def _written(answer: object) -> Subscription:
-    try:
-        return parse(Subscription, answer)
-    except RetryLater as error:
-        raise OutcomeUnknown(str(error), cause=error.cause) from None
+    return content_of(Verification, body, "gusto", part="verification")
 
 
 def _path(uuid: str) -> str:

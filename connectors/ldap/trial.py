@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from connectors.ldap.faulty import FAULT_KINDS, FaultySlapd
+from connectors.ldap.sandbox import SlapdSandbox
+from connectors.protocols.ldapv3.faulty import FAULT_KINDS, FaultyDirectory
 from connectors.trial import Opened, Trial, Wire
 from workforce.access import DesiredAccount
 
@@ -20,14 +21,16 @@ def _modify(attributes: str, entry: str = "employeeNumber") -> Wire:
     return Wire("LDAP", rf"^modify {entry}=.* {attributes.replace('+', '[+]')}$", f"modify {attributes}")
 
 
-class LdapTrial(Trial[FaultySlapd]):
-    """The OpenLDAP dialect. The others run the tests of the ``Directory`` port against their own servers."""
+class LdapTrial(Trial[FaultyDirectory]):
+    """The OpenLDAP dialect. That of 389 runs the tests of the ``Directory`` port against its own server."""
 
-    max_lines = (
-        1800  # three kinds of servers, TLS that libldap leaves half done, and a protocol in which all of it has to be said
-    )
-    stand_ins = frozenset({"sandbox", "samba", "dirsrv", "processes", "faulty", "trial"})
+    max_lines = 300
+    stand_ins = frozenset({"sandbox", "dirsrv", "trial"})
     fault_kinds = FAULT_KINDS
+    samples: Mapping[str, object] = {
+        **dict.fromkeys(("manager", "secretary", "seeAlso")),  # other entries' DNs
+        "objectClass": None,  # a class is not taken away again
+    }
     wires: Mapping[str, Wire] = {
         "directory.find": _SEARCH,
         "directory.find_by_login": _SEARCH,
@@ -46,9 +49,9 @@ class LdapTrial(Trial[FaultySlapd]):
     }
 
     @contextmanager
-    def open(self, folder: Path) -> Iterator[Opened[FaultySlapd]]:
+    def open(self, folder: Path) -> Iterator[Opened[FaultyDirectory]]:
         """Start a slapd and the proxy in front of it."""
-        with FaultySlapd(folder / "slapd") as directory:
+        with FaultyDirectory(SlapdSandbox(folder / "slapd")) as directory:
             yield Opened(directory, directory.settings())
 
     def account(self, marker: str) -> DesiredAccount:
@@ -56,9 +59,13 @@ class LdapTrial(Trial[FaultySlapd]):
         attributes = {"title": "Developer", "cn": "Ada Lovelace", "sn": "Lovelace"}
         return DesiredAccount(marker, f"ada.{marker.lower()}", attributes, frozenset(), _END)
 
-    def add_group(self, sandbox: FaultySlapd, name: str) -> str:
+    def shown(self, sandbox: FaultyDirectory, external_id: str) -> Mapping[str, object]:
+        """The whole entry."""
+        return sandbox.server.held(external_id)
+
+    def add_group(self, sandbox: FaultyDirectory, name: str) -> str:
         """A groupOfNames."""
-        return sandbox.slapd.add_group(name)
+        return sandbox.server.add_group(name)
 
 
 TRIAL = LdapTrial()

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TypeVar
 
+from connectors.accounts import marker_in, usable
+from connectors.http import harmless, json_object
 from connectors.msgraph import addresses
-from connectors.msgraph.batch import Batch, Outcome, Part
-from connectors.msgraph.client import MsGraphClient, read_as
-from connectors.msgraph.records import SELECTED, DirectoryObject, DirectoryObjectPage, Mention, R, Removal, User, UserDelta
+from connectors.msgraph.client import MsGraphClient, R
+from connectors.msgraph.records import SELECTED, DirectoryObject, DirectoryObjectPage, Mention, Removal, User, UserDelta
+from connectors.odata import Outcome, Part
 from workforce.access import AccountState
 from workforce.errors import HubError, NotFound
-from workforce.markers import is_marker
 
 WHOLE = {"$select": SELECTED}
 _MEMBERSHIPS = {"$select": "id", "$top": "999"}
@@ -25,8 +26,8 @@ T = TypeVar("T")
 class Accounts:
     """Accounts of one tenant, singly or 20 at a time."""
 
-    def __init__(self, client: MsGraphClient, batch: Batch) -> None:
-        self._client, self._batch = client, batch
+    def __init__(self, client: MsGraphClient) -> None:
+        self._client, self._batch = client, client.batch
         self._attribute = client.settings.marker_attribute
         self._listed = {listed.lower() for listed in client.settings.protected_user_ids}
 
@@ -88,8 +89,7 @@ class Accounts:
         )
 
     def _marker(self, user: User) -> str | None:
-        value = user.attribute(self._attribute) or ""
-        return value if is_marker(value) else None
+        return marker_in(user.attribute(self._attribute))
 
     def _held(self, answer: Outcome | None) -> list[DirectoryObject]:
         if answer is None or isinstance(answer, NotFound):
@@ -97,11 +97,13 @@ class Accounts:
         return self._all_of(_record(DirectoryObjectPage, answer))
 
     def _all_of(self, page: DirectoryObjectPage) -> list[DirectoryObject]:
-        return [held for each in (page, *self._client.pages_after(page, DirectoryObjectPage)) for held in each.value]
+        return [held for each in self._client.pages(page) for held in each.value]
 
 
 def _record(kind: type[R], answer: Outcome) -> R:
-    return read_as(kind, _given(answer))
+    with harmless():
+        body = json_object(_given(answer), "msgraph")
+    return usable("msgraph", kind, body)
 
 
 def _given(outcome: T | HubError) -> T:

@@ -8,16 +8,21 @@ from uuid import uuid4
 
 import httpx
 
+from connectors.accounts import usable
 from connectors.contract import ALONE, Surroundings
-from connectors.http import Dialect, HttpEdge, json_object
-from connectors.msgraph.answers import accept, reason, verdict
+from connectors.http import Dialect, HttpEdge
+from connectors.msgraph.answers import reason, refusal, verdict
 from connectors.msgraph.quotas import budgets
-from connectors.msgraph.records import BatchAnswers, DirectoryObjectPage, GraphRecord, UserPage, parsed
+from connectors.msgraph.records import DirectoryObjectPage, GraphRecord, UserPage
 from connectors.msgraph.settings import MsGraphSettings
 from connectors.msgraph.tokens import AppTokens
-from workforce.errors import HubError, OutcomeUnknown, Refused, RetryLater, UnusableContent
+from connectors.odata import Batch
+from connectors.paging import every_page
+from workforce.errors import HubError, Refused
 from workforce.ports import CheckResult
 from workforce.urgency import is_revoking
+
+BATCH_SIZE = 20  # https://learn.microsoft.com/graph/json-batching
 
 R = TypeVar("R", bound=GraphRecord)
 P = TypeVar("P", UserPage, DirectoryObjectPage)
@@ -30,9 +35,11 @@ class MsGraphClient:
         self.settings = settings
         self.base_url = f"{settings.graph_origin}/v1.0"
         self._tokens = AppTokens(settings, around)
+        dialect = Dialect("msgraph", verdict, reason, budgets=budgets(settings.tenant_size), refusal=refusal)
+        self.batch = Batch(self, dialect, self.base_url, size=BATCH_SIZE)
         self._edge = HttpEdge(
             self.base_url,
-            Dialect("msgraph", verdict=verdict, reason=reason, budgets=budgets(settings.tenant_size)),
+            dialect,
             authorize=self._tokens.cache.authorize,
             renew=self._tokens.cache.renew,
             reach=around.reach(settings),
@@ -56,25 +63,16 @@ class MsGraphClient:
         headers = {"ConsistencyLevel": "eventual"} if advanced else {}
         if query and advanced:
             query = {**query, "$count": "true"}
-        request = {"params": query} if query else {}
-        response = self._edge.read("GET", path, headers={**headers, **call_headers()}, **request)
-        return read_as(kind, accept(response))
+        body = self._edge.read_object("GET", path, params=query, headers={**headers, **call_headers()})
+        return usable("msgraph", kind, body)
 
-    def pages(self, path: str, kind: type[P], query: Mapping[str, str], *, advanced: bool = False) -> Iterator[P]:
-        """Every page."""
-        page = self.get(path, kind, query, advanced=advanced)
-        yield page
-        yield from self.pages_after(page, kind, advanced=advanced)
+    def pages(self, first: P, *, advanced: bool = False) -> Iterator[P]:
+        """``first``, and every page that follows it."""
 
-    def pages_after(self, page: P, kind: type[P], *, advanced: bool = False) -> Iterator[P]:
-        """The pages that follow ``page``."""
-        seen: set[str] = set()
-        while page.next_link is not None:
-            if page.next_link in seen:
-                raise RetryLater("msgraph: the pages go round in a circle", cause="circular_pages")
-            seen.add(page.next_link)
-            page = self.get(self.own_path(page.next_link), kind, advanced=advanced)
-            yield page
+        def page(link: str | None) -> P:
+            return first if link is None else self.get(self.own_path(link), type(first), advanced=advanced)
+
+        return every_page("msgraph", page, lambda each: each.next_link)
 
     def own_path(self, link: str) -> str:
         """The path and query of a link that Graph gave, otherwise as it stands. At another host it is refused: our token goes with it."""
@@ -83,41 +81,18 @@ class MsGraphClient:
             raise Refused(message, cause="foreign_page", field="graph_url")
         return link.removeprefix(self.base_url)
 
-    def post(self, path: str, body: Mapping[str, object] | None = None) -> httpx.Response:
-        """Send a create or an action, once. Raises ``AlreadyTaken``, ``OutcomeUnknown``."""
-        return self._write("POST", path, **({"json": body} if body is not None else {}))
+    def write(self, method: str, path: str, **request: Any) -> httpx.Response:
+        """Send a change, once. Raises ``AlreadyTaken``, ``OutcomeUnknown``."""
+        return self._edge.write(method, path, headers=call_headers(), **request)
 
-    def patch(self, path: str, body: Mapping[str, object]) -> None:
-        """Change fields, once."""
-        self._write("PATCH", path, json=body)
-
-    def delete(self, path: str) -> None:
-        """Delete, once."""
-        self._write("DELETE", path)
-
-    def batch(self, requests: Sequence[Mapping[str, object]], *, is_read: bool) -> BatchAnswers:
+    def send_batch(self, requests: Sequence[Mapping[str, object]], *, is_read: bool) -> httpx.Response:
         """Send up to 20 requests as one. Raises what a single read, or a single write, would."""
         send = self._edge.read if is_read else self._edge.write
-        response = accept(send("POST", "/$batch", headers=call_headers(), json={"requests": requests}))
-        try:
-            return parsed(BatchAnswers, json_object(response, "msgraph"))
-        except (OutcomeUnknown, UnusableContent) as error:
-            raise (RetryLater if is_read else OutcomeUnknown)(str(error), cause=error.cause) from None
+        return send("POST", "/$batch", headers=call_headers(), json={"requests": requests})
 
     def reference(self, account_id: str) -> dict[str, object]:
         """The body that links to a directory object."""
         return {"@odata.id": f"{self.base_url}/directoryObjects/{account_id}"}
-
-    def _write(self, method: str, path: str, **request: Any) -> httpx.Response:
-        return accept(self._edge.write(method, path, headers=call_headers(), **request))
-
-
-def read_as(kind: type[R], response: httpx.Response) -> R:
-    """The record in the answer to a read. Raises ``RetryLater`` where there is none, ``UnusableContent``."""
-    try:
-        return parsed(kind, json_object(response, "msgraph"))
-    except OutcomeUnknown as error:
-        raise RetryLater(str(error), cause=error.cause) from None
 
 
 def call_headers() -> dict[str, str]:

@@ -7,31 +7,33 @@ be created again. That, and the error codes and the meaning of a 403 below, are 
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
 import structlog
 
-from connectors.http import json_object
+from connectors.accounts import mapped, protected, random_password, require_marker
+from connectors.answers import Reading
+from connectors.instants import instant_text
 from connectors.msgraph import addresses
 from connectors.msgraph.accounts import WHOLE, Accounts
 from connectors.msgraph.answers import ALREADY_MEMBER, RESYNC_REQUIRED
-from connectors.msgraph.batch import Batch, Outcome, Part
 from connectors.msgraph.client import MsGraphClient
-from connectors.msgraph.records import CreatedUser, User, UserDelta, UserPage, parsed
+from connectors.msgraph.records import CreatedUser, User, UserDelta, UserPage
+from connectors.odata import Outcome, Part
 from workforce.access import AccountPage, AccountState, DesiredAccount
-from workforce.errors import HubError, NotFound, OutcomeUnknown, Refused, RetryLater, UnusableContent, outcome_of_each
+from workforce.errors import HubError, NotFound, Refused, RetryLater, outcome_of_each
 from workforce.markers import is_marker
 
 log = structlog.get_logger(__name__)
+_parse = Reading("msgraph")
 
 _LOGIN = re.compile(r"[A-Za-z0-9'._!#^~+\-]+@[A-Za-z0-9.\-]+")
 _BLOCKED_TOGETHER = 100
 """So many accounts are read before the first of them is blocked: thousands would keep the first waiting for minutes."""
-_RESERVED = frozenset(
-    {"id", "accountEnabled", "passwordProfile", "passwordPolicies", "employeeLeaveDateTime", "signInSessionsValidFromDateTime"}
-)
+_RESERVED = frozenset({"id", "accountenabled", "passwordprofile", "passwordpolicies", "employeeleavedatetime",
+                       "signinsessionsvalidfromdatetime"})  # fmt: skip
+"""What only the connector writes, folded: Graph takes names in any case."""
 
 
 class MsGraphDirectory:
@@ -42,8 +44,7 @@ class MsGraphDirectory:
     """
 
     def __init__(self, client: MsGraphClient) -> None:
-        self._client, self._batch = client, Batch(client)
-        self._accounts = Accounts(client, self._batch)
+        self._client, self._accounts = client, Accounts(client)
         self._marker_attribute = client.settings.marker_attribute
 
     def find(self, marker: str) -> Sequence[AccountState]:
@@ -56,7 +57,8 @@ class MsGraphDirectory:
         is_extension = self._marker_attribute != "employeeId"
         name = f"onPremisesExtensionAttributes/{self._marker_attribute}" if is_extension else self._marker_attribute
         query = {**WHOLE, "$filter": f"{name} eq '{marker}'"}
-        pages = self._client.pages("/users", UserPage, query, advanced=is_extension)
+        first = self._client.get("/users", UserPage, query, advanced=is_extension)
+        pages = self._client.pages(first, advanced=is_extension)
         found = self._accounts.of(user for page in pages for user in page.value)
         return [account for account in found if account.marker == marker]
 
@@ -76,30 +78,26 @@ class MsGraphDirectory:
 
     def create(self, account: DesiredAccount) -> str:
         """Create the user in one call, marker and expiry included; its object id."""
-        if not is_marker(account.marker):
-            raise Refused("msgraph: the marker does not have our form", cause="bad_marker", field=self._marker_attribute)
+        require_marker("msgraph", account.marker, field=self._marker_attribute)
         ours = {**self._accounts.marked(account.marker), "userPrincipalName": account.login}
         body = {
             **{name: value for name, value in _mapped(account.attributes, ours).items() if value is not None},
             **ours,
             "accountEnabled": True,
-            "employeeLeaveDateTime": _instant(account.expires_at),
-            "passwordProfile": {"password": _random_password(), "forceChangePasswordNextSignIn": True},
+            "employeeLeaveDateTime": instant_text(account.expires_at),
+            "passwordProfile": {"password": random_password(), "forceChangePasswordNextSignIn": True},
         }
-        try:
-            return parsed(CreatedUser, json_object(self._client.post("/users", body), "msgraph")).id
-        except UnusableContent:
-            raise OutcomeUnknown("msgraph: the answer to a create holds no id", cause="unreadable_answer") from None
+        return _parse.written(CreatedUser, self._client.write("POST", "/users", json=body).content).id
 
     def update(self, account_id: str, attributes: Mapping[str, object]) -> None:
         """Set fields; ``None`` and ``""`` clear one."""
         body = _mapped(attributes, self._accounts.marked(self._writable(account_id).marker))
         if body:
-            self._client.patch(addresses.user(account_id), body)
+            self._client.write("PATCH", addresses.user(account_id), json=body)
 
     def set_expiry(self, account_id: str, expires_at: datetime) -> None:
         """Set ``employeeLeaveDateTime``."""
-        self._patch(account_id, {"employeeLeaveDateTime": _instant(expires_at)})
+        self._patch(account_id, {"employeeLeaveDateTime": instant_text(expires_at)})
 
     def enable(self, account_id: str) -> None:
         """Allow sign-in."""
@@ -112,14 +110,14 @@ class MsGraphDirectory:
     def revoke_sessions(self, account_id: str) -> None:
         """Invalidate refresh tokens and session cookies. Takes minutes, and does not sign out guests of another tenant."""
         self._writable(account_id)
-        self._client.post(addresses.revoke_sessions(account_id))
+        self._client.write("POST", addresses.revoke_sessions(account_id))
 
     def add_member(self, group_id: str, account_id: str) -> None:
         """Add to a group."""
         link = addresses.member_ref(group_id)
         account = self._writable(account_id)
         try:
-            self._client.post(link, self._client.reference(account.account_id))
+            self._client.write("POST", link, json=self._client.reference(account.account_id))
         except Refused as error:
             if error.cause != ALREADY_MEMBER:
                 raise
@@ -129,7 +127,7 @@ class MsGraphDirectory:
         link = addresses.member_ref(group_id, account_id)
         self._writable(account_id)
         try:
-            self._client.delete(link)
+            self._client.write("DELETE", link)
         except NotFound:
             return
 
@@ -159,8 +157,10 @@ class MsGraphDirectory:
             refused = {account_id: _refusal(account) for account_id, account in read.items()}
             outcomes |= refused
             off = {"accountEnabled": False}
-            blocked |= self._batch.write(Part(each, "PATCH", addresses.user(each), off) for each in _without_error(refused))
-        revoked = self._batch.write(Part(each, "POST", addresses.revoke_sessions(each)) for each in blocked)
+            blocked |= self._client.batch.write(
+                Part(each, "PATCH", addresses.user(each), off) for each in _without_error(refused)
+            )
+        revoked = self._client.batch.write(Part(each, "POST", addresses.revoke_sessions(each)) for each in blocked)
         for account_id in blocked:
             told = (blocked[account_id], revoked[account_id])
             outcomes[account_id] = next((error for error in told if isinstance(error, HubError)), None)
@@ -182,7 +182,7 @@ class MsGraphDirectory:
 
     def _patch(self, account_id: str, body: Mapping[str, object]) -> None:
         self._writable(account_id)
-        self._client.patch(addresses.user(account_id), body)
+        self._client.write("PATCH", addresses.user(account_id), json=body)
 
     def _writable(self, account_id: str) -> AccountState:
         """The account, read just before it is written: whatever rights the app has, nobody's protected account is touched."""
@@ -195,8 +195,7 @@ class MsGraphDirectory:
 def _refusal(account: AccountState | HubError) -> HubError | None:
     if isinstance(account, HubError) or not account.protected:
         return account if isinstance(account, HubError) else None
-    why = "it is listed in protected_user_ids, holds an administrator role, or does not carry our marker"
-    return Refused(f"msgraph: the account is protected: {why}; automation does not touch it", cause="protected_account")
+    return protected("msgraph", "it is listed in protected_user_ids, holds an administrator role, or does not carry our marker")
 
 
 def _without_error(outcomes: Mapping[str, HubError | None]) -> list[str]:
@@ -204,17 +203,5 @@ def _without_error(outcomes: Mapping[str, HubError | None]) -> list[str]:
 
 
 def _mapped(attributes: Mapping[str, object], ours: Mapping[str, object]) -> dict[str, object]:
-    """The mapping's fields, ``""`` as null. Raises ``Refused`` for those that only the connector may write."""
-    for name, value in attributes.items():
-        if name in _RESERVED or "@" in name or ours.get(name, value) != value:
-            raise Refused(f"msgraph: the mapping must not set {name}", cause="reserved_attribute", field=name)
-    return {name: None if value == "" else value for name, value in attributes.items() if name not in ours}
-
-
-def _instant(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def _random_password() -> str:
-    """256 random bits that nobody knows, with the classes of characters that Entra asks for."""
-    return f"{secrets.token_urlsafe(32)}aA1!"
+    """Annotations (``@odata.type``) are not the mapping's either."""
+    return mapped("msgraph", attributes, ours, lambda name: name.casefold() not in _RESERVED and "@" not in name)

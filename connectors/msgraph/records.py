@@ -2,47 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import re
-from datetime import UTC, datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
-import httpx
-from pydantic import (
-    AfterValidator,
-    AwareDatetime,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    ValidationError,
-)
+from pydantic import ConfigDict, Field, StringConstraints
 
-from workforce.errors import UnusableContent
+from connectors.answers import Instant, Wire
 
-
-def _utc(moment: datetime) -> datetime:
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("beyond the calendar") from None
-
-
-def _word(text: object) -> str:
-    return text if isinstance(text, str) and re.fullmatch(r"[A-Za-z0-9_.\-]{1,64}", text) else ""
-
-
-Instant = Annotated[AwareDatetime, AfterValidator(_utc)]
 ObjectId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$")]
-Word = Annotated[str, BeforeValidator(_word)]
-"""A code, a field's name or an id, fit to be shown to people; anything else is left out."""
 
 
-class GraphRecord(BaseModel):
-    """Base: frozen, and unknown fields are none of our business."""
+class GraphRecord(Wire):
+    """Base: fields carry Graph's names as aliases."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+    model_config = ConfigDict(populate_by_name=True)
 
 
 class User(GraphRecord):
@@ -108,39 +80,6 @@ class UserDelta(GraphRecord):
     delta_link: str | None = Field(default=None, alias="@odata.deltaLink")
 
 
-class BatchAnswer(GraphRecord):
-    """What became of one request of a batch."""
-
-    id: str
-    status: Annotated[int, Field(ge=100, le=599)]
-    headers: dict[str, str] = {}
-    body: Any = None
-
-    def as_response(self, method: str, url: str) -> httpx.Response:
-        """As if it had come alone. Of its headers only Retry-After means anything to us."""
-        headers = {name: value for name, value in self.headers.items() if name.casefold() == "retry-after" and value.isascii()}
-        content = b"" if self.body is None else json.dumps(self.body).encode()
-        return httpx.Response(self.status, headers=headers, content=content, request=httpx.Request(method, url))
-
-
-class BatchAnswers(GraphRecord):
-    """What became of a batch, in no order."""
-
-    responses: list[Any]
-
-    def by_id(self) -> dict[str, BatchAnswer]:
-        """The answers that can be read; a request without one may have been carried out or not."""
-        answers = [answer for each in self.responses if (answer := _readable(each)) is not None]
-        return {answer.id: answer for answer in answers}
-
-
-def _readable(answer: object) -> BatchAnswer | None:
-    try:
-        return BatchAnswer.model_validate(answer)
-    except ValidationError:
-        return None
-
-
 class DirectoryObjectPage(GraphRecord):
     """One page of memberships."""
 
@@ -148,45 +87,5 @@ class DirectoryObjectPage(GraphRecord):
     next_link: str | None = Field(default=None, alias="@odata.nextLink")
 
 
-class ErrorDetail(GraphRecord):
-    """One of several reasons."""
-
-    code: Word = ""
-    target: Word = ""
-
-
-class InnerError(GraphRecord):
-    """What Microsoft's support asks for."""
-
-    request_id: Word = Field(default="", alias="request-id")
-
-
-class MainError(GraphRecord):
-    """``message`` may name people: it is looked at, never passed on."""
-
-    code: Word = ""
-    message: str = ""
-    target: Word = ""
-    details: list[ErrorDetail] = []
-    inner_error: InnerError = Field(default=InnerError(), alias="innerError")
-
-
-class ODataError(GraphRecord):
-    """Graph's error answer."""
-
-    error: MainError = MainError()
-
-
 SELECTED = ",".join(field.alias or name for name, field in User.model_fields.items())
 """The ``$select`` of a user: without it Graph leaves out the marker, the expiry and whether the account is enabled."""
-
-R = TypeVar("R", bound=GraphRecord)
-
-
-def parsed(kind: type[R], body: dict[str, Any]) -> R:
-    """``body`` as ``kind``. Raises ``UnusableContent`` naming the fields at fault, without their values."""
-    try:
-        return kind.model_validate(body)
-    except ValidationError as error:
-        fields = ", ".join(".".join(map(str, fault["loc"])) for fault in error.errors(include_input=False)[:3])
-        raise UnusableContent(f"msgraph: an answer has unusable fields: {fields}", field=fields) from None

@@ -389,7 +389,7 @@ class MsGraphSandbox:
 
     def _change(self, user: _User, fields: Mapping[str, Any]) -> None:
         user.before, user.version_before = user.seen(), user.seen_version()
-        user.now, user.version = {**user.now, **fields}, self._next_version()
+        user.now, user.version = _merged(user.now, fields), self._next_version()
         user.settled_at = time.monotonic() + self.lag_seconds
 
     def _next_version(self) -> int:
@@ -450,6 +450,12 @@ async def _body(request: Request) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise _GraphError(400, "BadRequest", "Unable to read JSON request payload.")
     return body
+
+
+def _merged(user: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The user with ``fields`` set; of a complex property, what is not named stays (OData 4.01 part 1, 11.4.3)."""
+    complex_ones = {name: value for name, value in fields.items() if isinstance(value, dict) and isinstance(user.get(name), dict)}
+    return {**user, **fields, **{name: {**user[name], **value} for name, value in complex_ones.items()}}
 
 
 def _check_fields(body: Mapping[str, Any]) -> None:

@@ -6,14 +6,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, Self
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509 import Certificate, load_pem_x509_certificate
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 
 from connectors.contract import ConnectorSettings
+from connectors.forms import RsaPrivateKey
 
 HttpsOrigin = Annotated[
     str, Field(pattern=r"^https://[A-Za-z0-9.\-]+(:\d{1,5})?/?$"), AfterValidator(lambda url: str(url).rstrip("/"))
@@ -43,16 +42,6 @@ _PAIRS = {
 _KNOWN = {origin for pair in _PAIRS.values() for origin in pair}
 
 
-def _rsa_key(pem: SecretStr) -> SecretStr:
-    try:
-        key = load_pem_private_key(pem.get_secret_value().encode(), password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise PydanticCustomError("private_key", "is not an unencrypted private key in PEM form") from None
-    if not isinstance(key, RSAPrivateKey) or key.key_size < 2048:
-        raise PydanticCustomError("private_key", "is not an RSA key of at least 2048 bits")
-    return pem
-
-
 def _certificate(pem: str) -> str:
     _parsed_certificate(pem)
     return pem
@@ -76,7 +65,7 @@ class MsGraphSettings(ConnectorSettings):
     tenant_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.\-]*$")]
     client_id: Annotated[str, Field(min_length=1)]
     client_secret: Annotated[SecretStr, Field(min_length=1)] | None = None
-    private_key: Annotated[SecretStr, AfterValidator(_rsa_key)] | None = Field(default=None, description="PEM, RSA, unencrypted")
+    private_key: RsaPrivateKey | None = Field(default=None, description="PEM, RSA, unencrypted")
     certificate: Annotated[str, AfterValidator(_certificate)] | None = Field(default=None, description="PEM")
     certificate_thumbprint: Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{40}$")] | None = Field(default=None, description="SHA-1")
     cloud: Cloud = Cloud.GLOBAL

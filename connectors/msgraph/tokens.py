@@ -99,19 +99,17 @@ class _AuthorityHttp:
 
     def __init__(self, origin: str, reach: Reach) -> None:
         self._edge = HttpEdge(origin, Dialect(_SYSTEM, verdict=_verdict), reach=reach)
+        self.close = self._edge.close
 
-    def get(self, url: str, params: Any = None, headers: Any = None, **_: Any) -> httpx.Response:
-        return self._send("GET", url, params=params or None, headers=headers or {})
+    def get(self, url: str, **request: Any) -> httpx.Response:
+        return self._send("GET", url, request)
 
-    def post(self, url: str, params: Any = None, data: Any = None, headers: Any = None, **_: Any) -> httpx.Response:
+    def post(self, url: str, *, data: Mapping[str, object], **request: Any) -> httpx.Response:
         # msal gives the assertion as bytes, which httpx would write as Python does: b'…'
-        form = {name: value.decode() if isinstance(value, bytes) else value for name, value in (data or {}).items()}
-        return self._send("POST", url, params=params or None, data=form, headers=headers or {})
+        form = {name: value.decode() if isinstance(value, bytes) else value for name, value in data.items()}
+        return self._send("POST", url, {**request, "data": form})
 
-    def close(self) -> None:
-        self._edge.close()
-
-    def _send(self, method: str, url: str, **request: Any) -> httpx.Response:
+    def _send(self, method: str, url: str, request: Mapping[str, Any]) -> httpx.Response:
         """Once: the call that needs the token has retries of its own."""
         try:
             response = self._edge.write(method, url, **request)

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar
+from typing import Generic, TypeVar
 
 import httpx
 
+from connectors.accounts import usable
 from connectors.contract import ALONE, Surroundings
-from connectors.http import (
-    MAX_RETRY_AFTER_SECONDS,
-    Dialect,
-    HttpEdge,
-    Verdict,
-    json_object,
-    retry_after_seconds,
-    verdict_by_status,
-)
-from connectors.okta.records import OktaError, OktaRecord, User, parsed
+from connectors.http import MAX_RETRY_AFTER_SECONDS, Dialect, HttpEdge, harmless, json_in, json_object, retry_after_seconds
+from connectors.okta.records import OktaError, OktaRecord, User
 from connectors.okta.settings import OktaSettings
 from connectors.okta.tokens import AppGrant
+from connectors.paging import every_page
 from workforce.errors import AlreadyTaken, HubError, OutcomeUnknown, Refused, RetryLater, UnusableContent
 from workforce.markers import new_marker
 from workforce.ports import CheckResult
@@ -38,10 +31,10 @@ R = TypeVar("R", bound=OktaRecord)
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class Page(Generic[R]):
     """One page of a list, and the address of the next."""
 
-    items: list[Any]
+    items: list[R]
     next_link: str | None
 
 
@@ -50,11 +43,13 @@ class OktaClient:
 
     def __init__(self, settings: OktaSettings, around: Surroundings = ALONE) -> None:
         self.settings, reach = settings, around.reach(settings)
-        self._grant = AppGrant(settings, reach) if settings.api_token is None else None
+        self._grant: AppGrant | None = None
+        if settings.client_id and settings.private_key:
+            self._grant = AppGrant(settings, settings.client_id, settings.private_key, reach)
         fixed = {"Authorization": f"SSWS {settings.api_token.get_secret_value()}"} if settings.api_token else {}
         self._edge = HttpEdge(
             settings.org_url,
-            Dialect("okta", verdict=_verdict, reason=_reason, wait=_wait),
+            DIALECT,
             authorize=self._grant.authorize if self._grant else lambda: fixed,
             renew=self._grant.renew if self._grant else None,
             reach=reach,
@@ -76,50 +71,33 @@ class OktaClient:
 
     def get(self, path: str, kind: type[R]) -> R:
         """Read one record. Raises ``NotFound``."""
-        response = _accept(self._edge.read("GET", f"{API}{path}"))
-        try:
-            return parsed(kind, json_object(response, "okta"))
-        except OutcomeUnknown as error:
-            raise RetryLater(str(error), cause=error.cause) from None
+        return usable("okta", kind, self._edge.read_object("GET", f"{API}{path}"))
 
-    def page(self, path: str, kind: type[OktaRecord], query: Mapping[str, str] | None = None) -> Page:
+    def page(self, path: str, kind: type[R], query: Mapping[str, str] | None = None) -> Page[R]:
         """One page. ``path`` is below the API, or the address that a page before gave for the next, which is followed as it stands."""
         is_next = path.startswith("https://")
-        response = _accept(self._edge.read("GET", path if is_next else f"{API}{path}", **({"params": query} if query else {})))
-        try:
-            body = response.json()
-        except (ValueError, RecursionError):
-            raise RetryLater("okta: a page is not readable", cause="unreadable_answer") from None
+        response = self._edge.read("GET", path if is_next else f"{API}{path}", params=query)
+        with harmless():
+            body = json_in(response, "okta")
         if not isinstance(body, list):
             raise RetryLater("okta: a page is no list", cause="unreadable_answer")
-        return Page([parsed(kind, item) for item in body], _next_link(response))
+        return Page([usable("okta", kind, item) for item in body], _next_link(response))
 
     def all(self, path: str, kind: type[R], query: Mapping[str, str] | None = None) -> Iterator[R]:
         """Every record of a list, page after page."""
-        page, seen = self.page(path, kind, query), set[str]()
-        yield from page.items
-        while page.next_link is not None:
-            if page.next_link in seen:
-                raise RetryLater("okta: the pages go round in a circle", cause="circular_pages")
-            seen.add(page.next_link)
-            page = self.page(page.next_link, kind)
-            yield from page.items
+
+        def page(link: str | None) -> Page[R]:
+            return self.page(link, kind) if link else self.page(path, kind, query)
+
+        for each in every_page("okta", page, lambda each: each.next_link):
+            yield from each.items
 
     def write(
-        self, method: str, path: str, body: Mapping[str, Any] | None = None, query: Mapping[str, str] | None = None
+        self, method: str, path: str, body: Mapping[str, object] | None = None, query: Mapping[str, str] | None = None
     ) -> httpx.Response:
         """Send a change, once. Raises ``AlreadyTaken``, ``OutcomeUnknown``."""
-        request: dict[str, Any] = {"params": query} if query else {}
-        if body is not None:
-            request |= {"content": _encoded(body), "headers": {"Content-Type": "application/json"}}
-        return _accept(self._edge.write(method, f"{API}{path}", **request))
-
-
-def _encoded(body: Mapping[str, Any]) -> bytes:
-    try:
-        return json.dumps(body, allow_nan=False).encode()
-    except (TypeError, ValueError):
-        raise Refused("okta: the mapping gives a value that JSON has not", cause="bad_attribute") from None
+        content = {} if body is None else {"json": body}
+        return self._edge.write(method, f"{API}{path}", params=query, **content)
 
 
 def _next_link(response: httpx.Response) -> str | None:
@@ -129,12 +107,6 @@ def _next_link(response: httpx.Response) -> str | None:
         return str(response.url.join(link)) if link else None
     except httpx.InvalidURL:
         raise RetryLater("okta: the address of the next page cannot be read", cause="unreadable_answer") from None
-
-
-def _verdict(response: httpx.Response) -> Verdict:
-    """Plain refusals pass the edge: ``_accept`` reads what they are about."""
-    verdict = verdict_by_status(response)
-    return Verdict.OK if verdict is Verdict.REFUSED else verdict
 
 
 def _wait(response: httpx.Response) -> float | None:
@@ -149,17 +121,14 @@ def _wait(response: httpx.Response) -> float | None:
     return min(max(int(reset) - now, 0.0), MAX_RETRY_AFTER_SECONDS)
 
 
-def _accept(response: httpx.Response) -> httpx.Response:
-    """The answer, if it is a success. That a taken login is told by E0000001 and these words is not verified against the vendor."""
-    if response.is_success:
-        return response
+def _refusal(said: str, response: httpx.Response) -> HubError:
+    """What is refused. That a taken login is told by E0000001 and these words is not verified against the vendor."""
     error = _error_of(response)
-    said = f"okta: {response.request.method} answered {response.status_code}: {_reason(response)}"
     for cause in error.error_causes:
         field, _, words = cause.error_summary.partition(":")
         if error.error_code == VALIDATION_FAILED and field == "login" and "already exists" in words:
-            raise AlreadyTaken(f"{said}: login is in use; look up its holder", field="login")
-    raise Refused(said, cause=f"http_{response.status_code}", field=_field_of(error))
+            return AlreadyTaken(f"{said}: login is in use; look up its holder", field="login")
+    return Refused(said, cause=f"http_{response.status_code}", field=_field_of(error))
 
 
 def _reason(response: httpx.Response) -> str:
@@ -175,6 +144,10 @@ def _field_of(error: OktaError) -> str | None:
 
 def _error_of(response: httpx.Response) -> OktaError:
     try:
-        return parsed(OktaError, json_object(response, "okta"))
+        return usable("okta", OktaError, json_object(response, "okta"))
     except (OutcomeUnknown, UnusableContent):
         return OktaError()
+
+
+DIALECT = Dialect("okta", reason=_reason, wait=_wait, refusal=_refusal)
+"""How Okta answers."""

@@ -8,24 +8,21 @@ Searches lag behind what is written; reads by id or login do not (neither is ver
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from urllib.parse import quote
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
-
-from connectors.http import json_object
+from connectors.accounts import Sweep, mapped, marker_in, protected, random_password, require_marker
+from connectors.answers import Reading
+from connectors.instants import instant_in, instant_text
 from connectors.okta.client import PAGE_SIZE, OktaClient
-from connectors.okta.records import ID, Group, Role, Status, User, parsed
+from connectors.okta.records import ID, Group, Role, Status, User
 from workforce.access import AccountPage, AccountState, DesiredAccount
-from workforce.errors import HubError, NotFound, OutcomeUnknown, Refused, RetryLater, UnusableContent, outcome_of_each
+from workforce.errors import HubError, NotFound, Refused, RetryLater, outcome_of_each
 from workforce.markers import is_marker
 
-CLOCKS_DIFFER = timedelta(hours=2)
-"""At most, Okta's from ours, and what its index lags behind: changes are asked for from this much earlier."""
-
 STATUS_CHANGES = 3
+_parse = Reading("okta")
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _ID = re.compile(ID)
 _LOGIN = re.compile(r"[^\s/\\?#%\".][^\s/\\?#%\"]*")
@@ -34,13 +31,7 @@ _NO_MAIL = {"sendEmail": "false"}
 _SIGN_OUT = {"oauthTokens": "true", "forgetDevices": "true"}
 
 
-class _Cursor(BaseModel):
-    """Where the reading of all accounts stands. ``since``: only what changed after; ``begun``: when this reading began."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    since: AwareDatetime = BEGINNING
-    begun: AwareDatetime
+class _Cursor(Sweep):
     next_link: str | None = None
 
 
@@ -78,16 +69,12 @@ class OktaDirectory:
 
     def create(self, account: DesiredAccount) -> str:
         """Create and activate the user in one request, marker included; its id. The password keeps Okta from writing to the person."""
-        if not is_marker(account.marker):
-            raise Refused("okta: the marker does not have our form", cause="bad_marker", field="employeeNumber")
+        require_marker("okta", account.marker, field="employeeNumber")
         ours = {"login": account.login, "employeeNumber": account.marker, **self._expiry(account.expires_at)}
         profile = {name: value for name, value in _mapped(account.attributes, ours).items() if value is not None}
-        body = {"profile": {**profile, **ours}, "credentials": {"password": {"value": f"{secrets.token_urlsafe(32)}aA1!"}}}
+        body = {"profile": {**profile, **ours}, "credentials": {"password": {"value": random_password()}}}
         response = self._client.write("POST", "/users", body, {"activate": "true"})
-        try:
-            return parsed(User, json_object(response, "okta")).id
-        except UnusableContent:
-            raise OutcomeUnknown("okta: the answer to a create is not a user", cause="unreadable_answer") from None
+        return _parse.written(User, response.content).id
 
     def update(self, account_id: str, attributes: Mapping[str, object]) -> None:
         """Set attributes of the profile; ``None`` and ``""`` clear one."""
@@ -144,11 +131,11 @@ class OktaDirectory:
 
         The groups of accounts that are not ours are left out.
         """
-        at = _read(cursor)
-        query = {"filter": f'lastUpdated gt "{_instant(at.since)}"', "limit": PAGE_SIZE}
+        at = _Cursor.at(cursor)
+        query = {"filter": f'lastUpdated gt "{_instant(at.since or BEGINNING)}"', "limit": PAGE_SIZE}
         page = self._client.page(at.next_link, User) if at.next_link else self._client.page("/users", User, query)
         states, gone = self._states(page.items)
-        follow = at.model_copy(update={"next_link": page.next_link}) if page.next_link else _begin(at.begun)
+        follow = at.model_copy(update={"next_link": page.next_link}) if page.next_link else at.again()
         return AccountPage(states, follow.model_dump_json(), complete=page.next_link is None, gone=gone)
 
     def block_all(self, account_ids: Sequence[str]) -> Mapping[str, HubError | None]:
@@ -208,11 +195,11 @@ class OktaDirectory:
         """The account, read just before it is written: only one that carries our marker is ever touched."""
         user = self._user(account_id)
         if self._is_protected(user):
-            raise _protected("it is listed in protected_user_ids, or does not carry our marker")
+            raise protected("okta", "it is listed in protected_user_ids, or does not carry our marker")
         return user
 
     def _is_protected(self, user: User) -> bool:
-        return user.id in self._settings.protected_user_ids or not is_marker(user.profile.employee_number or "")
+        return user.id in self._settings.protected_user_ids or marker_in(user.profile.employee_number) is None
 
     def _unless_admin(self, account_id: str, write: Callable[[], object]) -> None:
         """Do ``write``; a 403 is told apart: on administrators it is expected, on others a permission is missing.
@@ -223,7 +210,7 @@ class OktaDirectory:
             write()
         except Refused as error:
             if error.cause == "forbidden" and self._holds_role(account_id):
-                raise _protected("it holds an administrator role") from None
+                raise protected("okta", "it holds an administrator role") from None
             raise
 
     def _holds_role(self, account_id: str) -> bool:
@@ -243,7 +230,7 @@ class OktaDirectory:
         return states, gone
 
     def _state(self, user: User) -> AccountState:
-        marker = user.profile.employee_number if is_marker(user.profile.employee_number or "") else None
+        marker = marker_in(user.profile.employee_number)
         name = self._settings.expiry_attribute
         return AccountState(
             account_id=user.id,
@@ -251,7 +238,7 @@ class OktaDirectory:
             marker=marker,
             enabled=not user.is_blocked,
             groups=self._groups(user.id) if marker else frozenset(),
-            expires_at=_moment(user.profile.text(name)) if name else None,
+            expires_at=instant_in(user.profile.text(name)) if name else None,
             keeps_expiry=name is not None,
             protected=self._is_protected(user),
         )
@@ -269,38 +256,9 @@ def _id(text: str, field: str) -> str:
     return text
 
 
-def _protected(why: str) -> Refused:
-    return Refused(f"okta: the account is protected: {why}; automation does not touch it", cause="protected_account")
-
-
 def _mapped(attributes: Mapping[str, object], ours: Mapping[str, object]) -> dict[str, object]:
-    """The mapping's attributes, ``""`` as null. Raises ``Refused`` for those that only the connector may write, in any case."""
-    fixed = {name.casefold(): value for name, value in ours.items()}
-    for name, value in attributes.items():
-        if not _NAME.fullmatch(name) or (name.casefold() in fixed and fixed[name.casefold()] != value):
-            raise Refused(f"okta: the mapping must not set {name}", cause="reserved_attribute", field=name)
-    return {name: None if value == "" else value for name, value in attributes.items() if name.casefold() not in fixed}
+    return mapped("okta", attributes, ours, lambda name: _NAME.fullmatch(name) is not None)
 
 
 def _instant(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _moment(text: str | None) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(text) if text else None
-    except ValueError:
-        return None
-    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
-
-
-def _begin(since: datetime = BEGINNING) -> _Cursor:
-    return _Cursor(since=since, begun=datetime.now(UTC) - CLOCKS_DIFFER)
-
-
-def _read(cursor: str | None) -> _Cursor:
-    """A cursor that is none of ours begins anew."""
-    try:
-        return _Cursor.model_validate_json(cursor) if cursor else _begin()
-    except ValidationError:
-        return _begin()
+    return instant_text(moment, "milliseconds")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field
 
-from workforce.errors import UnusableContent
+from connectors.answers import Wire
 
 
 class Status(StrEnum):
@@ -36,16 +35,16 @@ CANNOT_SIGN_IN = frozenset({Status.STAGED, Status.SUSPENDED, Status.DEPROVISIONE
 """In all other states a person signs in, or can get there without us."""
 
 
-class OktaRecord(BaseModel):
-    """Base: frozen, and unknown fields are none of our business."""
+class OktaRecord(Wire):
+    """Base: fields carry Okta's names as aliases."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+    model_config = ConfigDict(populate_by_name=True)
 
 
 class Profile(OktaRecord):
     """What we look at of a profile; ``extra`` holds the org's own attributes."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True)
+    model_config = ConfigDict(extra="allow")
 
     login: str
     employee_number: str | None = Field(default=None, alias="employeeNumber")
@@ -105,15 +104,3 @@ class OktaError(OktaRecord):
     error_code: str = Field(default="", alias="errorCode", pattern=r"^(E\d{7})?$")
     error_id: str = Field(default="", alias="errorId", pattern=r"^[\w-]{0,64}$")
     error_causes: list[ErrorCause] = Field(default=[], alias="errorCauses")
-
-
-R = TypeVar("R", bound=OktaRecord)
-
-
-def parsed(kind: type[R], body: Any) -> R:
-    """``body`` as ``kind``. Raises ``UnusableContent`` naming the fields at fault, without their values."""
-    try:
-        return kind.model_validate(body)
-    except ValidationError as error:
-        fields = ", ".join(".".join(map(str, fault["loc"])) for fault in error.errors(include_input=False))
-        raise UnusableContent(f"okta: an answer has unusable fields: {fields}", field=fields) from None

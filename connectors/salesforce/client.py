@@ -6,22 +6,22 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import requests
-from pydantic import ValidationError
 from simple_salesforce.api import Salesforce, SFType
 from simple_salesforce.format import format_external_id
 
+from connectors.answers import served_at
 from connectors.contract import ALONE, Surroundings
 from connectors.http import Dialect, HttpEdge
 from connectors.salesforce import permissions
 from connectors.salesforce.records import RECORD_ID, DescribedObject, Identified, QueryAnswer, Saved, parse, without_attributes
 from connectors.salesforce.refusals import in_our_terms, verdict
 from connectors.salesforce.settings import SalesforceSettings
-from connectors.salesforce.tokens import SessionTokens
+from connectors.salesforce.tokens import SignIn
 from connectors.salesforce.transport import salesforce_over
+from connectors.tokens import TokenCache
 from workforce.errors import HubError, Misconfigured, NotFound, OutcomeUnknown, RetryLater
 from workforce.ports import CheckResult
 
@@ -46,12 +46,13 @@ class SalesforceClient:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.settings = settings
-        self._tokens = SessionTokens(settings, around, now)
+        self._sign_in = SignIn(settings, around, now)
+        tokens = TokenCache(self._sign_in.token)
         self._edge = HttpEdge(
             settings.my_domain_url,
             Dialect("salesforce", verdict=verdict),
-            authorize=self._tokens.authorize,
-            renew=self._tokens.renew,
+            authorize=tokens.authorize,
+            renew=tokens.renew,
             reach=around.reach(settings),
         )
         self._salesforce: Salesforce = salesforce_over(self._edge, settings)
@@ -70,7 +71,7 @@ class SalesforceClient:
         """Close the pooled connections."""
         self._salesforce.session.close()
         self._edge.close()
-        self._tokens.close()
+        self._sign_in.close()
 
     def query(self, soql: str, *, part: str, include_deleted: bool = False) -> Page:
         """The first page of a query. ``part`` of the form names what is asked; unknown names in it raise ``Misconfigured``."""
@@ -107,7 +108,7 @@ class SalesforceClient:
             raise Misconfigured(message, cause="unknown_name", field="sink.marker_field") from None
         if answer.status_code == requests.codes.no_content:
             return self._id_of(sobject, field, marker)
-        return _saved_id(answer)
+        return parse.written(Saved, answer.content).id
 
     def update(self, sobject: str, record_id: str, values: Mapping[str, object]) -> None:
         """Set ``values``. Raises ``NotFound``, ``OutcomeUnknown``, ``RetryLater`` while somebody else holds the record."""
@@ -115,6 +116,15 @@ class SalesforceClient:
             status = self._type(sobject).update(_required_id(record_id), dict(values))
         if status != requests.codes.no_content:  # a proxy's page is a success as well
             raise OutcomeUnknown(f"salesforce: update {sobject} answered {status} instead of 204", cause="unreadable_answer")
+
+    def described(self, sobject: str, part: str) -> DescribedObject:
+        """The object as the integration user sees it. Raises ``Misconfigured`` naming ``part`` of the form where there is none."""
+        try:
+            with in_our_terms(f"describe {sobject}"):
+                return parse(DescribedObject, self._type(sobject).describe())
+        except NotFound:
+            message = f"salesforce: there is no object {sobject}, or the integration user may not see it; see {part}"
+            raise Misconfigured(message, cause="unknown_name", field=part) from None
 
     def _id_of(self, sobject: str, field: str, marker: str) -> str:
         """An upsert that changed something and said no more (204): the record is there, and only its id is asked for."""
@@ -129,31 +139,16 @@ class SalesforceClient:
 
     def _type(self, sobject: str) -> SFType:
         one = self._salesforce
-        return SFType(
-            sobject,
-            one.session_id,
-            one.sf_instance,
-            sf_version=one.sf_version,
-            session=one.session,
-            object_pairs_hook=dict,
-        )
+        return SFType(sobject, one.session_id, one.sf_instance, one.sf_version, session=one.session, object_pairs_hook=dict)
 
     def _missing(self) -> Iterator[str]:
         source, sink = self.settings.source, self.settings.sink
         if source is None and sink is None:
             yield "neither source nor sink is configured"
         if source is not None:
-            yield from permissions.for_source(source, self._described(source.object, "source.object"))
+            yield from permissions.for_source(source, self.described(source.object, "source.object"))
         if sink is not None:
-            yield from permissions.for_sink(sink, self._described(sink.object, "sink.object"))
-
-    def _described(self, sobject: str, part: str) -> DescribedObject:
-        try:
-            with in_our_terms(f"describe {sobject}"):
-                return parse(DescribedObject, self._type(sobject).describe())
-        except NotFound:
-            message = f"salesforce: there is no object {sobject}, or the integration user may not see it; see {part}"
-            raise Misconfigured(message, cause="unknown_name", field=part) from None
+            yield from permissions.for_sink(sink, self.described(sink.object, "sink.object"))
 
 
 class _Heard:
@@ -162,10 +157,7 @@ class _Heard:
     told_at: datetime | None = None
 
     def __call__(self, response: requests.Response, *_: object, **__: object) -> None:
-        try:
-            self.told_at = parsedate_to_datetime(response.headers["Date"]).astimezone(UTC)
-        except (KeyError, ValueError, TypeError, OverflowError):
-            self.told_at = None
+        self.told_at = served_at(response)
 
 
 def _page(answer: object, told_at: datetime | None) -> Page:
@@ -173,13 +165,6 @@ def _page(answer: object, told_at: datetime | None) -> Page:
     if not read.done and read.next_records_url is None:
         raise RetryLater("salesforce: there are further records, and the answer does not tell where", cause="unreadable_answer")
     return Page(read.records, None if read.done else read.next_records_url, told_at)
-
-
-def _saved_id(answer: requests.Response) -> str:
-    try:
-        return Saved.model_validate_json(answer.content).id
-    except ValidationError:
-        raise OutcomeUnknown("salesforce: the upsert's answer is not readable", cause="unreadable_answer") from None
 
 
 def _required_id(record_id: str) -> str:

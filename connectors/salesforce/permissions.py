@@ -32,7 +32,7 @@ def for_sink(sink: SinkObject, described: DescribedObject) -> Iterator[str]:
         field = fields.get(name)
         if field is None:
             yield f"{sink.object}.{name} is not there or not visible"
-        elif not (field.createable and field.updateable):
+        elif not field.is_writable:
             yield f"{sink.object}.{name} cannot be written"
     marker = fields.get(sink.marker_field)
     if marker is not None and not (marker.external_id and marker.unique):

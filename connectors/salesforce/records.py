@@ -2,52 +2,73 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field, StringConstraints
 
-from connectors.answers import Reading
+from connectors.answers import Instant, Reading, Wire
+from connectors.cursors import Change
 
 parse = Reading("salesforce")
-
 
 RECORD_ID = r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?"
 
 
-class _Wire(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+NextPage = Annotated[str, StringConstraints(pattern=r"^/services/data/v[\w./\-]+$")]
+"""The address of a query's next page, without its host."""
 
 
-class Fault(_Wire):
+class Fault(Wire):
     """One entry of an error answer."""
 
     error_code: str = Field(default="", alias="errorCode")
     fields: tuple[str, ...] = ()
 
 
-class Saved(_Wire):
+class Saved(Wire):
     """What a create or upsert answers."""
 
     id: str = Field(pattern=rf"^{RECORD_ID}$")
     success: Literal[True] = True
 
 
-class DescribedField(_Wire):
+class PicklistEntry(Wire):
+    """An entry of a picklist."""
+
+    value: str
+    active: bool = True
+
+
+class DescribedField(Wire):
     """One field as ``describe`` tells it to the integration user; one that he may not see is not told."""
 
     name: str
+    type: str = "string"
+    length: int = 0
+    nillable: bool = True
+    defaulted: bool = Field(default=False, alias="defaultedOnCreate")
+    restricted_picklist: bool = Field(default=False, alias="restrictedPicklist")
+    picklist_values: tuple[PicklistEntry, ...] = Field(default=(), alias="picklistValues")
+    reference_to: tuple[str, ...] = Field(default=(), alias="referenceTo")
     relationship_name: str | None = Field(default=None, alias="relationshipName")
     createable: bool = False
     updateable: bool = False
     external_id: bool = Field(default=False, alias="externalId")
     unique: bool = False
 
+    @property
+    def is_writable(self) -> bool:
+        """Whether it can be given to a new record, and changed."""
+        return self.createable and self.updateable
 
-class DescribedObject(_Wire):
+    @property
+    def is_demanded(self) -> bool:
+        """Whether a new record needs it."""
+        return self.createable and not self.nillable and not self.defaulted
+
+
+class DescribedObject(Wire):
     """An object as ``describe`` tells it."""
 
     queryable: bool = False
@@ -56,61 +77,31 @@ class DescribedObject(_Wire):
     fields: tuple[DescribedField, ...] = ()
 
 
-class Row(BaseModel):
-    """A record of a query. ``values`` are its fields, those of related records nested, without the vendor's ``attributes``."""
-
-    model_config = ConfigDict(frozen=True)
-
-    id: str
-    modified: datetime
-    values: Mapping[str, Any]
-
-    @property
-    def version(self) -> str:
-        """SystemModstamp in UTC with milliseconds, so that later versions compare greater."""
-        return instant_text(self.modified)
-
-    @property
-    def digest(self) -> str:
-        """Tells one state of one record from every other: two changes can share a SystemModstamp."""
-        content = json.dumps(self.values, sort_keys=True, separators=(",", ":"), default=str)
-        return hashlib.sha256(f"{self.id} {content}".encode()).hexdigest()[:16]
-
-
-class QueryAnswer(_Wire):
+class QueryAnswer(Wire):
     """One page of a query."""
 
     done: bool
     records: tuple[dict[str, Any], ...]
-    next_records_url: str | None = Field(default=None, alias="nextRecordsUrl", pattern=r"^/services/data/v[\w./\-]+$")
+    next_records_url: NextPage | None = Field(default=None, alias="nextRecordsUrl")
 
 
-class Identified(_Wire):
+class Identified(Wire):
     """A record of which only the id is asked for."""
 
     id: str = Field(alias="Id", pattern=rf"^{RECORD_ID}$")
 
 
 class _Stamp(Identified):
-    modified: datetime = Field(alias="SystemModstamp")
+    modified: Instant = Field(alias="SystemModstamp")
 
 
-def row(record: Mapping[str, Any]) -> Row:
-    """A queried record. Raises ``RetryLater`` when it lacks what every record has."""
+def change(record: Mapping[str, Any]) -> Change:
+    """A queried record, by its SystemModstamp. Raises ``RetryLater`` when it lacks what every record has."""
     stamp = parse(_Stamp, record)
-    return Row(id=stamp.id, modified=_utc(stamp.modified), values=without_attributes(record))
+    return Change.of(stamp.id, stamp.modified, without_attributes(record))
 
 
 def without_attributes(record: Mapping[str, Any]) -> dict[str, Any]:
     """The record's fields, those of related records too, without the type and address that Salesforce adds."""
     plain = {name: value for name, value in record.items() if name != "attributes"}
     return {name: without_attributes(value) if isinstance(value, dict) else value for name, value in plain.items()}
-
-
-def instant_text(moment: datetime) -> str:
-    """``moment`` (UTC) with milliseconds."""
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _utc(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

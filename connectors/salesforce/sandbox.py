@@ -29,8 +29,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from connectors.salesforce.tokens import GRANT_TYPE, TOKEN_PATH
+from connectors.assertions import JWT_BEARER
+from connectors.salesforce.tokens import TOKEN_PATH
 from connectors.sandbox import Answer, EffectLedger, FaultKind, Faults, FaultyApp
+from connectors.schemas import target_schema
 
 CONSUMER_KEY = "sandbox-salesforce-consumer-key"
 CONSUMER_SECRET = "sandbox-salesforce-consumer-secret"
@@ -54,13 +56,18 @@ class _Refusal(Exception):
 
 @dataclass
 class SandboxField:
-    """A field as the integration user sees it."""
+    """A field as the integration user sees it. ``options`` are those of a restricted picklist, ``refers_to`` objects' names."""
 
     name: str
     relationship: str | None = None
     writable: bool = True
     external_id: bool = False
     unique: bool = False
+    type: str = "string"
+    length: int = 80
+    nillable: bool = True
+    options: tuple[str, ...] = ()
+    refers_to: tuple[str, ...] = ()
 
 
 @dataclass
@@ -157,7 +164,9 @@ class SalesforceSandbox:
     def _stamp(self) -> datetime:
         """The time of a change; no two changes here share one, at Salesforce they may."""
         now = self.clock().replace(microsecond=self.clock().microsecond // 1000 * 1000)
-        self._last_stamp = max(now, self._last_stamp + timedelta(milliseconds=1))
+        later = max(now, self._last_stamp + timedelta(milliseconds=1))
+        # a whole second would look like a clock of seconds, whose present one waits for the next poll
+        self._last_stamp = later if later.microsecond else later + timedelta(milliseconds=1)
         return self._last_stamp
 
     def _routes(self) -> list[Route]:
@@ -216,7 +225,7 @@ class SalesforceSandbox:
     def _is_granted(self, form: Mapping[str, Any]) -> bool:
         if form.get("grant_type") == "client_credentials":
             return (form.get("client_id"), form.get("client_secret")) == (CONSUMER_KEY, CONSUMER_SECRET)
-        if form.get("grant_type") != GRANT_TYPE or self._key is None:
+        if form.get("grant_type") != JWT_BEARER or self._key is None:
             return False
         try:
             claims = jwt.decode(str(form.get("assertion")), self._key.public_key(), algorithms=["RS256"], audience=AUDIENCE)
@@ -355,26 +364,51 @@ class SalesforceSandbox:
 
 
 def _placements() -> SandboxObject:
-    names = ("Name", "Status__c", "Start_Date__c", "End_Date__c", "Revision__c")
-    fields = {name: SandboxField(name) for name in names}
-    return SandboxObject(SOURCE, {**fields, "Worker__r": SandboxField("Worker__c", relationship="Worker__r")})
+    fields = [
+        SandboxField("Name", nillable=False),
+        SandboxField("Status__c", length=255),
+        SandboxField("Start_Date__c", type="date", length=0),
+        SandboxField("End_Date__c", type="date", length=0),
+        SandboxField("Revision__c", type="double", length=0),
+    ]
+    worker = SandboxField("Worker__c", relationship="Worker__r", type="reference", length=18, refers_to=(SINK,))
+    return SandboxObject(SOURCE, {**{each.name: each for each in fields}, "Worker__r": worker})
 
 
 def _contacts() -> SandboxObject:
-    names = ("FirstName", "LastName", "Email", "Title", "Status__c", "Stint_Ends_On__c")
-    fields = {name: SandboxField(name) for name in names}
-    fields[MARKER_FIELD] = SandboxField(MARKER_FIELD, external_id=True, unique=True)
-    fields["Employee_Number__c"] = SandboxField("Employee_Number__c", unique=True)
-    return SandboxObject(SINK, fields)
+    """A Contact with every field that the library's own mapping writes."""
+    described: Mapping[str, Any] = (target_schema("salesforce") or {})["properties"]
+    fields = [_field(name, schema) for name, schema in described.items() if schema is not False]
+    fields += [
+        SandboxField("Status__c", type="picklist", length=255, options=("Active", "Inactive")),
+        SandboxField("Stint_Ends_On__c", type="date", length=0),
+        SandboxField(MARKER_FIELD, length=15, external_id=True, unique=True),
+        SandboxField("Employee_Number__c", length=20, unique=True),
+    ]
+    return SandboxObject(SINK, {each.name: each for each in fields})
+
+
+def _field(name: str, schema: Mapping[str, Any]) -> SandboxField:
+    kind = "double" if "number" in schema["type"] else schema.get("format", "string")
+    length = schema.get("maxLength", 255) if kind in {"string", "email"} else 0
+    return SandboxField(name, type=kind, length=length, nillable=name != "LastName")
 
 
 def _system_field(name: str) -> SandboxField:
-    return SandboxField(name, writable=False)
+    kind = {"Id": "id", "SystemModstamp": "datetime", "IsDeleted": "boolean"}[name]
+    return SandboxField(name, writable=False, type=kind, length=18 if kind == "id" else 0, nillable=False)
 
 
 def _described(one: SandboxField) -> dict[str, Any]:
     return {
         "name": one.name,
+        "type": one.type,
+        "length": one.length,
+        "nillable": one.nillable,
+        "defaultedOnCreate": one.type == "boolean",
+        "restrictedPicklist": bool(one.options),
+        "picklistValues": [{"value": option, "label": option, "active": True} for option in one.options],
+        "referenceTo": list(one.refers_to),
         "relationshipName": one.relationship,
         "createable": one.writable,
         "updateable": one.writable,

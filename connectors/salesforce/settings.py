@@ -100,8 +100,12 @@ class SalesforceSettings(ConnectorSettings):
 
     @model_validator(mode="after")
     def _one_kind_of_credentials(self) -> Self:
-        bearer = self.username is not None and self.private_key is not None
-        is_half = (self.username is None) != (self.private_key is None)
-        if is_half or bearer == (self.consumer_secret is not None):
+        bearer = [self.username is not None, self.private_key is not None]
+        if any(bearer) != all(bearer) or all(bearer) == (self.consumer_secret is not None):
             raise PydanticCustomError("credentials", "give either consumer_secret, or username and private_key together")
         return self
+
+    @property
+    def bearer(self) -> tuple[str, SecretStr]:
+        """The user and the key of the JWT bearer grant, where there is no ``consumer_secret``."""
+        return self.username or "", self.private_key or SecretStr("")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from simple_salesforce.format import format_soql
 
+from connectors.cursors import Feed
+from connectors.instants import instant_text
 from connectors.salesforce.client import Page, SalesforceClient
-from connectors.salesforce.cursor import Place
-from connectors.salesforce.records import RECORD_ID, Row, instant_text, row
+from connectors.salesforce.records import RECORD_ID, NextPage, change
 from connectors.salesforce.settings import SourceObject
 from workforce.errors import Misconfigured, NotFound
 from workforce.ports import ChangePage, SourceRecord
@@ -17,6 +20,13 @@ NEEDED = ("Id", "SystemModstamp", "IsDeleted")
 ONE = "SELECT {fields:literal} FROM {object:literal} WHERE Id = {id}"
 SINCE = "SELECT {fields:literal} FROM {object:literal} WHERE SystemModstamp >= {since:literal} ORDER BY SystemModstamp, Id"
 EVERYTHING = "SELECT {fields:literal} FROM {object:literal} ORDER BY SystemModstamp, Id"
+
+
+@dataclass(frozen=True, slots=True)
+class Place(Feed):
+    """The place in the feed; the next page is followed at the organisation's own host alone."""
+
+    next: NextPage | None = None
 
 
 class SalesforceSource:
@@ -36,10 +46,11 @@ class SalesforceSource:
         """One page of a pass over what changed since ``cursor``. Raises ``Misconfigured`` for an unknown object or field."""
         place = Place.decode(cursor)
         page = self._page(place)
-        rows = [row(record) for record in page.records]
-        overlap = self._source.overlap
-        after = place.after(rows, next_page=page.next, told_at=page.told_at, overlap=overlap)
-        return ChangePage([_record(one) for one in place.unseen(rows)], after.encode(), complete=page.next is None)
+        changes = [change(record) for record in page.records]
+        news = place.news(changes, page.told_at or datetime.now(UTC))
+        is_last, overlap = page.next is None, self._source.overlap
+        after = place.after(changes, news, seen_until=page.told_at, overlap=overlap, next_page=page.next, is_through=is_last)
+        return ChangePage([one.record for one in news], after.encode(), complete=is_last)
 
     def read(self, external_id: str) -> SourceRecord:
         """The record as it is now, also when it is deleted. Raises ``NotFound``."""
@@ -48,7 +59,7 @@ class SalesforceSource:
         page = self._ask(ONE, id=external_id)
         if not page.records:
             raise NotFound(f"salesforce: there is no {self._source.object} {external_id}")
-        return _record(row(page.records[0]))
+        return change(page.records[0]).record
 
     def _page(self, place: Place) -> Page:
         if place.next is not None:
@@ -57,13 +68,9 @@ class SalesforceSource:
             except NotFound:  # a query is kept for a while only; what it told so far is not lost
                 pass
         # as a literal: format_soql would cut off the milliseconds, and a pass has to get on
-        return self._ask(SINCE, since=instant_text(place.since)) if place.since else self._ask(EVERYTHING)
+        return self._ask(SINCE, since=instant_text(place.since, "milliseconds")) if place.since else self._ask(EVERYTHING)
 
     def _ask(self, soql: str, **values: object) -> Page:
         fields = ", ".join(dict.fromkeys((*NEEDED, *self._source.fields)))
         asked = format_soql(soql, fields=fields, object=self._source.object, **values)
         return self._client.query(asked, part="source", include_deleted=True)
-
-
-def _record(one: Row) -> SourceRecord:
-    return SourceRecord(one.id, one.version, one.values)

@@ -19,9 +19,9 @@ import requests
 from requests.adapters import BaseAdapter
 from simple_salesforce.api import Salesforce
 
-from connectors.http import HttpEdge, json_object
+from connectors.http import HttpEdge, harmless, json_object
 from connectors.salesforce.settings import SalesforceSettings
-from workforce.errors import OutcomeUnknown, RetryLater
+from workforce.errors import RetryLater
 from workforce.urgency import is_revoking
 
 SENT_HEADERS = ("Content-Type", "Sforce-Query-Options")
@@ -99,26 +99,19 @@ class EdgeAdapter(BaseAdapter):
         answer = call(method, url, content=request.body, headers=headers)
         self._allowance.heard(answer.headers.get("Sforce-Limit-Info"))
         if is_read and answer.is_success:
-            _require_object(answer)
+            with harmless():
+                json_object(answer, "salesforce")
         return _as_requests(answer, request)
 
     def close(self) -> None:
         """Nothing: the edge belongs to the client."""
 
 
-def _require_object(answer: httpx.Response) -> None:
-    try:
-        json_object(answer, "salesforce")
-    except OutcomeUnknown as error:  # a read may be repeated
-        raise RetryLater(str(error), cause=error.cause) from None
-
-
 def _as_requests(answer: httpx.Response, request: requests.PreparedRequest) -> requests.Response:
     response = requests.Response()
     response.status_code, response.reason = answer.status_code, answer.reason_phrase
-    response.encoding = (
-        None  # requests then finds JSON's encoding as httpx does: else a byte order mark would be an error of its own
-    )
+    # requests then finds JSON's encoding as httpx does: else a byte order mark would be an error of its own
+    response.encoding = None
     response.headers.update({name: answer.headers[name] for name in TOLD_HEADERS if name in answer.headers})
     response.url, response.request = str(request.url), request
     response.raw = io.BytesIO(answer.content)

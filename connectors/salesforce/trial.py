@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from connectors.salesforce.sandbox import SalesforceSandbox
+from connectors.salesforce.sandbox import SINK, SalesforceSandbox
 from connectors.trial import HttpTrial, Wire
 
 
@@ -14,6 +14,7 @@ class SalesforceTrial(HttpTrial[SalesforceSandbox]):
     wires: Mapping[str, Wire] = {
         "source.changes": Wire("GET", r"/queryAll/$"),
         "source.read": Wire("GET", r"/queryAll/$"),
+        "schemas.read": Wire("GET", r"/sobjects/Placement__c/describe$"),
         "sink.find": Wire("GET", r"/query/$"),
         "sink.create": Wire("PATCH", r"/sobjects/Contact/Stint_Marker__c/", "create_record"),
         "sink.update": Wire("PATCH", r"/sobjects/Contact/003\w+$", "update_record"),
@@ -21,7 +22,7 @@ class SalesforceTrial(HttpTrial[SalesforceSandbox]):
         "sink.read": Wire("GET", r"/sobjects/Contact/003\w+$"),
     }
 
-    max_lines = 1050
+    max_lines = 970
     """Objects and fields are the organisation's own, so they are settings that ``check`` compares; source and sink; two kinds of
     credentials; and simple-salesforce has to be led through the edge and its exceptions told apart."""
 
@@ -36,6 +37,10 @@ class SalesforceTrial(HttpTrial[SalesforceSandbox]):
     def record_change(self) -> Mapping[str, object]:
         """Another title."""
         return {"Title": "Principal engineer"}
+
+    def shown(self, sandbox: SalesforceSandbox, external_id: str) -> Mapping[str, object]:
+        """The contact with every field of it; the sink reads back those that the settings name."""
+        return dict(sandbox.objects[SINK].records[external_id])
 
     def change_source(self, sandbox: SalesforceSandbox, n: int) -> str:
         """Make placement ``n``, or move its end."""

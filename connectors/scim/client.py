@@ -1,59 +1,18 @@
-"""The wire to a SCIM 2.0 service provider (RFC 7644): resources, lists, PATCH, PUT, bulk, refusals."""
+"""One SCIM 2.0 service provider: its credentials, and whether it can do what a directory needs."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
-from urllib.parse import quote, unquote
-
-import httpx
-from pydantic import BaseModel, ConfigDict, Field
-
 from connectors.contract import ALONE, Surroundings
-from connectors.http import Dialect, HttpEdge, Verdict, json_object, verdict_by_status
+from connectors.http import HttpEdge
+from connectors.paging import Position
+from connectors.resource_server import MEDIA_TYPE, SCIM, ResourceServer
+from connectors.resources import Group, User, equals, inside
 from connectors.scim.credentials import Credentials
-from connectors.scim.records import MARKER_PATHS, MESSAGES, Group, Resource, User, equals, inside
+from connectors.scim.records import MARKER_PATHS
 from connectors.scim.settings import ScimSettings
-from workforce.errors import AlreadyTaken, HubError, NotFound, OutcomeUnknown, Refused, RetryLater, UnusableContent
+from workforce.errors import HubError, Refused
 from workforce.markers import new_marker
 from workforce.ports import CheckResult
-
-MEDIA_TYPE = "application/scim+json"
-REPLACE_ATTEMPTS = 3
-BULK_OPERATIONS = 100
-"""At most, in one request: the first are blocked before the last are looked at."""
-OPERATION_BYTES = 400
-"""More than one operation takes, with an id of common length."""
-SCIM_TYPES = frozenset({"invalidFilter", "tooMany", "uniqueness", "mutability", "invalidSyntax", "invalidPath", "noTarget", "invalidValue",
-                        "invalidVers", "sensitive"})  # fmt: skip
-"""RFC 7644 §3.12, table 9."""
-_READ_ONLY = frozenset({"id", "meta", "groups"})
-
-R = TypeVar("R", bound=Resource)
-
-
-class Position(BaseModel):
-    """A place in a list: the index to go on from, counted from 1, the id that was last there, how many were on the page before.
-
-    ``turn`` counts the pages, so that a list that never ends does.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    index: int = Field(default=1, ge=1)
-    anchor: str | None = None
-    served: int = 0
-    turn: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Page(Generic[R]):
-    """Some resources of a list, and where it goes on (``None``: it ends)."""
-
-    resources: list[R]
-    next: Position | None
 
 
 class ScimClient:
@@ -65,12 +24,13 @@ class ScimClient:
         self._credentials = Credentials(settings, reach)
         self._edge = HttpEdge(
             settings.base_url,
-            Dialect("scim", verdict=_verdict, reason=_reason),
+            SCIM,
             authorize=self._credentials.authorize,
             renew=self._credentials.renew,
             headers={"Accept": f"{MEDIA_TYPE}, application/json"},
             reach=reach,
         )
+        self.resources = ResourceServer(self._edge, page_size=settings.page_size, max_pages=settings.max_pages)
 
     def check(self) -> CheckResult:
         """Read what the target says it can, and look for a marker that nobody has. Raises nothing."""
@@ -86,211 +46,17 @@ class ScimClient:
         self._edge.close()
         self._credentials.close()
 
-    def get(self, kind: type[R], resource_id: str, **query: str) -> R:
-        """One resource. Raises ``NotFound``; ``Refused`` where the target takes other things for ids too, and finds another."""
-        response = self._read(_path(kind, resource_id), query)
-        found = _resource(kind, _object(response), response.headers.get("etag"))
-        if found.id != resource_id:
-            raise Refused("scim: the target answers with another resource than that of the id", cause="another_id")
-        return found
-
-    def all(self, kind: type[R], condition: str, **query: str) -> list[R]:
-        """Every resource that fulfils a filter (RFC 7644 §3.4.2.2), once."""
-        found: dict[str, R] = {}
-        position: Position | None = Position()
-        while position is not None:
-            page = self.page(kind, position, condition, **query)
-            found |= {one.id: one for one in page.resources}
-            position = page.next
-        return list(found.values())
-
-    def page(self, kind: type[R], position: Position, condition: str | None = None, **query: str) -> Page[R]:
-        """A page of a list that may change while it is read (RFC 7644 §3.4.2.4 keeps nothing still): nothing is lost.
-
-        Each page begins with the last resource of the one before. Where that shows no more, resources before it have gone and others
-        have moved up, unseen; so we go back until it shows, or to the beginning.
-        """
-        if position.turn > self.settings.max_pages:
-            shown = f"max_pages = {self.settings.max_pages}"
-            raise Refused(f"scim: a list has more than {shown} pages", cause="too_many_pages", field="max_pages")
-        asked = {"startIndex": str(position.index), "count": str(self.settings.page_size), **query}
-        body = _object(self._read(kind.endpoint, asked | ({"filter": condition} if condition else {})))
-        resources, total = _listed(kind, body, position.index)
-        ids, end, turn = [one.id for one in resources], position.index + len(resources) - 1, position.turn + 1
-        if position.anchor is not None and position.anchor not in ids:
-            index = max(1, position.index - position.served + 1)
-            anchor = position.anchor if index > 1 else None
-            return Page([], Position(index=index, anchor=anchor, served=position.served, turn=turn))
-        fresh = [one for one in resources if one.id != position.anchor]
-        if end >= total:
-            return Page(fresh, None)
-        if not ids:
-            raise RetryLater("scim: a page of a list is empty before its end", cause="missing_page")
-        if ids == [position.anchor]:
-            raise Refused("scim: the target gives one resource a page, so none can follow another", cause="no_paging")
-        return Page(fresh, Position(index=end, anchor=ids[-1], served=len(ids), turn=turn))
-
-    def create(self, account: Mapping[str, Any]) -> str:
-        """Create a User, once; its id. Raises ``AlreadyTaken``, ``OutcomeUnknown``."""
-        try:
-            return _resource(User, _object(self._write("POST", User.endpoint, account))).id
-        except UnusableContent:
-            raise OutcomeUnknown("scim: the answer to a create holds no id", cause="unreadable_answer") from None
-
-    def patch(self, kind: type[Resource], resource_id: str, operations: Sequence[Mapping[str, Any]]) -> None:
-        """Change parts of a resource, once (RFC 7644 §3.5.2)."""
-        _require_success(self._write("PATCH", _path(kind, resource_id), _patch(operations)))
-
-    def replace(self, held: R, change: Callable[[R], Mapping[str, Any]], *, needs_version: bool = False) -> None:
-        """Send a resource back whole and changed, unless it has changed since it was read (RFC 7644 §3.5.1, §3.14); then read it again.
-
-        Where the target gives no versions, a change by somebody else in between is lost: ``needs_version`` refuses to take that risk.
-        """
-        for _ in range(REPLACE_ATTEMPTS):
-            if held.version is None and needs_version:
-                message = "scim: neither PATCH nor versions: members would be lost; set patch"
-                raise Refused(message, cause="no_version", field="patch")
-            body = {name: value for name, value in change(held).items() if name not in _READ_ONLY}
-            condition = {"If-Match": held.version} if held.version else {}
-            try:
-                return _require_success(self._write("PUT", _path(type(held), held.id), body, condition))
-            except Refused as error:
-                if error.cause not in {"http_409", "http_412"}:
-                    raise
-            held = self.get(type(held), held.id)
-        raise RetryLater("scim: the resource changes faster than it can be replaced", cause="version_conflict")
-
-    def bulk_operations(self) -> int:
-        """How many operations go into one request (RFC 7644 §3.7); 0 where the target has no bulk, or does not say."""
-        try:
-            bulk = inside(self._features(), "bulk")
-        except HubError:
-            return 0
-        limits = [inside(bulk, "maxOperations"), inside(bulk, "maxPayloadSize")]
-        operations, size = (limit if isinstance(limit, int) else 0 for limit in limits)
-        return min(operations, size // OPERATION_BYTES, BULK_OPERATIONS) if inside(bulk, "supported") is True else 0
-
-    def patch_in_bulk(self, kind: type[Resource], ids: Sequence[str], operations: Sequence[Mapping[str, Any]]) -> frozenset[str]:
-        """The same change of each in one request (RFC 7644 §3.7); the ids of those that are clearly reported as done.
-
-        Results come in any order and say by ``location`` whose they are; some may be missing.
-        """
-        each = [{"method": "PATCH", "path": _path(kind, one), "data": _patch(operations)} for one in ids]
-        body = {"schemas": [f"{MESSAGES}:BulkRequest"], "Operations": each}
-        results = inside(_object(self._write("POST", "/Bulk", body)), "Operations")
-        done, failed = set[str](), set[str]()
-        for result in results if isinstance(results, list) else []:
-            told = unquote(str(inside(result, "location")).rpartition("/")[2])
-            (done if str(inside(result, "status")) in {"200", "204"} else failed).add(told)
-        return frozenset(done - failed) & frozenset(ids)
-
     def _fault(self) -> str | None:
-        told, nobody = self._features(), new_marker()
+        told, nobody = self.resources.features(), new_marker()
         if (
             inside(told, "filter", "supported") is False
-            or self.page(User, Position(), equals(self.marker_path, nobody)).resources
+            or self.resources.page(User, Position(), equals(self.marker_path, nobody)).resources
         ):
             return "scim: the target does not filter, so nobody could be found by marker or userName"
         if self.settings.patch and inside(told, "patch", "supported") is False:
             return "scim: the target has no PATCH; set patch to false"
         try:
-            held = self.page(Group, Position(), equals("members.value", nobody), excludedAttributes="members").resources
+            held = self.resources.page(Group, Position(), equals("members.value", nobody), excludedAttributes="members").resources
         except Refused:
             return None  # a target that shows groups on its Users is not asked for Groups; where it is, the refusal is told then
         return "scim: the target does not filter Groups by member, so memberships cannot be told" if held else None
-
-    def _features(self) -> Mapping[str, Any]:
-        """What the target says it can (RFC 7643 §5); empty where it does not say."""
-        try:
-            return _object(self._read("/ServiceProviderConfig", {}))
-        except NotFound:
-            return {}
-
-    def _read(self, path: str, query: Mapping[str, str]) -> httpx.Response:
-        response = _accept(self._edge.read("GET", path, **({"params": query} if query else {})))
-        try:
-            json_object(response, "scim")
-        except OutcomeUnknown as error:
-            raise RetryLater(str(error), cause=error.cause) from None
-        return response
-
-    def _write(self, method: str, path: str, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> httpx.Response:
-        try:
-            content = json.dumps(body, allow_nan=False).encode()
-        except (TypeError, ValueError):
-            raise Refused("scim: the mapping gives a value that JSON has not", cause="bad_attribute") from None
-        headers = {"Content-Type": MEDIA_TYPE, **(headers or {})}
-        return _accept(self._edge.write(method, path, content=content, headers=headers))
-
-
-def _path(kind: type[Resource], resource_id: str) -> str:
-    if resource_id in {"", ".", ".."} or not resource_id.isprintable():
-        raise NotFound("scim: no resource has such an id")
-    return f"{kind.endpoint}/{quote(resource_id, safe='')}"
-
-
-def _patch(operations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    return {"schemas": [f"{MESSAGES}:PatchOp"], "Operations": list(operations)}
-
-
-def _object(response: httpx.Response) -> dict[str, Any]:
-    """The message in a success. Raises ``OutcomeUnknown`` for none, and for an error that is sent as a success."""
-    body = json_object(response, "scim")
-    if inside(body, "schemas") == [f"{MESSAGES}:Error"]:
-        raise OutcomeUnknown("scim: an error is sent as a success", cause="unreadable_answer")
-    return body
-
-
-def _require_success(response: httpx.Response) -> None:
-    """What a target shows after a change is read back elsewhere; here it only has to be an answer of a SCIM target."""
-    if response.content:
-        _object(response)
-
-
-def _resource(kind: type[R], body: object, etag: str | None = None) -> R:
-    found, version = inside(body, "id"), inside(body, "meta", "version")
-    if not isinstance(body, Mapping) or not isinstance(found, str) or not found:
-        raise UnusableContent(f"scim: a resource of {kind.endpoint} has no id", field="id")
-    return kind(found, body, version if isinstance(version, str) and version else etag)
-
-
-def _listed(kind: type[R], body: Mapping[str, Any], index: int) -> tuple[list[R], int]:
-    """The resources of a page, and how many the list has (RFC 7644 §3.4.2)."""
-    total, held, start = inside(body, "totalResults"), inside(body, "Resources"), inside(body, "startIndex")
-    if not isinstance(total, int) or not isinstance(held, list | None) or (held is None and total > 0):
-        raise UnusableContent("scim: a list is not as RFC 7644 has it", field="totalResults")
-    resources = [_resource(kind, one) for one in held or []]
-    if start not in (None, index) and resources:
-        raise Refused("scim: the target does not page by startIndex", cause="no_paging")
-    return resources, total
-
-
-def _verdict(response: httpx.Response) -> Verdict:
-    """Refusals pass the edge, ``_accept`` reads them; 501 is one, a feature that is not there (RFC 7644 §3.12)."""
-    verdict = Verdict.REFUSED if response.status_code == 501 else verdict_by_status(response)
-    return Verdict.OK if verdict is Verdict.REFUSED else verdict
-
-
-def _accept(response: httpx.Response) -> httpx.Response:
-    """The answer, if it is a success. A conflict of a POST is one of a unique attribute (RFC 7644 §3.3)."""
-    if response.is_success:
-        return response
-    method, status, told = response.request.method, response.status_code, _scim_type(response)
-    said = f"scim: {method} answered {status}: {_reason(response)}"
-    is_create = method == "POST" and response.request.url.path.endswith(User.endpoint)
-    if is_create and (status == 409 or (status == 400 and told == "uniqueness")):
-        raise AlreadyTaken(f"{said}: look up who holds userName", field="userName")
-    raise Refused(said, cause=(told if status in {400, 409} else None) or f"http_{status}")
-
-
-def _reason(response: httpx.Response) -> str:
-    """The error's keyword; its ``detail`` may name people."""
-    return _scim_type(response) or response.reason_phrase
-
-
-def _scim_type(response: httpx.Response) -> str | None:
-    try:
-        told = inside(json_object(response, "scim"), "scimType")
-    except OutcomeUnknown:
-        return None
-    return told if isinstance(told, str) and told in SCIM_TYPES else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Mapping
 from urllib.parse import quote_plus, urlsplit
 
@@ -10,7 +9,7 @@ from pydantic import SecretStr
 
 from connectors.network import Reach
 from connectors.scim.settings import ScimSettings
-from connectors.tokens import TokenCache, TokenEndpoint
+from connectors.tokens import TokenCache, TokenEndpoint, basic
 
 
 class Credentials:
@@ -24,8 +23,8 @@ class Credentials:
         if settings.token_url is not None:
             self._grant(settings, settings.token_url, reach)
             return
-        basic = _basic(settings.username or "", _text(settings.password))
-        header = {"Authorization": f"Bearer {_text(settings.token)}" if settings.token is not None else basic}
+        bearer = {"Authorization": f"Bearer {_text(settings.token)}"}
+        header = bearer if settings.token is not None else basic(settings.username or "", _text(settings.password))
         self.authorize = lambda: header
 
     def close(self) -> None:
@@ -36,7 +35,7 @@ class Credentials:
     def _grant(self, settings: ScimSettings, token_url: str, reach: Reach) -> None:
         """Client credentials (RFC 6749 §4.4). The client authenticates by HTTP Basic, which every token endpoint has to take (§2.3.1)."""
         parts = urlsplit(token_url)
-        header = {"Authorization": _basic(quote_plus(settings.client_id or ""), quote_plus(_text(settings.client_secret)))}
+        header = basic(quote_plus(settings.client_id or ""), quote_plus(_text(settings.client_secret)))
         form = {"grant_type": "client_credentials", **({"scope": settings.scope} if settings.scope else {})}
         endpoint = TokenEndpoint(f"{parts.scheme}://{parts.netloc}", "scim", reach, field="client_secret", headers=header)
         tokens = TokenCache(lambda: endpoint.grant(parts.path or "/", data=form))
@@ -45,7 +44,3 @@ class Credentials:
 
 def _text(secret: SecretStr | None) -> str:
     return secret.get_secret_value() if secret is not None else ""
-
-
-def _basic(name: str, secret: str) -> str:
-    return f"Basic {base64.b64encode(f'{name}:{secret}'.encode()).decode()}"

@@ -6,42 +6,25 @@ target has an attribute of its own for it. Nothing is ever deleted, because what
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from pydantic import AwareDatetime, ValidationError
-
-from connectors.scim.client import Position, ScimClient
-from connectors.scim.records import (
-    Group,
-    User,
-    at,
-    equals,
-    inside,
-    instant_of,
-    leaves,
-    merged,
-    require_allowed,
-    schemas_of,
-    value_at,
-)
+from connectors.accounts import Sweep, marker_in, protected, random_password, require_marker
+from connectors.instants import instant_in, instant_text
+from connectors.paging import Position
+from connectors.resources import Group, User, at, equals, inside, merged, schemas_of, value_at
+from connectors.scim.client import ScimClient
+from connectors.scim.records import leaves, require_allowed
 from workforce.access import AccountPage, AccountState, DesiredAccount
 from workforce.errors import HubError, NotFound, Refused, outcome_of_each
 from workforce.markers import is_marker
 
-CLOCKS_DIFFER = timedelta(hours=2)
-"""At most, the target's from ours: changes are asked for from this much earlier."""
-
 _CLEARED = ({"op": "replace", "path": "active", "value": False},)
 
 
-class _Cursor(Position):
-    """Where the reading of all accounts stands. ``since``: only what changed from then on; ``begun``: when this reading began."""
-
-    since: AwareDatetime | None = None
-    begun: AwareDatetime
+class _Cursor(Sweep):
+    position: Position = Position()
 
 
 class ScimDirectory:
@@ -52,20 +35,20 @@ class ScimDirectory:
     """
 
     def __init__(self, client: ScimClient) -> None:
-        self._client, self._settings = client, client.settings
+        self._client, self._resources, self._settings = client, client.resources, client.settings
 
     def find(self, marker: str) -> Sequence[AccountState]:
         """Every account that carries ``marker``."""
         if not is_marker(marker):
             return []
-        found = self._client.all(User, equals(self._client.marker_path, marker))
+        found = self._resources.all(User, equals(self._client.marker_path, marker))
         return [self._state(user) for user in found if self._marker(user) == marker]
 
     def find_by_login(self, login: str) -> AccountState | None:
         """The account whose userName is ``login``, in any case (RFC 7643 §4.1.1). Raises ``Refused`` when several have it."""
         if not login or not login.isprintable():
             return None
-        found = self._client.all(User, equals("userName", login))
+        found = self._resources.all(User, equals("userName", login))
         holders = [user for user in found if user.user_name.casefold() == login.casefold()]
         if len(holders) > 1:
             raise Refused("scim: several accounts hold this userName", cause="ambiguous_login", field="userName")
@@ -73,17 +56,16 @@ class ScimDirectory:
 
     def read(self, account_id: str) -> AccountState:
         """The account as it is now, with its direct groups. Raises ``NotFound``."""
-        return self._state(self._client.get(User, account_id))
+        return self._state(self._resources.get(User, account_id))
 
     def create(self, account: DesiredAccount) -> str:
         """Create the User in one request, marker included; its id."""
-        if not is_marker(account.marker):
-            raise Refused("scim: the marker does not have our form", cause="bad_marker", field=self._client.marker_path)
+        require_marker("scim", account.marker, field=self._client.marker_path)
         require_allowed(account.attributes, {self._client.marker_path: account.marker, "userName": account.login})
         ours = {"userName": account.login, **at(self._client.marker_path, account.marker)}
         body = merged(merged(merged({}, account.attributes), self._expiry(account.expires_at)), ours)
-        password = {"password": f"{secrets.token_urlsafe(32)}aA1!"} if self._settings.password_on_create else {}
-        return self._client.create({**body, **password, "active": True, "schemas": schemas_of(body)})
+        password = {"password": random_password()} if self._settings.password_on_create else {}
+        return self._resources.create({**body, **password, "active": True, "schemas": schemas_of(body)})
 
     def update(self, account_id: str, attributes: Mapping[str, object]) -> None:
         """Set attributes; ``None`` and ``""`` clear one. Of a complex attribute, the parts that are not named stay."""
@@ -117,7 +99,7 @@ class ScimDirectory:
             self._replace_members(group_id, lambda held: [*_others(held, account_id), {"value": account_id}])
             return
         try:
-            self._client.patch(Group, group_id, [{"op": "add", "path": "members", "value": [{"value": account_id}]}])
+            self._resources.patch(Group, group_id, [{"op": "add", "path": "members", "value": [{"value": account_id}]}])
         except NotFound:
             raise
         except Refused:
@@ -129,7 +111,7 @@ class ScimDirectory:
         self._writable(account_id)
         try:
             if self._settings.patch:
-                self._client.patch(Group, group_id, [{"op": "remove", "path": f"members[{equals('value', account_id)}]"}])
+                self._resources.patch(Group, group_id, [{"op": "remove", "path": f"members[{equals('value', account_id)}]"}])
             else:
                 self._replace_members(group_id, lambda held: _others(held, account_id))
         except Refused as error:
@@ -144,18 +126,17 @@ class ScimDirectory:
 
         The groups of accounts that are not ours are told only where the target shows them on the User.
         """
-        at_cursor = _read(cursor)
-        condition = f'meta.lastModified ge "{_instant(at_cursor.since)}"' if at_cursor.since else None
-        page = self._client.page(User, at_cursor, condition)
+        sweep = _Cursor.at(cursor)
+        condition = f'meta.lastModified ge "{instant_text(sweep.since)}"' if sweep.since else None
+        page = self._resources.page(User, sweep.position, condition)
         states = [self._state(user) for user in page.resources]
         if page.next is not None:
-            follow = _Cursor(**page.next.model_dump(), since=at_cursor.since, begun=at_cursor.begun)
-            return AccountPage(states, follow.model_dump_json(), complete=False)
-        return AccountPage(states, _begin(since=at_cursor.begun).model_dump_json() if self._settings.tells_changes else "")
+            return AccountPage(states, sweep.model_copy(update={"position": page.next}).model_dump_json(), complete=False)
+        return AccountPage(states, sweep.again().model_dump_json() if self._settings.tells_changes else "")
 
     def block_all(self, account_ids: Sequence[str]) -> Mapping[str, HubError | None]:
         """Some at a time in bulk, where the target can; what bulk leaves open is done one by one."""
-        size = self._client.bulk_operations() if self._settings.patch and len(account_ids) > 1 else 0
+        size = self._resources.bulk_operations() if self._settings.patch and len(account_ids) > 1 else 0
         outcome: dict[str, HubError | None] = {}
         rest = list(account_ids)
         while size > 1 and rest:
@@ -172,15 +153,15 @@ class ScimDirectory:
     def _block_in_bulk(self, account_ids: Sequence[str]) -> dict[str, HubError | None]:
         outcome = outcome_of_each(account_ids, self._writable)
         allowed = [one for one, error in outcome.items() if error is None]
-        done = self._client.patch_in_bulk(User, allowed, _CLEARED) if allowed else frozenset[str]()
+        done = self._resources.patch_in_bulk(User, allowed, _CLEARED) if allowed else frozenset[str]()
         return outcome | outcome_of_each([one for one in allowed if one not in done], self.disable)
 
     def _set(self, user: User, changes: Mapping[str, Any]) -> None:
         marker = self._client.marker_path.casefold()
         if not self._settings.patch:
-            self._client.replace(user, lambda held: _with_values(held, changes))
+            self._resources.replace(user, lambda held: _with_values(held, changes))
         elif operations := [_operation(path, value) for path, value in leaves(changes) if path.casefold() != marker]:
-            self._client.patch(User, user.id, operations)
+            self._resources.patch(User, user.id, operations)
 
     def _replace_members(self, group_id: str, change: Callable[[list[Any]], list[Any]]) -> None:
         """Replace a group by its version. Where it shows no members it is asked for them: they may be shown on request only."""
@@ -188,32 +169,27 @@ class ScimDirectory:
         def changed(group: Group) -> Mapping[str, Any]:
             held = group.members
             if held is None:
-                held = self._client.get(Group, group_id, attributes="members").members
+                held = self._resources.get(Group, group_id, attributes="members").members
             return merged(group.body, {"members": change(held or [])})
 
-        self._client.replace(self._client.get(Group, group_id), changed, needs_version=True)
+        self._resources.replace(self._resources.get(Group, group_id), changed, needs_version=True)
 
     def _expiry(self, moment: datetime) -> dict[str, Any]:
         path = self._settings.expiry_attribute
-        return at(path, _instant(moment)) if path else {}
+        return at(path, instant_text(moment)) if path else {}
 
     def _writable(self, account_id: str) -> User:
         """The account, read just before it is written: only one that carries our marker is ever touched."""
-        user = self._client.get(User, account_id)
+        user = self._resources.get(User, account_id)
         if self._is_protected(user):
-            raise Refused(
-                "scim: the account is protected: it is listed in protected_user_ids, or does not carry our marker; "
-                "automation does not touch it",
-                cause="protected_account",
-            )
+            raise protected("scim", "it is listed in protected_user_ids, or does not carry our marker")
         return user
 
     def _is_protected(self, user: User) -> bool:
         return self._marker(user) is None or user.id in self._settings.protected_user_ids
 
     def _marker(self, user: User) -> str | None:
-        held = value_at(user.body, self._client.marker_path)
-        return held if isinstance(held, str) and is_marker(held) else None
+        return marker_in(value_at(user.body, self._client.marker_path))
 
     def _state(self, user: User) -> AccountState:
         path = self._settings.expiry_attribute
@@ -223,7 +199,7 @@ class ScimDirectory:
             marker=self._marker(user),
             enabled=user.is_active,
             groups=self._groups(user),
-            expires_at=instant_of(value_at(user.body, path)) if path else None,
+            expires_at=instant_in(value_at(user.body, path)) if path else None,
             keeps_expiry=path is not None,
             protected=self._is_protected(user),
         )
@@ -234,7 +210,7 @@ class ScimDirectory:
             return user.groups
         if self._marker(user) is None:
             return frozenset()
-        found = self._client.all(Group, equals("members.value", user.id), excludedAttributes="members")
+        found = self._resources.all(Group, equals("members.value", user.id), excludedAttributes="members")
         return frozenset(group.id for group in found)
 
 
@@ -249,19 +225,3 @@ def _with_values(user: User, changes: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _others(members: Sequence[Any], account_id: str) -> list[Any]:
     return [one for one in members if inside(one, "value") != account_id]
-
-
-def _instant(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def _begin(*, since: datetime | None = None) -> _Cursor:
-    return _Cursor(since=since, begun=datetime.now(UTC) - CLOCKS_DIFFER)
-
-
-def _read(cursor: str | None) -> _Cursor:
-    """A cursor that is none of ours begins anew."""
-    try:
-        return _Cursor.model_validate_json(cursor) if cursor else _begin()
-    except ValidationError:
-        return _begin()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from connectors.resources import ENTERPRISE
 from connectors.scim.sandbox import ScimSandbox
 from connectors.trial import HttpTrial, Wire
 from workforce.access import DesiredAccount
@@ -15,6 +16,11 @@ _ONE = r"/Users/[^/]+$"
 class ScimTrial(HttpTrial[ScimSandbox]):
     """Against the sandbox."""
 
+    samples: Mapping[str, object] = {
+        "externalId": None,  # it holds the marker
+        f"{ENTERPRISE}.employeeNumber": None,
+        "profileUrl": "https://acme.example/ada",
+    }
     wires: Mapping[str, Wire] = {
         "directory.find": Wire("GET", r"/Users$"),
         "directory.find_by_login": Wire("GET", r"/Users$"),
@@ -31,7 +37,7 @@ class ScimTrial(HttpTrial[ScimSandbox]):
         "directory.block_all": Wire("PATCH", _ONE, "disable_user"),
     }
     untried: Mapping[str, str] = {"directory.move_to_disabled": "SCIM has no place for disabled accounts, so nothing is sent"}
-    max_lines = 910  # one RFC leaves open what each vendor settles: three credentials, PATCH or PUT, bulk, lists that move while they are read
+    max_lines = 500
 
     def sandbox(self) -> ScimSandbox:
         """A fresh service provider."""
@@ -42,6 +48,10 @@ class ScimTrial(HttpTrial[ScimSandbox]):
         name = f"ada.{marker.lower()}"
         attributes = {"displayName": "Ada Lovelace", "title": "Developer", "name": {"givenName": "Ada", "familyName": "Lovelace"}}
         return DesiredAccount(marker, f"{name}@client.example", attributes, frozenset(), datetime(2031, 3, 31, 22, tzinfo=UTC))
+
+    def shown(self, sandbox: ScimSandbox, external_id: str) -> Mapping[str, object]:
+        """The whole User."""
+        return next(user for user in sandbox.users if user["id"] == external_id)
 
     def add_group(self, sandbox: ScimSandbox, name: str) -> str:
         """A group by hand."""

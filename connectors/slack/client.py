@@ -12,11 +12,12 @@ from typing import Any, TypeVar
 import httpx
 
 from connectors.contract import ALONE, Surroundings
-from connectors.http import HttpEdge, json_object
+from connectors.http import HttpEdge, harmless, json_object
+from connectors.paging import every_page
 from connectors.slack.answers import accepted, dialect
 from connectors.slack.records import ChannelPage, History, Opened, Page, UserFound, parse
 from connectors.slack.settings import SlackSettings
-from workforce.errors import HubError, NotFound, OutcomeUnknown, RetryLater
+from workforce.errors import HubError, NotFound, OutcomeUnknown
 from workforce.ports import CheckResult
 
 PAGE_LIMIT = 200  # what the vendor recommends at most
@@ -79,24 +80,17 @@ class SlackClient:
 
     def _read(self, verb: str, method: str, **request: Any) -> Mapping[str, Any]:
         response = self._edge.read(verb, f"/api/{method}", **request)
-        try:
+        with harmless():
             return self._payload(response, method)
-        except OutcomeUnknown as error:
-            raise RetryLater(str(error), cause=error.cause) from None
 
     def _pages(self, shape: type[P], method: str, query: Mapping[str, str]) -> Iterator[P]:
-        """Every page. Raises ``RetryLater`` when a cursor comes again."""
-        cursor, seen = "", {""}
-        while True:
+        """Every page."""
+
+        def page(cursor: str | None) -> P:
             asked = {**query, "limit": str(PAGE_LIMIT), **({"cursor": cursor} if cursor else {})}
-            page = parse(shape, self._read("GET", method, params=asked))
-            yield page
-            cursor = page.cursor
-            if not cursor:
-                return
-            if cursor in seen:
-                raise RetryLater(f"slack: {method} repeats a page", cause="page_moved")
-            seen.add(cursor)
+            return parse(shape, self._read("GET", method, params=asked))
+
+        return every_page("slack", page, lambda each: each.cursor)
 
     def _payload(self, response: httpx.Response, method: str) -> Mapping[str, Any]:
         payload = accepted(response, json_object(response, "slack"), method)

@@ -7,43 +7,39 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from connectors.answers import Reading
+from connectors.answers import Reading, Wire
 
 parse = Reading("slack")
 
 T = TypeVar("T", bound=BaseModel)
 
 
-class _Wire(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class Identified(_Wire):
+class Identified(Wire):
     """A user or a conversation."""
 
     id: str = Field(min_length=1)
     name: str | None = None
 
 
-class UserFound(_Wire):
+class UserFound(Wire):
     """users.lookupByEmail."""
 
     user: Identified
 
 
-class Opened(_Wire):
+class Opened(Wire):
     """conversations.open."""
 
     channel: Identified
 
 
-class _Next(_Wire):
+class _Next(Wire):
     next_cursor: str = ""
 
 
-class Page(_Wire):
+class Page(Wire):
     """What every list has. ``cursor`` leads on; it is empty at the end."""
 
     response_metadata: _Next | None = None

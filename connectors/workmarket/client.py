@@ -9,12 +9,10 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import ValidationError
-
 from connectors.contract import ALONE, Surroundings
 from connectors.http import Dialect, HttpEdge, json_object
-from connectors.tokens import GrantedToken, TokenCache, TokenEndpoint
-from connectors.workmarket.records import SYSTEM, Assignment, Created, Envelope, Grant, Listing, parse, reason, verdict
+from connectors.tokens import Expiry, GrantedToken, TokenCache, TokenEndpoint
+from connectors.workmarket.records import SYSTEM, Assignment, Created, Envelope, Listing, parse, reading, reason, verdict
 from connectors.workmarket.settings import WorkMarketSettings
 from workforce.errors import HubError, Misconfigured, NotFound, OutcomeUnknown, Refused, RetryLater
 from workforce.ports import CheckResult
@@ -36,7 +34,8 @@ class WorkMarketClient:
     ) -> None:
         self.settings, self.now = settings, now
         reach = around.reach(settings)
-        self._sign_in = TokenEndpoint(settings.base_url, SYSTEM, reach, field="api_secret")
+        lifetime = Expiry(settings.token_lifetime_seconds)  # the vendor does not tell
+        self._sign_in = TokenEndpoint(settings.base_url, SYSTEM, reach, field="api_secret", expiry=lifetime)
         tokens = TokenCache(self._granted, early_seconds=60)
         dialect = Dialect(SYSTEM, verdict, reason)
         self._edge = HttpEdge(settings.base_url, dialect, authorize=tokens.authorize, renew=tokens.renew, reach=reach)
@@ -82,10 +81,7 @@ class WorkMarketClient:
 
     def create(self, params: Params) -> str:
         """Create an assignment; its id. Raises ``Refused``, ``OutcomeUnknown``."""
-        try:
-            created = Created.model_validate(self._write(f"{ASSIGNMENTS}/create", params))
-        except ValidationError:
-            raise OutcomeUnknown(f"{SYSTEM}: the creation's answer cannot be read", cause="unreadable_answer") from None
+        created = reading.written(Created, self._write(f"{ASSIGNMENTS}/create", params))
         if created.id is not None and created.successful:
             return created.id
         if created.id is None and not created.successful:
@@ -130,10 +126,9 @@ class WorkMarketClient:
         secrets = {"token": settings.api_token.get_secret_value(), "secret": settings.api_secret.get_secret_value()}
         answer = self._sign_in.ask(TOKEN_PATH, params=secrets)
         envelope = parse(Envelope, answer)
-        try:
-            return GrantedToken(Grant.model_validate(envelope.response).access_token, settings.token_lifetime_seconds)
-        except ValidationError:
-            if "meta" not in answer or envelope.meta.is_refusal:
-                message = f"{SYSTEM}: it gives no access token for api_token and api_secret; renew them in WorkMarket"
-                raise Misconfigured(message, cause="token_refused", field="api_secret") from None
-            raise RetryLater(f"{SYSTEM}: the sign-in's answer holds no token", cause="unreadable_answer") from None
+        if isinstance(envelope.response, dict) and "access_token" in envelope.response:
+            return self._sign_in.granted(envelope.response)
+        if "meta" not in answer or envelope.meta.is_refusal:
+            message = f"{SYSTEM}: it gives no access token for api_token and api_secret; renew them in WorkMarket"
+            raise Misconfigured(message, cause="token_refused", field="api_secret")
+        raise RetryLater(f"{SYSTEM}: the sign-in's answer holds no token", cause="unreadable_answer")

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
 import httpx
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
-from connectors.answers import place_of
+from connectors.answers import Reading, Wire, place_of
 from connectors.http import Verdict, verdict_by_status
 from workforce.errors import Refused, RetryLater
 
 SYSTEM = "WorkMarket"
+reading = Reading(SYSTEM)
 
 R = TypeVar("R", bound=BaseModel)
 Text = Annotated[str, Field(min_length=1)]
@@ -23,8 +24,8 @@ _OF_ABSENCE = re.compile(r"not found|does not exist", re.IGNORECASE)
 _BY_STATUS = {401: Verdict.UNAUTHENTICATED, 403: Verdict.FORBIDDEN, 404: Verdict.NOT_FOUND, 429: Verdict.THROTTLED}
 
 
-class _Wire(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", coerce_numbers_to_str=True)
+class _Wire(Wire, coerce_numbers_to_str=True):
+    pass
 
 
 class Meta(_Wire):
@@ -50,12 +51,6 @@ class Envelope(_Wire):
 
     meta: Meta = Meta()
     response: Any = None
-
-
-class Grant(_Wire):
-    """An access token; how long it lives is not told."""
-
-    access_token: Annotated[str, Field(min_length=1, max_length=16384, pattern=r"^[\x21-\x7e]+$")]
 
 
 class Item(_Wire):

@@ -8,15 +8,13 @@ does not tell, the poll does.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
+from connectors.webhooks import SharedSecretWebhooks, body_digest, content_of
 from connectors.workmarket.settings import WorkMarketSettings
-from workforce.errors import BadSignature, UnusableContent
 from workforce.events import SourceEvent
 
 HEADER = "x-stint-secret"
@@ -30,31 +28,13 @@ class _Hint(BaseModel):
     assignment_id: Annotated[str, Field(pattern=r"^[\w-]{1,64}$")]
 
 
-class WorkMarketWebhooks:
+class WorkMarketWebhooks(SharedSecretWebhooks):
     """The ``Webhooks`` capability: one hint a delivery."""
 
     def __init__(self, settings: WorkMarketSettings) -> None:
-        self._secrets = [secret.get_secret_value().encode() for secret in settings.webhook_secrets]
-
-    def verify(self, headers: Mapping[str, str], body: bytes) -> None:
-        """Raise ``BadSignature`` unless the header holds an active secret. Each is compared, in constant time."""
-        del body
-        if not self._secrets:
-            raise BadSignature("no webhook_secrets are configured for WorkMarket", cause="no_key")
-        given = headers.get(HEADER, "").encode("utf-8", "surrogatepass")
-        if not given:
-            raise BadSignature(f"no {HEADER} header; add it to the webhook in WorkMarket", cause="missing_signature")
-        matches = [hmac.compare_digest(hashlib.sha256(given).digest(), hashlib.sha256(one).digest()) for one in self._secrets]
-        if not any(matches):
-            raise BadSignature(f"the {HEADER} header holds no active secret")
+        super().__init__("WorkMarket", HEADER, settings.webhook_secrets, "webhook_secrets")
 
     def events(self, body: bytes) -> Sequence[SourceEvent]:
         """The hint in ``body``, known by the body's digest: WorkMarket gives a delivery no id. Raises ``UnusableContent``."""
-        try:
-            hint = _Hint.model_validate_json(body)
-        except ValidationError as error:
-            where = ".".join(map(str, error.errors(include_input=False)[0]["loc"])) or "body"
-            raise UnusableContent(
-                f"WorkMarket: webhook: {where} is not as agreed; mend the webhook's body", field=where
-            ) from None
-        return [SourceEvent(hashlib.sha256(body).hexdigest(), hint.event, hint.assignment_id)]
+        hint = content_of(_Hint, body, "WorkMarket", mend="; mend the webhook's body")
+        return [SourceEvent(body_digest(body), hint.event, hint.assignment_id)]

@@ -15,10 +15,10 @@ import pytest
 from connectors.checkr import CONNECTOR
 from connectors.checkr.backfill import CheckrBackfill
 from connectors.checkr.client import CheckrClient
-from connectors.checkr.records import iso
 from connectors.checkr.sandbox import CheckrSandbox
 from connectors.checkr.trial import TRIAL
 from connectors.contract import Instance
+from connectors.instants import instant_text
 from connectors.sandbox import ON_LOOPBACK, Fault, FaultKind
 from connectors.trial import Opened
 from tests.contract.specs import VendorSpec
@@ -270,7 +270,7 @@ def test_an_invitation_that_was_taken_back_is_told_once_it_can_no_longer_be_just
     opened.sandbox.cancel_invitation(order_id)
     events, cursor = all_missed(instance.backfill())
     assert events == []
-    opened.sandbox.candidates[order_id]["created_at"] = iso(datetime.now(UTC) - timedelta(minutes=11))
+    opened.sandbox.candidates[order_id]["created_at"] = instant_text(datetime.now(UTC) - timedelta(minutes=11))
     events, cursor = all_missed(instance.backfill(), cursor)
     assert [(event.kind, event.subject_id) for event in events] == [("invitation.none", order_id)]
     assert all_missed(instance.backfill(), cursor)[0] == []
@@ -316,7 +316,7 @@ def test_a_report_that_cannot_be_seen_does_not_hold_up_the_others(opened: Opened
 
 
 def test_a_cursor_of_somebody_else_is_refused(instance: Instance) -> None:
-    for cursor in ("x", '{"page": 0}', '{"listing": 3}', "[]"):
+    for cursor in ("x", '[1, {"page": 0}]', '[1, {"listing": 3}]', "[]"):
         with pytest.raises(Refused) as caught:
             instance.backfill().missed(cursor)
         assert caught.value.cause == "bad_cursor"

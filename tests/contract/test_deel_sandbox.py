@@ -40,6 +40,10 @@ def instance(opened: Opened[DeelSandbox]) -> Iterator[Instance]:
     instance.close()
 
 
+def paying(amount: object) -> dict[str, object]:
+    return {"compensation_details": {"amount": amount}}
+
+
 def reads_of(opened: Opened[DeelSandbox], contract_id: str) -> int:
     return len([e for e in opened.exchanges if e.method == "GET" and e.path.endswith(f"/contracts/{contract_id}")])
 
@@ -49,11 +53,11 @@ def test_a_rate_that_waits_for_its_signature_is_not_asked_for_again(opened: Open
     contract_id = sink.create(MARKER, sample(1))
     opened.sandbox.signs_at_once = False
     for _ in range(3):
-        sink.update(contract_id, {"amount": "110.00", "effective_date": "2026-05-01"})
-    assert sink.read(contract_id).values["amount"] == "95.50"
+        sink.update(contract_id, paying("110.00"))
+    assert sink.read(contract_id).values["compensation_details"]["amount"] == "95.50"
     opened.sandbox.sign_amendments(contract_id)
-    sink.update(contract_id, {"amount": "110.00"})
-    assert sink.read(contract_id).values["amount"] == "110.00"
+    sink.update(contract_id, paying("110.00"))
+    assert sink.read(contract_id).values["compensation_details"]["amount"] == "110.00"
     assert opened.sandbox.effects.count("amend_contract") == 1
 
 
@@ -65,8 +69,8 @@ def test_a_lost_reply_to_an_amendment_is_found_among_those_that_are_pending(
     opened.sandbox.signs_at_once = False
     opened.sandbox.faults.plan(Fault(FaultKind.ERROR_AFTER, "POST", "/amendments$"))
     with pytest.raises(OutcomeUnknown):
-        sink.update(contract_id, {"amount": 110})
-    sink.update(contract_id, {"amount": 110})
+        sink.update(contract_id, paying(110))
+    sink.update(contract_id, paying(110))
     assert opened.sandbox.effects.count("amend_contract") == 1
 
 
@@ -75,10 +79,10 @@ def test_a_declined_amendment_is_asked_for_anew(opened: Opened[DeelSandbox], ins
     contract_id = sink.create(MARKER, sample(1))
     opened.sandbox.signs_at_once = False
     for _ in range(5):  # more than a page of them
-        sink.update(contract_id, {"amount": 110})
+        sink.update(contract_id, paying(110))
         opened.sandbox.amendments[contract_id][-1].update(status="DECLINED", sign_status="DECLINED")
-    sink.update(contract_id, {"amount": 110})
-    sink.update(contract_id, {"amount": 110})
+    sink.update(contract_id, paying(110))
+    sink.update(contract_id, paying(110))
     assert opened.sandbox.effects.count("amend_contract") == 6
 
 
@@ -88,20 +92,29 @@ def test_an_amendment_that_was_signed_before_is_no_reason_not_to_go_back_to_its_
     sink = instance.sink()
     contract_id = sink.create(MARKER, sample(1))
     for amount in (110, 120, 110):
-        sink.update(contract_id, {"amount": amount})
-    assert sink.read(contract_id).values["amount"] == "110.00"
+        sink.update(contract_id, paying(amount))
+    assert sink.read(contract_id).values["compensation_details"]["amount"] == "110.00"
     assert opened.sandbox.effects.count("amend_contract") == 3
 
 
-@pytest.mark.parametrize("values", [{"title": "Other"}, {"scope_of_work": "All"}, {"amount": "a lot"}, {"external_id": "x"}])
+@pytest.mark.parametrize(
+    ("values", "field"),
+    [
+        ({"title": "Other"}, "title"),
+        ({"scope_of_work": "All"}, "scope_of_work"),
+        ({"compensation_details": {"frequency": "weekly"}}, "compensation_details.frequency"),
+        ({"compensation_details": {"amount": "a lot"}}, "amount"),
+        ({"external_id": "x"}, "external_id"),
+    ],
+)
 def test_what_cannot_be_changed_is_refused_by_name_before_anything_is_sent(
-    opened: Opened[DeelSandbox], instance: Instance, values: dict[str, object]
+    opened: Opened[DeelSandbox], instance: Instance, values: dict[str, object], field: str
 ) -> None:
     sink = instance.sink()
     contract_id = sink.create(MARKER, sample(1))
     with pytest.raises(Refused) as caught:
         sink.update(contract_id, values)
-    assert caught.value.field == next(iter(values))
+    assert caught.value.field == field
     assert opened.sandbox.effects.count("amend_contract") == 0
 
 

@@ -210,7 +210,9 @@ def test_a_page_that_is_missing_is_no_empty_success(sandbox: DocuSignSandbox, ba
         backfill.missed(None)
 
 
-@pytest.mark.parametrize("cursor", ["", "not a cursor", "{}x", '{"since": "yesterday"}', '{"position": -1}', '{"since": 1e400}'])
+@pytest.mark.parametrize(
+    "cursor", ["", "not a cursor", "{}x", '[1, {"since": "yesterday"}]', '[1, {"position": -1}]', '[1, {"since": 1e400}]']
+)
 def test_a_cursor_that_is_none_of_ours_is_refused(backfill: MissedEvents, cursor: str) -> None:
     with pytest.raises(Refused) as raised:
         backfill.missed(cursor)
@@ -271,7 +273,7 @@ def test_the_next_look_never_begins_earlier_when_envelopes_are_gone(sandbox: Doc
     _, cursor = all_missed(backfill)
     del sandbox.envelopes[last]
     _, later = all_missed(backfill, cursor)
-    assert json.loads(later)["since"] == json.loads(cursor)["since"] == "2026-11-22T12:30:00Z"
+    assert json.loads(later) == json.loads(cursor) == [1, {"since": "2026-11-22T12:30:00Z"}]
 
 
 def test_an_oddity_in_one_envelope_keeps_none_from_being_told(sandbox: DocuSignSandbox, backfill: MissedEvents) -> None:

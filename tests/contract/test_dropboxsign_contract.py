@@ -17,9 +17,9 @@ from connectors.dropboxsign.client import DropboxSignClient
 from connectors.dropboxsign.sandbox import DropboxSignSandbox, deliver
 from connectors.dropboxsign.settings import DropboxSignSettings
 from connectors.dropboxsign.trial import TRIAL
-from connectors.dropboxsign.webhooks import json_field
 from connectors.sandbox import ON_LOOPBACK, Fault, FaultKind, serve
 from connectors.trial import Opened
+from connectors.webhooks import form_field
 from tests.contract.specs import VendorSpec, opened
 from workforce.errors import NotFound, OutcomeUnknown, Refused, RetryLater
 from workforce.events import SourceEvent
@@ -331,7 +331,7 @@ def test_a_page_that_is_missing_is_no_empty_success(sandbox: DropboxSignSandbox,
 
 
 @pytest.mark.parametrize(
-    "cursor", ["", "not a cursor", '{"since": "yesterday"}', '{"page": 0}', '{"since": "0001-01-01T00:00:00Z"}']
+    "cursor", ["", "not a cursor", '[1, {"since": "yesterday"}]', '[1, {"page": 0}]', '[1, {"since": "0001-01-01T00:00:00Z"}]']
 )
 def test_a_cursor_that_is_none_of_ours_is_refused(instance: Instance, cursor: str) -> None:
     with pytest.raises(Refused) as raised:
@@ -362,7 +362,7 @@ def test_refusals_are_as_the_vendor_describes_them(
 def test_a_callback_is_as_the_vendor_describes_it(sandbox: DropboxSignSandbox) -> None:
     spec = VendorSpec.load("dropbox-sign/dropbox-sign.pruned.json")
     for delivery in (sandbox.complete(a_request(sandbox)), sandbox.decline(a_request(sandbox))):
-        content = json.loads(json_field(delivery.body))
+        content = json.loads(form_field(delivery.body, "json"))
         assert set(content) == {"event", "signature_request"}
         spec._validate(content, {"$ref": "#/components/schemas/EventCallbackRequest"}, "callback")
 

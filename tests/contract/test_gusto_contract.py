@@ -13,7 +13,7 @@ import pytest
 from connectors.contract import Instance
 from connectors.gusto import CONNECTOR
 from connectors.gusto.sandbox import GustoSandbox
-from connectors.gusto.tokens import InProcessCredentials
+from connectors.rotation import InProcessCredentials
 from connectors.sandbox import ON_LOOPBACK, serve
 from connectors.tls import make_loopback_tls
 from tests.contract.specs import Exchange, RecordingApp, VendorSpec

@@ -227,7 +227,7 @@ def test_a_mapping_cannot_change_the_marker_in_any_case(place: tuple[Org, dict[s
 def test_a_value_that_json_has_not_is_refused_by_name(place: tuple[Org, dict[str, Any]], value: object) -> None:
     with connected(place, lambda request: (200, user())) as directory, pytest.raises(Refused) as caught:
         directory.update("00u1", {"title": value})
-    assert caught.value.cause == "bad_attribute"
+    assert caught.value.cause == "unusable_value"
 
 
 @pytest.mark.parametrize("summary", ["Lovelace", "Ada Lovelace: is taken", "Ada: is taken", ""])

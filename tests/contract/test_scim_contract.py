@@ -33,9 +33,9 @@ from scim2_models import User as WholeUser
 from starlette.responses import JSONResponse
 
 from connectors.contract import Instance
+from connectors.resources import Group, User, value_at
 from connectors.sandbox import ON_LOOPBACK, Fault, FaultKind, serve
 from connectors.scim import CONNECTOR
-from connectors.scim.records import Group, User, value_at
 from connectors.scim.sandbox import BASE, TOKEN, Person, ScimSandbox
 from connectors.scim.trial import TRIAL
 from connectors.tls import make_loopback_tls

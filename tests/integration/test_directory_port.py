@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 
+from connectors.activedirectory import CONNECTOR as ACTIVE_DIRECTORY
+from connectors.activedirectory.sandbox import SambaSandbox
 from connectors.ldap import CONNECTOR as LDAP
 from connectors.ldap.dirsrv import DirsrvSandbox
-from connectors.ldap.processes import CANNOT_RUN_HERE
-from connectors.ldap.samba import SUFFIX as DOMAIN
-from connectors.ldap.samba import SambaSandbox
-from connectors.ldap.sandbox import SUFFIX, SlapdSandbox
+from connectors.ldap.sandbox import SlapdSandbox
 from connectors.msgraph import CONNECTOR as MSGRAPH
 from connectors.msgraph.sandbox import MsGraphSandbox
 from connectors.okta import CONNECTOR as OKTA
@@ -26,14 +23,13 @@ from connectors.scim import CONNECTOR as SCIM
 from connectors.scim.sandbox import ScimSandbox
 from connectors.tls import make_loopback_tls
 from workforce.access import AccountState, DesiredAccount
-from workforce.errors import AlreadyTaken, Misconfigured, NotFound, Refused
+from workforce.errors import AlreadyTaken, NotFound, Refused
 from workforce.markers import new_marker
 from workforce.ports import CheckResult, Directory
 
 pytestmark = pytest.mark.integration
 
 END = datetime(2031, 3, 31, 22, 0, tzinfo=UTC)
-S = TypeVar("S", DirsrvSandbox, SambaSandbox)
 ABSENT_ID = "0b0f1a52-0000-4000-8000-000000000000"
 
 
@@ -60,82 +56,55 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def ldap_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    with SlapdSandbox(tmp_path_factory.mktemp("directory") / "slapd") as slapd:
-        client = LDAP.client(LDAP.settings(**slapd.settings()), ON_LOOPBACK)
-        entry = {"objectClass": ["inetOrgPerson"], "cn": ["Em Ployee"], "sn": ["Ployee"]}
-        yield Place(
-            directory=LDAP.can.directory(client),
-            login=lambda name: name,
-            attributes=lambda name: {"cn": name, "sn": name, "title": "Developer"},
-            add_group=slapd.add_group,
-            absent_group=f"cn=absent,ou=groups,{SUFFIX}",
-            add_employee=lambda login: slapd.plant(
-                f"uid={login},ou=people,{SUFFIX}", {**entry, "uid": [login], "employeeNumber": [login]}
-            ),
-            check=client.check,
-        )
-        client.close()
+def ldap_place(slapd: SlapdSandbox) -> Iterator[Place]:
+    yield from _place_of_people(slapd)
 
 
 @pytest.fixture(scope="module")
-def dirsrv_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    with started(DirsrvSandbox(tmp_path_factory.mktemp("directory") / "389")) as dirsrv:
-        client = LDAP.client(LDAP.settings(**dirsrv.settings()), ON_LOOPBACK)
-        entry = {"objectClass": ["inetOrgPerson"], "cn": ["Em Ployee"], "sn": ["Ployee"]}
-        yield Place(
-            directory=LDAP.can.directory(client),
-            login=lambda name: name,
-            attributes=lambda name: {"cn": name, "sn": name, "title": "Developer"},
-            add_group=dirsrv.add_group,
-            absent_group=f"cn=absent,ou=groups,{SUFFIX}",
-            add_employee=lambda login: dirsrv.plant(
-                f"uid={login},ou=people,{SUFFIX}", {**entry, "uid": [login], "employeeNumber": [login]}
-            ),
-            check=client.check,
-        )
-        client.close()
+def dirsrv_place(dirsrv: DirsrvSandbox) -> Iterator[Place]:
+    yield from _place_of_people(dirsrv)
+
+
+def _place_of_people(server: SlapdSandbox | DirsrvSandbox) -> Iterator[Place]:
+    client = LDAP.client(LDAP.settings(**server.settings()), ON_LOOPBACK)
+    entry = {"objectClass": ["inetOrgPerson"], "cn": ["Em Ployee"], "sn": ["Ployee"]}
+    yield Place(
+        directory=LDAP.can.directory(client),
+        login=lambda name: name,
+        attributes=lambda name: {"cn": name, "sn": name, "title": "Developer"},
+        add_group=server.add_group,
+        absent_group=f"cn=absent,{server.base('groups')}",
+        add_employee=lambda login: server.plant(
+            f"uid={login},{server.base('people')}", {**entry, "uid": [login], "employeeNumber": [login]}
+        ),
+        check=client.check,
+    )
+    client.close()
 
 
 @pytest.fixture(scope="module")
-def samba_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    with started(SambaSandbox(tmp_path_factory.mktemp("directory") / "samba")) as samba:
-        client = LDAP.client(LDAP.settings(**samba.settings()), ON_LOOPBACK)
-        yield Place(
-            directory=LDAP.can.directory(client),
-            login=lambda name: f"{name}@client.example",
-            attributes=lambda name: {"displayName": name, "sn": name, "title": "Developer"},
-            add_group=samba.add_group,
-            absent_group=f"CN=absent,OU=Groups,{DOMAIN}",
-            add_employee=lambda login: samba.add_user(login, userPrincipalName=login, employeeNumber="4711"),
-            check=client.check,
-            forbidden=(
-                "accountEnabled",
-                "userAccountControl",
-                "unicodePwd",
-                "pwdLastSet",
-                "cn",
-                "memberOf",
-                "employeeNumber",
-                "objectSid",
-            ),
-        )
-        client.close()
-
-
-@contextmanager
-def started(sandbox: S) -> Iterator[S]:
-    """The sandbox of a server that may not be installed here; then the test is skipped and says what to install."""
-    try:
-        running = sandbox.__enter__()
-    except Misconfigured as error:
-        if error.cause == CANNOT_RUN_HERE:
-            pytest.skip(str(error))
-        raise
-    try:
-        yield running
-    finally:
-        sandbox.__exit__(None, None, None)
+def samba_place(samba: SambaSandbox) -> Iterator[Place]:
+    client = ACTIVE_DIRECTORY.client(ACTIVE_DIRECTORY.settings(**samba.settings()), ON_LOOPBACK)
+    yield Place(
+        directory=ACTIVE_DIRECTORY.can.directory(client),
+        login=lambda name: f"{name}@client.example",
+        attributes=lambda name: {"displayName": name, "sn": name, "title": "Developer"},
+        add_group=samba.add_group,
+        absent_group=f"CN=absent,{samba.base('groups')}",
+        add_employee=lambda login: samba.add_user(login, userPrincipalName=login, employeeNumber="4711"),
+        check=client.check,
+        forbidden=(
+            "accountEnabled",
+            "userAccountControl",
+            "unicodePwd",
+            "pwdLastSet",
+            "cn",
+            "memberOf",
+            "employeeNumber",
+            "objectSid",
+        ),
+    )
+    client.close()
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,6 @@ from connectors.tls import TlsFiles, make_loopback_tls
 from ledger import audit, documents, tenants
 from ledger.credentials import LedgerCredentials
 from ledger.database import Database, LedgerDefect
-from mappings.registry import MappingRegistry
 from tests.tenant_documents import as_files, instance, tenant_content
 from workforce.errors import Misconfigured, RetryLater
 from workforce.events import HUB
@@ -153,7 +152,7 @@ def test_the_tokens_are_nowhere_in_the_clear(company: Company, dsn: str) -> None
         told = [process.client.check().detail, repr(process)]
     secrets = [company.seed, access]
     clear = re.compile("|".join(re.escape(text) for secret in secrets for text in (secret, secret.encode().hex())))
-    assert [line["event"] for line in logs].count("gusto.token_renewed") == 2
+    assert [line["event"] for line in logs].count("credentials.renewed") == 2
     assert not clear.search(str(logs) + str(told))
     with psycopg.connect(dsn) as owner:
         tables = owner.execute("SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace")
@@ -256,7 +255,7 @@ def test_the_hub_gives_a_store_to_the_connectors_that_keep_credentials(
         documents.apply(tx, as_files(content), HUB)
     for _ in range(2):  # a process, and the one after it
         settings = Settings(data_dir=tmp_path / "data", internal_hosts="localhost")
-        hub = Hub(settings, database, MappingRegistry.shipped(), SecretStore(tmp_path / "secrets"))
+        hub = Hub(settings, database, SecretStore(tmp_path / "secrets"))
         instances = hub.tenant("acme").instances
         keepers = {name: one.around.credentials for name, one in instances.items() if one.connector.keeps_credential}
         assert list(keepers) == ["gusto"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,35 +17,24 @@ from prefect.client.schemas.objects import FlowRun
 
 from cli.replay import replay
 from config.hub import Hub
-from config.secrets import SecretStore
-from config.settings import Settings
-from connectors.docusign.sandbox import DocuSignSandbox
-from connectors.fieldglass.sandbox import FieldglassSandbox
-from connectors.sandbox import serve
-from connectors.tls import TlsFiles, make_loopback_tls
-from flows.handlers import PARKED_REVOCATION_SECONDS, Handlers
+from flows.handlers import PARKED_REVOCATION_SECONDS
 from flows.polling import poll_events
 from flows.prefect_runs import PrefectRuns
 from flows.projection import project
-from ledger import documents, effect_history, engagements, failures, inbox, queue, sources
-from ledger.database import Database
-from ledger.failures import Failure
+from ledger import effect_history, engagements, failures, inbox, queue, sources
 from ledger.jobs import JobName, defer_joiner
 from ledger.queue import JobState, Lane, RunningJob, Worker
-from mappings.registry import MappingRegistry
 from provisioning.fakes import SettableClock
+from tests.integration.company import NOBODY, Company
 from tests.integration.ledger_cases import a_work_order, stored_engagement
-from tests.tenant_documents import Content, as_files, instance, tenant_content
 from workforce.engagement import Engagement
 from workforce.errors import Fenced, HubError, Misconfigured, NotFound, Refused, RetryLater
-from workforce.events import HUB, SourceEvent
+from workforce.events import SourceEvent
 from workforce.ports import EventPage
 from workforce.states import EngagementState, EventState
 
 pytestmark = pytest.mark.integration
 
-NOBODY = "http://127.0.0.1:9/api"
-NOBODYS_DIRECTORY = "ldaps://127.0.0.1:9"
 PATIENCE_SECONDS = 30.0
 
 
@@ -62,111 +51,6 @@ class PrefectThatIsUp(PrefectRuns):
     def create(self, flow: Flow[..., Any], **_: Any) -> FlowRun:
         self._meanwhile()
         raise Fenced(f"{flow.name}: somebody else took over")
-
-
-@dataclass
-class Company:
-    """A client company whose e-signature and VMS answer, and whose directories are at closed ports."""
-
-    database: Database
-    docusign: DocuSignSandbox
-    fieldglass: FieldglassSandbox
-    content: Content
-    folder: Path
-    hubs: list[Hub] = field(default_factory=list)
-
-    def handlers(self, prefect: PrefectRuns | None = None) -> Handlers:
-        """The handlers of a worker, once the documents as they are now have been applied."""
-        return Handlers(self.hub(), prefect or PrefectRuns(NOBODY))
-
-    def hub(self) -> Hub:
-        with self.database.transaction("acme") as tx:
-            documents.apply(tx, as_files(self.content), HUB)
-        settings = Settings(data_dir=self.folder, internal_hosts="localhost")
-        self.hubs.append(Hub(settings, self.database, MappingRegistry.shipped(), SecretStore(settings.secrets)))
-        return self.hubs[-1]
-
-    def signed(self, vms_id: str) -> UUID:
-        """A delivery about a signed agreement for a work order; the stored event."""
-        envelope = self.docusign.create_envelope(vms_id, "Ada Lovelace", "ada@mail.example")
-        self.docusign.complete(envelope)
-        return self.received(SourceEvent(f"delivery-{envelope}", "envelope-completed", envelope))
-
-    def received(self, event: SourceEvent) -> UUID:
-        with self.database.transaction("acme") as tx:
-            return inbox.receive(tx, source="docusign", event=event, body=b"{}").event_id
-
-    def jobs(self, state: JobState = JobState.WAITING) -> list[dict[str, Any]]:
-        """Name, arguments, lane, attempts and not-before time of the jobs in ``state``."""
-        with self.database.system() as tx:
-            rows = tx.all("SELECT * FROM procrastinate_jobs WHERE status = %(state)s ORDER BY id", state=state)
-        return [
-            {"name": row["args"]["name"], "args": row["args"]["args"], "lane": row["queue_name"],
-             "attempts": row["attempts"], "not_before": row["scheduled_at"]}
-            for row in rows
-        ]  # fmt: skip
-
-    def waiting(self) -> list[tuple[str, dict[str, str]]]:
-        return [(job["name"], job["args"]) for job in self.jobs()]
-
-    def failures(self) -> list[Failure]:
-        with self.database.transaction("acme") as tx:
-            return failures.list_open(tx)
-
-    def engagement(self, engagement_id: UUID) -> Engagement:
-        with self.database.transaction("acme") as tx:
-            return engagements.get(tx, engagement_id)
-
-    def event(self, event_id: UUID) -> inbox.InboxEvent:
-        with self.database.transaction("acme") as tx:
-            return inbox.get(tx, event_id)
-
-    def ending(self, vms_id: str = "WO-1") -> Engagement:
-        """An engagement whose ending has begun."""
-        return self.end(stored_engagement(self.database, vms_id, active=True).id)
-
-    def end(self, engagement_id: UUID) -> Engagement:
-        with self.database.transaction("acme") as tx:
-            return engagements.begin_ending(tx, engagement_id, "test")
-
-
-@pytest.fixture(scope="module")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> TlsFiles:
-    return make_loopback_tls(tmp_path_factory.mktemp("tls"))
-
-
-@pytest.fixture(scope="module")
-def docusign(tls: TlsFiles) -> Iterator[tuple[DocuSignSandbox, str]]:
-    sandbox = DocuSignSandbox()
-    with serve(sandbox.app, tls) as url:
-        yield sandbox, url
-
-
-@pytest.fixture(scope="module")
-def fieldglass(tls: TlsFiles) -> Iterator[tuple[FieldglassSandbox, str]]:
-    sandbox = FieldglassSandbox()
-    with serve(sandbox.app, tls) as url:
-        yield sandbox, url
-
-
-@pytest.fixture
-def company(
-    database: Database,
-    docusign: tuple[DocuSignSandbox, str],
-    fieldglass: tuple[FieldglassSandbox, str],
-    tls: TlsFiles,
-    tmp_path: Path,
-) -> Iterator[Company]:
-    secrets = tmp_path / "secrets"
-    content = tenant_content(docusign[0], secrets, ca_file=tls.ca)
-    served: dict[str, tuple[Any, str]] = {"docusign": docusign, "fieldglass": fieldglass}
-    for name, (sandbox, url) in served.items():
-        content[f"connectors/{name}.yaml"] = instance(name, name, sandbox.settings(url, tls.ca), secrets)
-    content["connectors/ldap.yaml"]["settings"].update(url=NOBODYS_DIRECTORY, ca_file=str(tls.ca))
-    company = Company(database, docusign[0], fieldglass[0], content, tmp_path)
-    yield company
-    for hub in company.hubs:
-        hub.close()
 
 
 def job_of(name: JobName, engagement: Engagement | None = None, **args: str) -> RunningJob:

@@ -7,33 +7,21 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from connectors.activedirectory.client import ActiveDirectoryClient
+from connectors.activedirectory.settings import ActiveDirectorySettings
 from connectors.ldap import CONNECTOR
 from connectors.ldap.client import LdapClient
-from connectors.ldap.dialects.dialect import random_password
-from connectors.ldap.directory import LdapDirectory
 from connectors.ldap.dirsrv import SUFFIX, DirsrvSandbox
-from connectors.ldap.processes import CANNOT_RUN_HERE
 from connectors.ldap.settings import LdapSettings
+from connectors.protocols.ldapv3.dialect import random_password
+from connectors.protocols.ldapv3.directory import LdapV3Directory
 from workforce.access import DesiredAccount
-from workforce.errors import AlreadyTaken, Misconfigured, Refused
+from workforce.errors import AlreadyTaken, Refused
 from workforce.markers import new_marker
 
 pytestmark = pytest.mark.integration
 
 END = datetime(2031, 3, 31, 22, 0, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def dirsrv(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DirsrvSandbox]:
-    sandbox = DirsrvSandbox(tmp_path_factory.mktemp("389") / "ds")
-    try:
-        sandbox.__enter__()
-    except Misconfigured as error:
-        if error.cause == CANNOT_RUN_HERE:
-            pytest.skip(str(error))
-        raise
-    yield sandbox
-    sandbox.__exit__(None, None, None)
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +32,8 @@ def client(dirsrv: DirsrvSandbox) -> Iterator[LdapClient]:
 
 
 @pytest.fixture
-def directory(client: LdapClient) -> LdapDirectory:
-    return LdapDirectory(client)
+def directory(client: LdapClient) -> LdapV3Directory:
+    return LdapV3Directory(client)
 
 
 def an_account(expires_at: datetime = END, **attributes: object) -> DesiredAccount:
@@ -53,7 +41,7 @@ def an_account(expires_at: datetime = END, **attributes: object) -> DesiredAccou
     return DesiredAccount(marker, f"ada.{marker.lower()}", {"cn": "Ada", "sn": "Lovelace", **attributes}, frozenset(), expires_at)
 
 
-def test_the_entry_is_named_by_its_marker_and_carries_the_end(dirsrv: DirsrvSandbox, directory: LdapDirectory) -> None:
+def test_the_entry_is_named_by_its_marker_and_carries_the_end(dirsrv: DirsrvSandbox, directory: LdapV3Directory) -> None:
     wanted = an_account(ou=["Fleet", "Research"], title="")
     account_id = directory.create(wanted)
     (entry,) = dirsrv.entries(wanted.marker)
@@ -62,7 +50,7 @@ def test_the_entry_is_named_by_its_marker_and_carries_the_end(dirsrv: DirsrvSand
     assert entry["userPassword"][0].startswith("{PBKDF2")
 
 
-def test_the_end_blocks_sign_in_where_the_account_policy_enforces_it(directory: LdapDirectory) -> None:
+def test_the_end_blocks_sign_in_where_the_account_policy_enforces_it(directory: LdapV3Directory) -> None:
     account_id = directory.create(an_account())
     assert directory.sign_in_works(account_id) is True
     directory.set_expiry(account_id, datetime.now(UTC) - timedelta(seconds=3))
@@ -72,7 +60,7 @@ def test_the_end_blocks_sign_in_where_the_account_policy_enforces_it(directory: 
 
 
 def test_a_disabled_account_stays_blocked_when_the_helpdesk_resets_its_password(
-    dirsrv: DirsrvSandbox, directory: LdapDirectory
+    dirsrv: DirsrvSandbox, directory: LdapV3Directory
 ) -> None:
     wanted, password = an_account(), random_password()
     account_id = directory.create(wanted)
@@ -87,7 +75,7 @@ def test_a_disabled_account_stays_blocked_when_the_helpdesk_resets_its_password(
     assert not dirsrv.bind_as(dn, password)
 
 
-def test_moving_takes_the_memberships_along(dirsrv: DirsrvSandbox, directory: LdapDirectory) -> None:
+def test_moving_takes_the_memberships_along(dirsrv: DirsrvSandbox, directory: LdapV3Directory) -> None:
     wanted = an_account()
     account_id = directory.create(wanted)
     group = dirsrv.add_group(f"moved {wanted.marker}")
@@ -101,7 +89,7 @@ def test_moving_takes_the_memberships_along(dirsrv: DirsrvSandbox, directory: Ld
 
 
 @pytest.mark.parametrize("shared", ["uid", "mail", "employeeNumber"])
-def test_a_value_in_use_is_told_by_its_attribute(directory: LdapDirectory, shared: str) -> None:
+def test_a_value_in_use_is_told_by_its_attribute(directory: LdapV3Directory, shared: str) -> None:
     first = an_account(mail=f"{new_marker().lower()}@client.example")
     account_id = directory.create(first)
     directory.move_to_disabled(account_id)
@@ -121,11 +109,17 @@ def test_a_value_in_use_is_told_by_its_attribute(directory: LdapDirectory, share
 @pytest.mark.parametrize(
     "name", ["nsAccountLock", "nsRoleDN", "krbPrincipalExpiration", "userPassword", "passwordExpirationTime"]
 )
-def test_a_mapping_cannot_lift_a_block(directory: LdapDirectory, name: str) -> None:
+def test_a_mapping_cannot_lift_a_block(directory: LdapV3Directory, name: str) -> None:
     account_id = directory.create(an_account())
     with pytest.raises(Refused) as caught:
         directory.update(account_id, {name: "x"})
     assert caught.value.cause == "reserved_attribute"
+
+
+def test_the_connector_for_active_directory_is_found_out(dirsrv: DirsrvSandbox) -> None:
+    settings = {name: value for name, value in dirsrv.settings().items() if name != "dialect"}
+    result = ActiveDirectoryClient(ActiveDirectorySettings(**settings)).check()
+    assert (result.ok, "use the connector ldap" in result.detail) == (False, True)
 
 
 def test_another_dialect_on_this_server_is_found_out(dirsrv: DirsrvSandbox) -> None:

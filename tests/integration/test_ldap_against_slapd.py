@@ -16,14 +16,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from connectors.ldap import CONNECTOR
 from connectors.ldap.client import LdapClient
-from connectors.ldap.connection import bound
-from connectors.ldap.directory import LdapDirectory
-from connectors.ldap.faulty import FaultySlapd
-from connectors.ldap.records import Mods, equals
 from connectors.ldap.sandbox import SUFFIX, SlapdSandbox
 from connectors.ldap.settings import LdapSettings
+from connectors.protocols.ldapv3.connection import bound
+from connectors.protocols.ldapv3.directory import LdapV3Directory
+from connectors.protocols.ldapv3.entries import Mods, equals
+from connectors.protocols.ldapv3.faulty import FaultyDirectory
 from connectors.sandbox import Fault, FaultKind
 from connectors.tls import make_loopback_tls
 from workforce.access import DesiredAccount
@@ -38,21 +37,15 @@ PASSWORD = "Tr0ub4dor-and-more"
 
 
 @pytest.fixture(scope="module")
-def slapd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlapdSandbox]:
-    with SlapdSandbox(tmp_path_factory.mktemp("ldap") / "slapd") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def client(slapd: SlapdSandbox) -> Iterator[LdapClient]:
-    client = LdapClient(CONNECTOR.settings(**slapd.settings()))
+    client = LdapClient(form(slapd))
     yield client
     client.close()
 
 
 @pytest.fixture
-def directory(client: LdapClient) -> LdapDirectory:
-    return LdapDirectory(client)
+def directory(client: LdapClient) -> LdapV3Directory:
+    return LdapV3Directory(client)
 
 
 def an_account(expires_at: datetime = END, **attributes: object) -> DesiredAccount:
@@ -64,7 +57,9 @@ def form(slapd: SlapdSandbox, **other: object) -> LdapSettings:
     return LdapSettings(**{**slapd.settings(), **other})
 
 
-def test_the_entry_is_named_by_its_marker_and_holds_what_the_mapping_gave(slapd: SlapdSandbox, directory: LdapDirectory) -> None:
+def test_the_entry_is_named_by_its_marker_and_holds_what_the_mapping_gave(
+    slapd: SlapdSandbox, directory: LdapV3Directory
+) -> None:
     wanted = an_account(
         mail=f"{new_marker().lower()}@client.example", ou=["Fleet", "Research"], title="", employeeType="contractor"
     )
@@ -77,7 +72,7 @@ def test_the_entry_is_named_by_its_marker_and_holds_what_the_mapping_gave(slapd:
     assert entry["userPassword"][0].startswith("{SSHA}")
 
 
-def test_the_native_expiry_blocks_sign_in_with_nobody_else_about(slapd: SlapdSandbox, directory: LdapDirectory) -> None:
+def test_the_native_expiry_blocks_sign_in_with_nobody_else_about(slapd: SlapdSandbox, directory: LdapV3Directory) -> None:
     wanted = an_account()
     account_id = directory.create(wanted)
     slapd.set_password(wanted.login, PASSWORD)
@@ -90,7 +85,7 @@ def test_the_native_expiry_blocks_sign_in_with_nobody_else_about(slapd: SlapdSan
 
 
 def test_a_disabled_account_stays_blocked_when_the_helpdesk_resets_its_password(
-    slapd: SlapdSandbox, directory: LdapDirectory
+    slapd: SlapdSandbox, directory: LdapV3Directory
 ) -> None:
     wanted = an_account()
     account_id = directory.create(wanted)
@@ -104,7 +99,7 @@ def test_a_disabled_account_stays_blocked_when_the_helpdesk_resets_its_password(
     assert slapd.bind_as(wanted.login, PASSWORD)
 
 
-def test_revoking_sessions_kills_the_known_password_and_keeps_the_lock(slapd: SlapdSandbox, directory: LdapDirectory) -> None:
+def test_revoking_sessions_kills_the_known_password_and_keeps_the_lock(slapd: SlapdSandbox, directory: LdapV3Directory) -> None:
     wanted = an_account()
     account_id = directory.create(wanted)
     slapd.set_password(wanted.login, PASSWORD)
@@ -117,7 +112,7 @@ def test_revoking_sessions_kills_the_known_password_and_keeps_the_lock(slapd: Sl
 
 
 def test_moving_takes_the_memberships_along_and_enabling_brings_the_account_back(
-    slapd: SlapdSandbox, directory: LdapDirectory
+    slapd: SlapdSandbox, directory: LdapV3Directory
 ) -> None:
     wanted = an_account()
     account_id = directory.create(wanted)
@@ -134,7 +129,7 @@ def test_moving_takes_the_memberships_along_and_enabling_brings_the_account_back
     assert slapd.entries(wanted.marker)[0]["dn"] == f"employeeNumber={wanted.marker},ou=people,{SUFFIX}"
 
 
-def test_the_last_member_leaves_a_placeholder_behind(slapd: SlapdSandbox, directory: LdapDirectory) -> None:
+def test_the_last_member_leaves_a_placeholder_behind(slapd: SlapdSandbox, directory: LdapV3Directory) -> None:
     wanted = an_account()
     account_id = directory.create(wanted)
     group = f"cn=only {wanted.marker},ou=groups,{SUFFIX}"
@@ -148,7 +143,7 @@ def test_the_last_member_leaves_a_placeholder_behind(slapd: SlapdSandbox, direct
     assert directory.read(account_id).groups == frozenset()
 
 
-def test_one_marker_makes_one_entry_even_when_its_account_was_moved_away(slapd: SlapdSandbox, directory: LdapDirectory) -> None:
+def test_one_marker_makes_one_entry_even_when_its_account_was_moved_away(slapd: SlapdSandbox, directory: LdapV3Directory) -> None:
     wanted = an_account()
     account_id = directory.create(wanted)
     for _ in range(2):
@@ -160,11 +155,11 @@ def test_one_marker_makes_one_entry_even_when_its_account_was_moved_away(slapd: 
     assert len(slapd.entries(wanted.marker)) == 1
 
 
-def test_protected_accounts_are_refused_by_dn_and_by_place(slapd: SlapdSandbox, directory: LdapDirectory) -> None:
+def test_protected_accounts_are_refused_by_dn_and_by_place(slapd: SlapdSandbox, directory: LdapV3Directory) -> None:
     wanted = an_account()
     account_id = directory.create(wanted)
     dn = slapd.entries(wanted.marker)[0]["dn"]
-    guarded = LdapDirectory(LdapClient(form(slapd, protected_dns=frozenset({dn.upper().replace(",", " , ")}))))
+    guarded = LdapV3Directory(LdapClient(form(slapd, protected_dns=frozenset({dn.upper().replace(",", " , ")}))))
     assert guarded.read(account_id).protected
     elsewhere = {
         "objectClass": ["inetOrgPerson"],
@@ -181,7 +176,7 @@ def test_protected_accounts_are_refused_by_dn_and_by_place(slapd: SlapdSandbox, 
     assert directory.read(account_id).enabled
 
 
-def test_a_right_that_the_service_account_lacks_is_refused_by_name(slapd: SlapdSandbox, directory: LdapDirectory) -> None:
+def test_a_right_that_the_service_account_lacks_is_refused_by_name(slapd: SlapdSandbox, directory: LdapV3Directory) -> None:
     marker = new_marker()
     staff = {
         "objectClass": ["inetOrgPerson"],
@@ -212,7 +207,7 @@ def test_a_right_that_the_service_account_lacks_is_refused_by_name(slapd: SlapdS
     ],
 )
 def test_what_the_schema_forbids_is_refused_with_its_cause(
-    directory: LdapDirectory, attributes: dict[str, object], cause: str
+    directory: LdapV3Directory, attributes: dict[str, object], cause: str
 ) -> None:
     account_id = directory.create(an_account())
     with pytest.raises(Refused) as caught:
@@ -220,7 +215,7 @@ def test_what_the_schema_forbids_is_refused_with_its_cause(
     assert caught.value.cause == cause
 
 
-def test_a_group_outside_the_groups_base_is_never_written(directory: LdapDirectory) -> None:
+def test_a_group_outside_the_groups_base_is_never_written(directory: LdapV3Directory) -> None:
     account_id = directory.create(an_account())
     for group in ("not a dn", f"ou=groups,{SUFFIX}", f"cn=default,ou=policies,{SUFFIX}", "cn=x\0,ou=groups", ""):
         with pytest.raises(NotFound):
@@ -228,13 +223,13 @@ def test_a_group_outside_the_groups_base_is_never_written(directory: LdapDirecto
 
 
 def test_a_member_of_a_group_outside_the_groups_base_is_never_told_as_removed(
-    slapd: SlapdSandbox, directory: LdapDirectory
+    slapd: SlapdSandbox, directory: LdapV3Directory
 ) -> None:
     wanted = an_account()
     account_id = directory.create(wanted)
     group = slapd.add_group(f"outside {wanted.marker}")
     directory.add_member(group, account_id)
-    elsewhere = LdapDirectory(LdapClient(form(slapd, groups_base=f"ou=services,{SUFFIX}")))
+    elsewhere = LdapV3Directory(LdapClient(form(slapd, groups_base=f"ou=services,{SUFFIX}")))
     with pytest.raises(Refused) as caught:
         elsewhere.remove_member(group, account_id)
     assert (caught.value.cause, isinstance(caught.value, NotFound)) == ("foreign_group", False)
@@ -261,12 +256,12 @@ class _Overtaken(LdapClient):
 
 @pytest.mark.parametrize("at_once", [False, True])
 def test_an_account_that_is_moved_while_it_is_being_blocked_is_blocked_where_it_went(
-    slapd: SlapdSandbox, directory: LdapDirectory, at_once: bool
+    slapd: SlapdSandbox, directory: LdapV3Directory, at_once: bool
 ) -> None:
     account_id = directory.create(an_account())
     client = _Overtaken(form(slapd))
     client.overtake = lambda: directory.move_to_disabled(account_id)
-    blocking = LdapDirectory(client)
+    blocking = LdapV3Directory(client)
     if at_once:
         assert blocking.block_all([account_id]) == {account_id: None}
     else:
@@ -289,9 +284,9 @@ def test_a_search_gives_all_pages_or_an_error_but_never_a_part(slapd: SlapdSandb
 def test_an_untrusted_or_unencrypted_server_is_never_spoken_to(slapd: SlapdSandbox, tmp_path: Path) -> None:
     stranger = make_loopback_tls(tmp_path)
     with pytest.raises(RetryLater, match="ca_file"):
-        LdapDirectory(LdapClient(form(slapd, ca_file=stranger.ca))).find_by_login("x")
+        LdapV3Directory(LdapClient(form(slapd, ca_file=stranger.ca))).find_by_login("x")
     with pytest.raises(Misconfigured) as caught:
-        LdapDirectory(LdapClient(form(slapd, ca_file=tmp_path / "absent.pem"))).find_by_login("x")
+        LdapV3Directory(LdapClient(form(slapd, ca_file=tmp_path / "absent.pem"))).find_by_login("x")
     assert caught.value.field == "ca_file"
     plain = ldap.initialize(slapd.settings()["url"])
     with pytest.raises(ldap.CONFIDENTIALITY_REQUIRED):
@@ -300,10 +295,10 @@ def test_an_untrusted_or_unencrypted_server_is_never_spoken_to(slapd: SlapdSandb
 
 
 def test_ldaps_is_verified_like_starttls(slapd: SlapdSandbox, tmp_path: Path) -> None:
-    directory = LdapDirectory(LdapClient(form(slapd, url=slapd.ldaps_url)))
+    directory = LdapV3Directory(LdapClient(form(slapd, url=slapd.ldaps_url)))
     assert directory.read(directory.create(an_account())).enabled
     with pytest.raises(RetryLater, match="ca_file"):
-        LdapDirectory(LdapClient(form(slapd, url=slapd.ldaps_url, ca_file=make_loopback_tls(tmp_path).ca))).find_by_login("x")
+        LdapV3Directory(LdapClient(form(slapd, url=slapd.ldaps_url, ca_file=make_loopback_tls(tmp_path).ca))).find_by_login("x")
 
 
 def test_the_certificate_has_to_name_the_host(slapd: SlapdSandbox) -> None:
@@ -315,7 +310,7 @@ def test_the_certificate_has_to_name_the_host(slapd: SlapdSandbox) -> None:
 @given(name=st.text(min_size=1, max_size=40))
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_a_person_is_called_the_entry_is_named_by_its_marker_and_no_filter_widens(
-    slapd: SlapdSandbox, directory: LdapDirectory, name: str
+    slapd: SlapdSandbox, directory: LdapV3Directory, name: str
 ) -> None:
     wanted = DesiredAccount(new_marker(), name, {"cn": name, "sn": name, "givenName": name}, frozenset(), END)
     try:
@@ -332,7 +327,7 @@ def test_whatever_a_person_is_called_the_entry_is_named_by_its_marker_and_no_fil
 
 def test_a_wrong_password_is_ours_to_mend_and_an_empty_one_is_never_tried(slapd: SlapdSandbox) -> None:
     with pytest.raises(Misconfigured) as caught:
-        LdapDirectory(LdapClient(form(slapd, bind_password="wrong"))).find_by_login("x")
+        LdapV3Directory(LdapClient(form(slapd, bind_password="wrong"))).find_by_login("x")
     assert caught.value.field == "bind_password"
     with pytest.raises(Misconfigured):
         bound(form(slapd), slapd.settings()["bind_dn"], "")
@@ -345,7 +340,7 @@ def test_the_check_names_what_is_missing(slapd: SlapdSandbox) -> None:
 
 def test_a_restart_of_the_server_is_not_noticed_by_reads_or_writes(tmp_path: Path) -> None:
     with SlapdSandbox(tmp_path / "slapd") as slapd:
-        directory = LdapDirectory(LdapClient(form(slapd)))
+        directory = LdapV3Directory(LdapClient(form(slapd)))
         account_id = directory.create(an_account())
         _restart(slapd)
         assert directory.read(account_id).enabled
@@ -403,7 +398,7 @@ def test_a_server_that_falls_silent_between_the_two_handshakes_of_ldaps_is_given
 
 
 def test_connections_that_died_in_silence_cost_one_time_out_and_not_one_each(
-    slapd: SlapdSandbox, directory: LdapDirectory
+    slapd: SlapdSandbox, directory: LdapV3Directory
 ) -> None:
     account_id = directory.create(an_account())
     with _Proxy(slapd) as proxy:
@@ -413,8 +408,8 @@ def test_connections_that_died_in_silence_cost_one_time_out_and_not_one_each(
                 held.enter_context(client._pool.borrow())
         proxy.mute()
         with pytest.raises(RetryLater):
-            LdapDirectory(client).read(account_id)
-        LdapDirectory(client).disable(account_id)
+            LdapV3Directory(client).read(account_id)
+        LdapV3Directory(client).disable(account_id)
         assert len(client._pool._idle) == 1
         client.close()
     assert not directory.read(account_id).enabled
@@ -431,14 +426,14 @@ def test_a_connection_on_which_the_server_refused_is_not_used_again(client: Ldap
     assert connection not in client._pool._idle
 
 
-def test_a_revocation_waits_for_nobody_else_s_connection(slapd: SlapdSandbox, directory: LdapDirectory) -> None:
+def test_a_revocation_waits_for_nobody_else_s_connection(slapd: SlapdSandbox, directory: LdapV3Directory) -> None:
     account_id = directory.create(an_account())
     client = LdapClient(form(slapd, max_connections=1, timeout_seconds=0.3))
     with client._pool.borrow():
         with pytest.raises(RetryLater):
-            LdapDirectory(client).read(account_id)
+            LdapV3Directory(client).read(account_id)
         with revoking():
-            LdapDirectory(client).disable(account_id)
+            LdapV3Directory(client).disable(account_id)
     client.close()
     assert not directory.read(account_id).enabled
 
@@ -446,7 +441,7 @@ def test_a_revocation_waits_for_nobody_else_s_connection(slapd: SlapdSandbox, di
 def test_a_reply_that_is_lost_after_the_write_was_sent_is_an_unknown_outcome(slapd: SlapdSandbox) -> None:
     with _Proxy(slapd) as proxy:
         client = LdapClient(form(slapd, url=f"ldap://127.0.0.1:{proxy.port}", timeout_seconds=1.0))
-        directory = LdapDirectory(client)
+        directory = LdapV3Directory(client)
         assert directory.find_by_login("nobody") is None  # the connection that the write will take is open now
         wanted = an_account()
         proxy.swallow_answers_after = 1  # whoami is answered, the answer to the add is not
@@ -525,7 +520,7 @@ class _Proxy:
 
 def test_threads_share_a_bounded_number_of_connections(slapd: SlapdSandbox) -> None:
     client = LdapClient(form(slapd, max_connections=3))
-    directory = LdapDirectory(client)
+    directory = LdapV3Directory(client)
     wanted = [an_account() for _ in range(40)]
     with ThreadPoolExecutor(8) as threads:
         ids = list(threads.map(directory.create, wanted))
@@ -539,7 +534,7 @@ def test_threads_share_a_bounded_number_of_connections(slapd: SlapdSandbox) -> N
 
 def test_everybody_is_listed_though_a_bulk_import_fills_one_second_with_many_pages(tmp_path: Path) -> None:
     with SlapdSandbox(tmp_path / "slapd") as slapd:
-        directory = LdapDirectory(LdapClient(form(slapd, page_size=7)))
+        directory = LdapV3Directory(LdapClient(form(slapd, page_size=7)))
         with ThreadPoolExecutor(4) as threads:
             ids = set(threads.map(directory.create, [an_account() for _ in range(60)]))
         page, found = directory.accounts(None), list[str]()
@@ -552,7 +547,7 @@ def test_everybody_is_listed_though_a_bulk_import_fills_one_second_with_many_pag
     assert len(found) == 60
 
 
-def test_blocking_many_signs_them_out_and_keeps_each_lock(slapd: SlapdSandbox, directory: LdapDirectory) -> None:
+def test_blocking_many_signs_them_out_and_keeps_each_lock(slapd: SlapdSandbox, directory: LdapV3Directory) -> None:
     wanted = [an_account() for _ in range(120)]  # more than are under way at a time
     ids = [directory.create(one) for one in wanted]
     slapd.set_password(wanted[0].login, PASSWORD)
@@ -568,9 +563,9 @@ def test_blocking_many_signs_them_out_and_keeps_each_lock(slapd: SlapdSandbox, d
 def test_one_answer_that_is_lost_or_refused_in_the_middle_keeps_nobody_else_from_being_blocked(
     tmp_path: Path, kind: FaultKind
 ) -> None:
-    with FaultySlapd(tmp_path / "slapd") as faulty:
+    with FaultyDirectory(SlapdSandbox(tmp_path / "slapd")) as faulty:
         client = LdapClient(LdapSettings(**{**faulty.settings(), "timeout_seconds": 1.0}))
-        directory = LdapDirectory(client)
+        directory = LdapV3Directory(client)
         wanted = [an_account() for _ in range(130)]
         ids = [directory.create(one) for one in wanted]
         faulty.faults.plan(Fault(kind, "LDAP", rf"^modify employeeNumber={wanted[60].marker},.*pwdStartTime$"))
@@ -586,6 +581,6 @@ def test_one_answer_that_is_lost_or_refused_in_the_middle_keeps_nobody_else_from
 
 
 def test_where_nobody_answers_each_is_told_that_nothing_was_done(slapd: SlapdSandbox) -> None:
-    nowhere = LdapDirectory(LdapClient(form(slapd, url="ldap://127.0.0.1:1")))
+    nowhere = LdapV3Directory(LdapClient(form(slapd, url="ldap://127.0.0.1:1")))
     outcomes = nowhere.block_all(["0b0f1a52-0000-4000-8000-000000000000", "0b0f1a52-0000-4000-8000-000000000001"])
     assert [type(error) for error in outcomes.values()] == [RetryLater, RetryLater]

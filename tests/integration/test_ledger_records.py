@@ -137,9 +137,15 @@ def test_agreement_pins_and_proofs_are_kept_as_first_told(database: Database) ->
     with database.transaction("acme") as tx:
         engagement = an_engagement(tx)
         assert engagements.set_agreement(tx, engagement.id, "env-1", NOON).signed_at == NOON
-        assert engagements.pin_mappings(tx, engagement.id, {"a__b": 1}).mapping_pins == {"a__b": 1}
-        assert engagements.pin_mappings(tx, engagement.id, {"a__b": 2, "c__d": 4}).mapping_pins == {"a__b": 1, "c__d": 4}
-        assert engagements.pin_mappings(tx, engagement.id, {"a__b": 2}, migrate=True).mapping_pins == {"a__b": 2, "c__d": 4}
+        assert engagements.pin_mappings(tx, engagement.id, {"a__b": "v0001"}).mapping_pins == {"a__b": "v0001"}
+        assert engagements.pin_mappings(tx, engagement.id, {"a__b": "v0002", "c__d": "v0004"}).mapping_pins == {
+            "a__b": "v0001",
+            "c__d": "v0004",
+        }
+        assert engagements.pin_mappings(tx, engagement.id, {"a__b": "v0002"}, migrate=True).mapping_pins == {
+            "a__b": "v0002",
+            "c__d": "v0004",
+        }
         later = NOON.replace(hour=13)
         for at in (NOON, later):
             engagements.mark_access_verified(tx, engagement.id, at)

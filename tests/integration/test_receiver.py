@@ -37,7 +37,6 @@ from ledger.database import Database
 from ledger.embedded import EmbeddedPostgres
 from ledger.migrate import upgrade
 from ledger.queue import Lane
-from mappings.registry import MappingRegistry
 from tests.integration.ledger_cases import stored_engagement
 from tests.tenant_documents import as_files, tenant_content
 from workforce.errors import RetryLater
@@ -56,7 +55,7 @@ PATIENCE = 60  # deliveries, each of which waits half a second for a connection
 
 
 def a_hub(database: Database, folder: Path) -> Hub:
-    return Hub(Settings(data_dir=folder), database, MappingRegistry.shipped(), SecretStore(folder))
+    return Hub(Settings(data_dir=folder), database, SecretStore(folder))
 
 
 def configure(database: Database, docusign: DocuSignSandbox, secrets: Path, tenant: str = "acme") -> None:

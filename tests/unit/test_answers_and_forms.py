@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
+import httpx
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from connectors.answers import Reading
+from connectors.answers import Instant, Reading, Wire, code_in, served_at, whole_pdf
 from connectors.forms import HttpsOrigin, HttpsUrl, RsaPrivateKey
-from workforce.errors import RetryLater
+from workforce.errors import OutcomeUnknown, RetryLater
 
 
 class Thing(BaseModel):
@@ -45,6 +47,76 @@ def test_keys_of_the_vendor_do_not_make_a_message_endless() -> None:
     with pytest.raises(RetryLater) as raised:
         parse(dict[str, int], {"k" * 100_000: "x"})
     assert len(str(raised.value)) < 200
+
+
+@pytest.mark.parametrize("payload", [None, {"id": 7}, b"{", {"id": "7", "parts": ["Ada"]}])
+def test_an_odd_answer_to_a_write_leaves_it_unknown_whether_it_was_done(payload: Any) -> None:
+    assert parse.written(Thing, {"id": "7"}) == Thing(id="7")
+    with pytest.raises(OutcomeUnknown) as raised:
+        parse.written(Thing, payload)
+    assert raised.value.cause == "unreadable_answer"
+    assert "Ada" not in str(raised.value)
+
+
+class Stamp(Wire):
+    at: Instant
+
+
+@pytest.mark.parametrize(
+    "text", ["2026-03-02T14:00:00+02:00", "2026-03-02T12:00:00Z", "2026-03-02T12:00:00.0000000Z", "2026-03-02T12:00:00.000+0000"]
+)
+def test_an_instant_is_read_whatever_its_offset_and_is_utc_from_then_on(text: str) -> None:
+    told = parse(Stamp, {"at": text}).at
+    assert (told, told.tzinfo) == (datetime(2026, 3, 2, 12, tzinfo=UTC), UTC)
+
+
+@pytest.mark.parametrize(
+    "text", ["2026-03-02T12:00:00", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "yesterday", None]
+)
+def test_an_instant_without_offset_or_beyond_the_calendar_is_none(text: str | None) -> None:
+    with pytest.raises(RetryLater, match="at"):
+        parse(Stamp, {"at": text})
+
+
+@pytest.mark.parametrize(
+    ("date", "expected"),
+    [
+        ("Mon, 02 Mar 2026 12:00:05 GMT", datetime(2026, 3, 2, 12, 0, 5, tzinfo=UTC)),
+        ("Mon, 02 Mar 2026 12:00:05", datetime(2026, 3, 2, 12, 0, 5, tzinfo=UTC)),
+        ("Mon, 99999999999999999999 Jan 2026 00:00:00 GMT", None),
+        ("Mon, 02 Jan 2026 00:00:00 +" + "9" * 30, None),
+        ("soon", None),
+        ("", None),
+    ],
+)
+def test_the_date_of_an_answer_is_the_vendors_clock_or_nothing(date: str, expected: datetime | None) -> None:
+    assert served_at(httpx.Response(200, headers={"Date": date})) == expected
+    assert served_at(httpx.Response(200)) is None
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b'{"error": {"code": "TOO_MANY"}}', "TOO_MANY"),
+        (b'{"error": {"code": "ada@acme.example"}}', ""),
+        (b'{"error": {"code": "a sentence"}}', ""),
+        (b'{"error": {"code": 7}}', ""),
+        (b'{"error": "TOO_MANY"}', ""),
+        (b'["error"]', ""),
+        (b"<html>", ""),
+        (b"\xff", ""),
+        (b"[" * 100_000, ""),
+    ],
+)
+def test_a_code_is_found_at_its_place_and_words_for_people_are_none(body: bytes, expected: str) -> None:
+    assert code_in(httpx.Response(400, content=body), "error", "code") == expected
+
+
+@pytest.mark.parametrize("content", [b"", b"%PDF-1.7 cut off", b"<html>%%EOF", b"%PDF-1.7 %%EOF" + b" " * 2000])
+def test_a_pdf_that_is_not_whole_is_asked_for_again(content: bytes) -> None:
+    assert whole_pdf(httpx.Response(200, content=b"%PDF-1.7 x\n%%EOF\n"), "vendor").startswith(b"%PDF-")
+    with pytest.raises(RetryLater):
+        whole_pdf(httpx.Response(200, content=content), "vendor")
 
 
 @pytest.mark.parametrize(

@@ -150,7 +150,7 @@ def test_a_refusal_tells_no_number_and_no_part_of_a_name(sink: BambooHrSink) -> 
     family = "Wolfeschlegelsteinhausenbergerdorff"
     respx.post(f"{BASE}/api/v1/employees").mock(return_value=refusal(409, f"Invalid SSN 123-45-6789 {'x' * 160} of {family}"))
     with pytest.raises(Refused) as caught:
-        sink.create(MARKER, {**ADA, "ssn": "123456789", "lastName": family, "firstName": "\ud800"})
+        sink.create(MARKER, {**ADA, "ssn": "123456789", "lastName": family})
     assert caught.value.field == "ssn"
     assert "6789" not in str(caught.value)
     assert "Wolf" not in str(caught.value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, timezone
 from itertools import product
 
 import httpx
@@ -11,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from connectors.checkr.records import Invitation, Report, iso, parse
-from connectors.checkr.refusals import refusal, served_at, wait_seconds
+from connectors.checkr.records import Invitation, Report, parse
+from connectors.checkr.refusals import refusal, wait_seconds
 from connectors.checkr.screening import Progress, verdict_of
 from connectors.checkr.settings import CheckrSettings
 from connectors.http import MAX_RETRY_AFTER_SECONDS
@@ -118,17 +117,6 @@ def test_a_refusal_that_is_shortened_repeats_no_half_of_a_name(padding: int) -> 
 
 def test_a_refusal_holds_nothing_that_a_database_cannot_keep() -> None:
     assert str(refusal(an_answer(400, "odd\x00 \x1b[31mtext\n"), SENT)).isprintable()
-
-
-@pytest.mark.parametrize(
-    "date", ["Mon, 99999999999999999999 Jan 2026 00:00:00 GMT", "soon", "", "Mon, 02 Jan 2026 00:00:00 +" + "9" * 30]
-)
-def test_an_odd_date_of_an_answer_is_not_relied_upon(date: str) -> None:
-    assert abs(served_at(httpx.Response(200, headers={"date": date})) - datetime.now(UTC)) < timedelta(minutes=1)
-
-
-def test_instants_are_told_in_utc() -> None:
-    assert iso(datetime(2026, 3, 2, 14, tzinfo=timezone(timedelta(hours=2)))) == "2026-03-02T12:00:00Z"
 
 
 @pytest.mark.parametrize(

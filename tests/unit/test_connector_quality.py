@@ -52,3 +52,9 @@ def test_the_check_sees_what_it_should() -> None:
         "check_is_cheap: exempt needs a reason",
         "pages_to_the_end: status is done or exempt",
     ]
+
+
+def test_a_package_without_a_settings_form_is_no_connector() -> None:
+    assert (CONNECTORS / "protocols" / "__init__.py").exists()
+    assert "protocols" not in catalogue.known_keys()
+    assert {"activedirectory", "ldap", "files"} <= set(catalogue.known_keys())

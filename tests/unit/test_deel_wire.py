@@ -137,7 +137,9 @@ def test_an_amount_that_is_none_is_refused_before_anything_is_sent(client: DeelC
     assert caught.value.field == "amount"
 
 
-@pytest.mark.parametrize("text", ["", "{}", "null", "not a cursor", '[["a"], ["b"], 5]', '["abc", [], null]', "[[1], [], null]"])
+@pytest.mark.parametrize(
+    "text", ["", "{}", "null", "not a cursor", '[1, {"after": 5}]', '[1, {"known": "abc"}]', '[1, {"found": [1]}]']
+)
 def test_a_cursor_that_is_none_of_ours_is_refused(text: str) -> None:
     with pytest.raises(Refused) as caught:
         Place.decode(text)
@@ -186,7 +188,7 @@ def test_an_end_that_only_a_proxy_has_answered_is_unknown(client: DeelClient) ->
     with pytest.raises(OutcomeUnknown):
         sink.end("c1", ended_at=datetime(2026, 4, 1, tzinfo=UTC), ends_on="2026-03-31")
     with pytest.raises(OutcomeUnknown):
-        sink.update("c1", {"amount": "110.00"})
+        sink.update("c1", {"compensation_details": {"amount": "110.00"}})
 
 
 @respx.mock

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from connectors.dropboxsign.sandbox import CallbackDelivery, DropboxSignSandbox
 from connectors.dropboxsign.settings import DropboxSignSettings
-from connectors.dropboxsign.webhooks import DropboxSignCallbacks, json_field
+from connectors.dropboxsign.webhooks import DropboxSignCallbacks
+from connectors.webhooks import form_field
 from workforce.errors import BadSignature, UnusableContent
 
 NOON = int(datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp())
@@ -37,7 +38,7 @@ def delivery(sandbox: DropboxSignSandbox) -> CallbackDelivery:
 
 def changed(sandbox: DropboxSignSandbox, delivery: CallbackDelivery, **event: Any) -> bytes:
     """The body with fields of ``event`` replaced, or taken away with ``None``."""
-    content = json.loads(json_field(delivery.body))
+    content = json.loads(form_field(delivery.body, "json"))
     content["event"] = {name: value for name, value in {**content["event"], **event}.items() if value is not None}
     return sandbox.wrap(content).body
 
@@ -90,7 +91,7 @@ def test_requests_signers_and_kinds_of_one_second_are_told_apart(
         )
     ]
     assert (
-        len({json.loads(json_field(each.body))["event"]["event_hash"] for each in deliveries}) == 2
+        len({json.loads(form_field(each.body, "json"))["event"]["event_hash"] for each in deliveries}) == 2
     )  # the hash tells nothing apart
     assert len({event.external_id for each in deliveries for event in callbacks.events(each.body)}) == 6
 
@@ -110,7 +111,7 @@ def test_a_callback_that_comes_again_late_and_in_another_order_keeps_its_name(
 def test_digits_cannot_wander_from_the_time_into_the_type(
     callbacks: DropboxSignCallbacks, sandbox: DropboxSignSandbox, delivery: CallbackDelivery
 ) -> None:
-    event = json.loads(json_field(delivery.body))["event"]
+    event = json.loads(form_field(delivery.body, "json"))["event"]
     time_, kind = event["event_time"], event["event_type"]
     forged = changed(sandbox, delivery, event_time=time_[:-1], event_type=time_[-1] + kind)
     with pytest.raises(BadSignature):
@@ -157,7 +158,7 @@ FIELD = b'Content-Disposition: form-data; name="json"\r\n\r\n'
     ],
 )
 def test_the_field_json_is_found_among_others(body: bytes) -> None:
-    assert json_field(body) == b"{}"
+    assert form_field(body, "json") == b"{}"
 
 
 @pytest.mark.parametrize(
@@ -179,7 +180,7 @@ def test_the_field_json_is_found_among_others(body: bytes) -> None:
 )
 def test_a_body_that_is_not_plainly_one_field_json_is_rejected(callbacks: DropboxSignCallbacks, body: bytes) -> None:
     with pytest.raises(ValueError, match=r"no boundary|not one field json"):
-        json_field(body)
+        form_field(body, "json")
     with pytest.raises(BadSignature):
         callbacks.verify({"content-type": "multipart/form-data; boundary=x"}, body)
     with pytest.raises(UnusableContent):
@@ -208,7 +209,7 @@ def test_no_mutation_changes_what_is_signed(
     callbacks: DropboxSignCallbacks, sandbox: DropboxSignSandbox, delivery: CallbackDelivery
 ) -> None:
     source, signed = random.Random(20_261_122), ("event_time", "event_type", "event_hash")  # noqa: S311 - repeatable, not secret
-    original = json.loads(json_field(delivery.body))["event"]
+    original = json.loads(form_field(delivery.body, "json"))["event"]
     for _ in range(3_000):
         at = source.randrange(len(delivery.body))
         forged = delivery.body[:at] + bytes([source.randrange(256)]) + delivery.body[at + source.randrange(2) :]
@@ -216,7 +217,7 @@ def test_no_mutation_changes_what_is_signed(
             callbacks.verify({}, forged)
         except BadSignature:
             continue
-        event = json.loads(json_field(forged))["event"]
+        event = json.loads(form_field(forged, "json"))["event"]
         assert [event[name] for name in signed] == [original[name] for name in signed]
 
 

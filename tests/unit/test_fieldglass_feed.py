@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from connectors.fieldglass.cursor import Cursor
+from connectors.cursors import Feed
 from connectors.fieldglass.records import Row, read_rows
 from connectors.fieldglass.sandbox import FieldglassSandbox, page_of
 from connectors.fieldglass.settings import FieldglassSettings, Layout
@@ -219,7 +219,7 @@ def test_an_empty_feed_is_complete_and_can_be_polled_again() -> None:
 def test_the_cursor_forgets_what_lies_before_the_overlap() -> None:
     rows = [a_row(f"WO-{n}", modified=START + timedelta(minutes=n)) for n in range(50)]
     _, cursor = drained(FieldglassSource(Report(rows, overlap_seconds=60)))
-    assert len(Cursor.decode(cursor).seen) == 2
+    assert len(Feed.decode(cursor).seen) == 2
 
 
 @given(st.text(max_size=60))
@@ -238,13 +238,8 @@ def test_a_foreign_cursor_is_refused(text: str) -> None:
 
 @given(st.dictionaries(st.text(max_size=16), st.datetimes(timezones=st.just(UTC)), max_size=5))
 def test_a_cursor_survives_its_text(seen: dict[str, datetime]) -> None:
-    cursor = Cursor(max(seen.values(), default=None), seen)
-    assert Cursor.decode(cursor.encode()) == cursor
-
-
-def test_the_earliest_instant_has_no_earlier_one() -> None:
-    earliest = datetime.min.replace(tzinfo=UTC)
-    assert Cursor(earliest).since(timedelta(seconds=60)) == earliest
+    cursor = Feed(max(seen.values(), default=None), seen)
+    assert Feed.decode(cursor.encode()) == cursor
 
 
 # Rows
@@ -276,7 +271,7 @@ def test_a_row_without_its_id_is_refused_by_the_mapping_alone_for_that_column(wi
     (row,) = read_rows([{**{name: value for name, value in good.items() if name != "Work Order ID"}, **without}, good], Layout())[
         :1
     ]
-    mapping = MappingRegistry.shipped().get("fieldglass__engagement", 1)
+    mapping = MappingRegistry.shipped().get("fieldglass__engagement", "v0001")
     with pytest.raises(Refused) as raised:
         canonical(WorkOrder, mapping.apply(row.values).values, source="a work order")
     assert "Work Order ID" in f"{raised.value} {raised.value.field}" or raised.value.field == "terms.vms_id"

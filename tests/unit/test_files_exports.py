@@ -239,9 +239,9 @@ def test_a_delta_that_took_the_place_of_a_read_one_is_not_archived_unread(tmp_pa
 
 def test_what_was_not_read_goes_back_to_the_inbox(exchange: Exchange) -> None:
     exchange.drop("1.csv", "A,active,,,")
-    (export,) = exchange.client.exports()
+    (export,) = exchange.client.drop.exports()
     with pytest.raises(Refused):
-        exchange.client.archive(export, "another content!")
+        exchange.client.drop.put_away(export, "another content!")
     assert (exchange.names("inbox"), exchange.names("archive")) == (["1.csv"], [])
 
 
@@ -390,10 +390,10 @@ def test_a_bad_file_blocks_until_it_is_mended(exchange: Exchange) -> None:
 
 def test_a_file_that_changes_under_the_reader_is_read_later(exchange: Exchange) -> None:
     path = exchange.drop("1.csv", "A,active,,,")
-    (export,) = exchange.client.exports()
+    (export,) = exchange.client.drop.exports()
     path.write_text("changed")
     with pytest.raises(RetryLater):
-        exchange.client.table(export)
+        exchange.client.snapshot(export)
 
 
 def test_too_large_a_file_is_not_opened(tmp_path: Path) -> None:

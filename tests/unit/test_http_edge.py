@@ -507,3 +507,38 @@ def test_an_unreadable_authority_file_is_named(tmp_path: Path) -> None:
         with pytest.raises(Misconfigured) as raised:
             tls_context(path)
         assert raised.value.field == "ca_file"
+
+
+# What a dialect makes of refusals, and JSON
+
+
+def test_a_dialect_says_what_a_refusal_is_about_from_the_answer_and_what_was_sent(vendor: respx.MockRouter) -> None:
+    def refusal(said: str, response: httpx.Response) -> HubError:
+        return Refused(f"{said}: {len(response.request.content)} bytes", cause="its_own", field="name")
+
+    vendor.post("/things").respond(409)
+    with pytest.raises(Refused, match=r"Vendor: POST answered 409: Conflict: 2 bytes") as caught:
+        an_edge(dialect=Dialect("Vendor", refusal=refusal)).write("POST", "/things", json={})
+    assert (caught.value.cause, caught.value.field) == ("its_own", "name")
+
+
+def test_an_answer_that_came_in_another_is_judged_as_one_that_came_alone() -> None:
+    request = httpx.Request("PATCH", "https://vendor.example/things")
+    throttled = Dialect("Vendor").error(httpx.Response(429, headers={"retry-after": "7"}, request=request))
+    assert isinstance(throttled, RetryLater)
+    assert throttled.after_seconds == 7.0
+    assert Dialect("Vendor").error(httpx.Response(204, request=request)) is None
+
+
+@pytest.mark.parametrize("content", [b'{"a": 1}', b"[]", b"null", b"7"])
+def test_any_json_is_read(vendor: respx.MockRouter, edge: HttpEdge, content: bytes) -> None:
+    vendor.get("/things").respond(content=content)
+    assert edge.read_json("GET", "/things") in ({"a": 1}, [], None, 7)
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", b'{"a": ', b"[" * 100_000])
+def test_a_read_that_is_no_json_may_be_repeated(vendor: respx.MockRouter, edge: HttpEdge, content: bytes) -> None:
+    vendor.get("/things").respond(content=content)
+    with pytest.raises(RetryLater) as caught:
+        edge.read_json("GET", "/things")
+    assert caught.value.cause == "unreadable_answer"

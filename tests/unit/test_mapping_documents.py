@@ -1,40 +1,45 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from mappings.document import MAX_BYTES, read_document
+from mappings.document import MAX_BYTES, _Reading, read_document
 from mappings.engine import CompiledMapping
 from mappings.faults import FaultyMapping
-from mappings.files import compile_file
+from mappings.files import read_tables, read_version
+from mappings.model import ExamplesFile, MappingFile
+from mappings.shelf import SHIPPED, Shelf
 from mappings.values import ABSENT
 
+LIBRARY = Path(__file__).resolve().parents[2] / "mappings" / "library"
 HEAD = "mapping: a__b\nversion: 1\neffective_from: 2026-01-01\nbecause: a test\n"
 
 
-def compiled(tmp_path: Path, text: str) -> CompiledMapping:
-    path = tmp_path / "a__b" / "v0001.yaml"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-    return compile_file(path)
+def compiled(text: str) -> CompiledMapping:
+    shelf = Shelf("a__b", "library/a__b", SHIPPED, {"v0001.yaml": text.encode()})
+    version = read_version(shelf, "v0001")
+    tables = read_tables(version, version.mapping, [shelf])
+    return CompiledMapping(version.mapping, label="v0001", content_sha256=version.sha256, tables=tables)
 
 
-def faults(tmp_path: Path, text: str) -> list[tuple[int, int, str, str]]:
+def faults(text: str) -> list[tuple[int, int, str, str]]:
     with pytest.raises(FaultyMapping) as faulty:
-        compiled(tmp_path, text)
+        compiled(text)
     return [(fault.line, fault.column, fault.key, fault.message) for fault in faulty.value.faults]
 
 
-def rule_faults(tmp_path: Path, rule: str) -> str:
-    return "\n".join(f"{key}: {message}" for _, _, key, message in faults(tmp_path, f"{HEAD}fields:\n  out: {rule}\n"))
+def rule_faults(rule: str) -> str:
+    return "\n".join(f"{key}: {message}" for _, _, key, message in faults(f"{HEAD}fields:\n  out: {rule}\n"))
 
 
-def test_every_fault_is_found_at_once_with_its_line_and_column(tmp_path: Path) -> None:
+def test_every_fault_is_found_at_once_with_its_line_and_column() -> None:
     text = (
         "mapping: a__b\n"
         "version: one\n"
@@ -47,7 +52,7 @@ def test_every_fault_is_found_at_once_with_its_line_and_column(tmp_path: Path) -
         "  two: {from: a, apply: [strip, explode]}\n"
         "  two.inner: {value: 1.5}\n"
     )
-    found = faults(tmp_path, text)
+    found = faults(text)
     assert [(line, column, key) for line, column, key, _ in found] == [
         (1, 1, "effective_from"),
         (2, 1, "version"),
@@ -91,16 +96,25 @@ def test_every_fault_is_found_at_once_with_its_line_and_column(tmp_path: Path) -
         ("{from: a, when: {path: a, not: {path: b, is: present}}}", "a condition is path with one of"),
         ("{from: a, when: {all: []}}", "at least 1"),
         ("{from: a, from: b}", "the key stands here twice"),
+        ("{from: a, when: {path: null, is: present}}", "a condition is path with one of"),
+        ("{from: a, when: {path: a, is: null}}", "a condition is path with one of"),
+        ("{from: a, when: {path: a, in: null}}", "a condition is path with one of"),
+        ("{from: a, lookup: {table: null}}", "a lookup is table, or file with its sha256"),
+        ("{from: a, default: NO}", "something else than it looks like"),
+        ("{from: a, default: 12:30}", "something else than it looks like"),
+        ("{from: a, default: 007}", "something else than it looks like"),
+        ("{from: a, default: =}", "something else than it looks like"),
+        ("{from: a, lookup: {file: table.x.yaml, sha256: " + "a" * 64 + "}}", "there is no table.x.yaml"),
         ("{value: 2026-02-30}", "not a value of its kind"),
     ],
 )
-def test_a_rule_that_makes_no_sense_is_explained(tmp_path: Path, rule: str, message: str) -> None:
-    assert message in rule_faults(tmp_path, rule)
+def test_a_rule_that_makes_no_sense_is_explained(rule: str, message: str) -> None:
+    assert message in rule_faults(rule)
 
 
 @pytest.mark.parametrize("target", ["a[0]", "a..b", '""', "a b"])
-def test_a_target_is_a_plain_path(tmp_path: Path, target: str) -> None:
-    assert faults(tmp_path, f"{HEAD}fields:\n  '{target}': {{value: 1}}\n")
+def test_a_target_is_a_plain_path(target: str) -> None:
+    assert faults(f"{HEAD}fields:\n  '{target}': {{value: 1}}\n")
 
 
 ESCAPES = [
@@ -121,8 +135,8 @@ ESCAPES = [
     "{from: a, when: {path: a, python: 'import os'}}",
     "{from: a, when: {path: 'a or __import__(\"os\")', is: present}}",
     "{from: a, when: {path: a, matches: '(a+)+$'}}",
-    "{from: a, lookup: {file: ../../../etc/passwd, sha256: " + "0" * 64 + "}}",
-    "{from: a, lookup: {file: /etc/passwd, sha256: " + "0" * 64 + "}}",
+    "{from: a, lookup: {file: ../../../etc/passwd, sha256: " + "a" * 64 + "}}",
+    "{from: a, lookup: {file: /etc/passwd, sha256: " + "a" * 64 + "}}",
     "{from: a, lookup: 'os.environ'}",
     "!!python/object/apply:os.system ['id']",
     "{value: !!python/name:os.system ''}",
@@ -134,8 +148,8 @@ ESCAPES = [
 
 
 @pytest.mark.parametrize("rule", ESCAPES)
-def test_nothing_in_a_mapping_reaches_python(tmp_path: Path, rule: str) -> None:
-    assert rule_faults(tmp_path, rule)
+def test_nothing_in_a_mapping_reaches_python(rule: str) -> None:
+    assert rule_faults(rule)
 
 
 class Trap:
@@ -164,15 +178,14 @@ class Trap:
         "c.upper",
     ],
 )
-def test_a_path_reads_keys_and_never_attributes(tmp_path: Path, path: str) -> None:
-    mapping = compiled(tmp_path, f"{HEAD}fields:\n  out: {{from: '{path}'}}\n")
+def test_a_path_reads_keys_and_never_attributes(path: str) -> None:
+    mapping = compiled(f"{HEAD}fields:\n  out: {{from: '{path}'}}\n")
     record: Mapping[str, object] = {"a": Trap(), "b": ["x"], "c": "text"}
     assert mapping.apply(record).values == {}
 
 
-def test_format_strings_and_quotes_in_constants_stay_text(tmp_path: Path) -> None:
+def test_format_strings_and_quotes_in_constants_stay_text() -> None:
     mapping = compiled(
-        tmp_path,
         f"{HEAD}fields:\n  out: {{from: a, apply: [{{concat: {{before: '{{0.__class__}}%(x)s', after: '\"'}}}}]}}\n",
     )
     assert mapping.apply({"a": "v"}).values == {"out": '{0.__class__}%(x)sv"'}
@@ -200,9 +213,85 @@ def test_yaml_beyond_plain_data_is_refused_before_it_is_built(content: bytes, me
         read_document(content, "test.yaml")
 
 
-def test_a_file_that_is_empty_or_no_mapping_is_refused(tmp_path: Path) -> None:
-    assert faults(tmp_path, "") == [(1, 1, "document", "Input should be a valid dictionary or instance of MappingFile")]
-    assert faults(tmp_path, "- a\n- b\n")
+def test_a_file_that_is_empty_or_no_mapping_is_refused() -> None:
+    assert faults("") == [(1, 1, "document", "Input should be a valid dictionary or instance of MappingFile")]
+    assert faults("- a\n- b\n")
+
+
+def events(text: str, loader: type[Any]) -> Iterator[yaml.Event]:
+    return yaml.parse(text, Loader=loader)
+
+
+@pytest.mark.skipif(not yaml.__with_libyaml__, reason="there is no libyaml here")
+def test_what_is_read_and_where_it_stands_does_not_depend_on_libyaml() -> None:
+    for path in sorted(LIBRARY.rglob("*.yaml")):
+        text = path.read_text(encoding="utf-8")
+        quick, plain = (_Reading(path.name, events(text, loader)) for loader in (yaml.CSafeLoader, yaml.SafeLoader))
+        assert quick.document() == plain.document() == yaml.safe_load(text)
+        assert quick.places == plain.places
+        assert quick.faults == plain.faults == []
+
+
+def test_places_are_counted_in_characters() -> None:
+    document = read_document('\ufeffä: {"ö\U0001f600": [1, ü: 2]}\n'.encode(), "test.yaml")
+    assert document.data == {"ä": {"ö\U0001f600": [1, {"ü": 2}]}}
+    assert document.places["ä", "ö\U0001f600", 1, "ü"] == (1, 15)
+
+
+def test_every_tag_and_anchor_is_found_at_once_with_its_place() -> None:
+    with pytest.raises(FaultyMapping) as faulty:
+        read_document(b"a: &x 1\nb: [!y 2, *x]\n*x : 3\n? !z c\n: 4\n", "test.yaml")
+    assert [(fault.line, fault.column, fault.key) for fault in faulty.value.faults] == [
+        (1, 4, "a"),
+        (2, 5, "b.0"),
+        (2, 11, "b.1"),
+        (3, 1, "?"),
+        (3, 1, "?"),
+        (4, 3, "c"),
+    ]
+
+
+OVERLAY = "mapping: a__b\nversion: 2\neffective_from: 2026-01-01\nbecause: a test\nbase: v0001\n"
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ("", None),
+        ("removes: [a.b]\ndemands: [{that: {path: a, is: present}, because: needed}]\nignores: [Comment]\n", None),
+        ("removes: ['a[0]']\n", "a target path has no"),
+        ("source_fields: half\n", "'open' or 'closed'"),
+        ("ignores: ['']\n", "at least 1 character"),
+    ],
+)
+def test_an_overlay_holds_only_what_differs(more: str, message: str | None) -> None:
+    data = read_document((OVERLAY + more).encode(), "test.yaml").data
+    if message is None:
+        assert MappingFile.model_validate(data).base == "v0001"
+        return
+    with pytest.raises(ValidationError, match=message):
+        MappingFile.model_validate(data)
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ("", "at least one field"),
+        ("removes: [a]\nfields: {b: {value: 1}}\n", "only an overlay"),
+        ("base: t0001\n", "match pattern"),
+    ],
+)
+def test_what_names_no_shipped_base_is_whole(more: str, message: str) -> None:
+    data = read_document((OVERLAY.replace("base: v0001\n", "") + more).encode(), "test.yaml").data
+    with pytest.raises(ValidationError, match=message):
+        MappingFile.model_validate(data)
+
+
+def test_an_example_may_say_where_its_record_comes_from() -> None:
+    text = "examples: [{name: one, sample: {vendor: SAP, endpoint: GET /x, origin: the help portal}, source: {}, gives: {}}]"
+    (example,) = ExamplesFile.model_validate(read_document(text.encode(), "test.yaml").data).examples
+    assert example.sample
+    assert (example.sample.vendor, example.sample.endpoint, example.sample.origin) == ("SAP", "GET /x", "the help portal")
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))

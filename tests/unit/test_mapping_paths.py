@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mappings.paths import MAX_PATH_CHARACTERS, parse_path, parse_target, reader
+from mappings.paths import MAX_PATH_CHARACTERS, items_by, labels, parse_path, parse_target, reader
 from mappings.values import ABSENT, ValueFault
 
 ENVELOPE: dict[str, Any] = {
@@ -91,3 +91,14 @@ def test_a_target_is_a_chain_of_names_without_selectors() -> None:
     assert parse_target('worker."Given Name"') == ("worker", "Given Name")
     with pytest.raises(ValueError, match="selectors"):
         parse_target("signers[0].email")
+
+
+def test_an_item_that_nobody_asked_for_may_be_there_twice() -> None:
+    assert read("customFields.textCustomFields[name=cost].value") == "4711"
+    assert items_by(ENVELOPE["twice"], "name", {"b"}) == {}
+    assert items_by([*ENVELOPE["twice"], {"name": "b"}], "name", {"b"}) == {"b": {"name": "b"}}
+
+
+def test_a_path_reads_a_top_level_field() -> None:
+    assert parse_path('"Start Date".x').first == "Start Date"
+    assert labels(["a", '"b c"', "a", "a[b=c]"]) == "a, b c, a[b=c]"

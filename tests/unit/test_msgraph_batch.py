@@ -13,10 +13,12 @@ import respx
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.msgraph.batch import Batch, Part
+from connectors.http import Dialect
+from connectors.msgraph.answers import reason, refusal, verdict
 from connectors.msgraph.client import MsGraphClient
 from connectors.msgraph.directory import MsGraphDirectory
 from connectors.msgraph.settings import MsGraphSettings
+from connectors.odata import Batch, Part
 from workforce.errors import HubError, NotFound, OutcomeUnknown, Refused, RetryLater
 
 LOGIN, GRAPH = "https://login.microsoftonline.com/client.example", "https://graph.microsoft.com/v1.0"
@@ -85,7 +87,8 @@ def time() -> FakeTime:
 
 
 def a_batch(time: FakeTime) -> Batch:
-    return Batch(MsGraphClient(MsGraphSettings(**FORM)), sleep=time.sleep, monotonic=time.monotonic)
+    dialect = Dialect("msgraph", verdict, reason, refusal=refusal)
+    return Batch(MsGraphClient(MsGraphSettings(**FORM)), dialect, GRAPH, size=20, sleep=time.sleep, monotonic=time.monotonic)
 
 
 def done(_part: dict[str, object]) -> dict[str, object]:

@@ -64,7 +64,7 @@ def test_a_bad_key_is_named_and_never_quoted(registered: Registered) -> None:
             good.replace("PRIVATE", "PUBLIC"),
             pem(rsa.generate_private_key(65537, 2048), b"locked"),
         ],
-        "RSA key": [
+        "RSA private key of 2048 bits": [
             pem(ec.generate_private_key(ec.SECP256R1())),
             pem(rsa.generate_private_key(65537, 1024)),  # noqa: S505 - to be refused
         ],

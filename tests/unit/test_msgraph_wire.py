@@ -14,10 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from connectors.accounts import usable
 from connectors.msgraph import addresses
 from connectors.msgraph.client import MsGraphClient
 from connectors.msgraph.directory import MsGraphDirectory
-from connectors.msgraph.records import SELECTED, User, UserPage, parsed
+from connectors.msgraph.records import SELECTED, User, UserPage
 from connectors.msgraph.settings import MsGraphSettings
 from workforce.access import DesiredAccount
 from workforce.errors import Misconfigured, NotFound, OutcomeUnknown, Refused, RetryLater, UnusableContent
@@ -82,7 +83,7 @@ def test_the_fields_that_graph_leaves_out_by_default_are_selected() -> None:
 
 def test_an_unusable_answer_names_its_fields_and_not_their_values() -> None:
     with pytest.raises(UnusableContent) as caught:
-        parsed(User, {"id": PERSON, "userPrincipalName": "a@b.example", "employeeLeaveDateTime": "Ada's birthday"})
+        usable("msgraph", User, {"id": PERSON, "userPrincipalName": "a@b.example", "employeeLeaveDateTime": "Ada's birthday"})
     assert caught.value.field == "employeeLeaveDateTime"
     assert "Ada" not in str(caught.value)
 
@@ -192,7 +193,7 @@ def test_what_no_user_can_have_is_unusable(graph: respx.MockRouter, odd: dict[st
 
 def test_a_page_full_of_unusable_users_is_told_in_a_few_words() -> None:
     with pytest.raises(UnusableContent) as caught:
-        parsed(UserPage, {"value": [{}] * 900})
+        usable("msgraph", UserPage, {"value": [{}] * 900})
     assert len(str(caught.value)) < 200
 
 

@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 from provisioning.accounts import AccountApplier
 from provisioning.fakes import FakeFault, InMemoryDirectory, InMemoryEffectLog, SettableClock
 from provisioning.plan import Change
+from provisioning.writing import DesiredRecord, WritePlan
 from workforce.access import AccountState, DesiredAccount
 from workforce.effects import Effect, EffectKind
 from workforce.errors import Fenced, Refused, RetryLater
+from workforce.lineage import MappedField, MappingUsed, RecordWrite
 from workforce.states import EffectState
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -92,6 +94,66 @@ def test_an_account_whose_reply_was_lost_is_found_by_its_marker(accounts: Accoun
     directory.faults.append(FakeFault.LOST_AFTER)
     assert accounts.create(desired_account(), {}) == "account-1"
     assert directory.count("create") == 1
+
+
+def provided(accounts: AccountApplier, standing: RecordWrite | None = None, **attributes: str) -> WritePlan:
+    """The account with a title, and other attributes that the test names; a phone number is weak."""
+    values = {"title": "Engineer", **attributes}
+    strengths = {"phone": "weak"}
+    fields = {name: MappedField(value=value, strength=strengths.get(name, "normal")) for name, value in values.items()}
+    _, plan = accounts.provide(desired_account(attributes=values), DesiredRecord(fields, standing=standing), {"mapping": "m"})
+    return plan
+
+
+def stood(plan: WritePlan) -> RecordWrite:
+    mapping = MappingUsed(mapping_id="engagement__ldap", version="v0001", sha256="a" * 64)
+    return RecordWrite(system="ldap", mapping=mapping, fields=plan.result, changed=plan.changed)
+
+
+def test_a_new_account_needs_no_update(accounts: AccountApplier, directory: InMemoryDirectory) -> None:
+    plan = provided(accounts, phone="1")
+    assert plan.changed == ("phone", "title")
+    assert directory.writes == [("create", "account-1")]
+
+
+def test_an_attribute_that_changed_is_written_alone_and_once(
+    accounts: AccountApplier, directory: InMemoryDirectory, log: InMemoryEffectLog
+) -> None:
+    standing = stood(provided(accounts))
+    plan = provided(accounts, standing, title="Lead")
+    assert (plan.changed, directory.attributes["account-1"]) == (("title",), {"title": "Lead"})
+    assert log.logged[-1].details == {"mapping": "m", "fields": ("title",)}
+    assert provided(accounts, stood(plan), title="Lead").is_empty
+    assert directory.count("update") == 1
+
+
+def test_what_is_cleared_arrives_at_the_directory_as_none(accounts: AccountApplier, directory: InMemoryDirectory) -> None:
+    standing = stood(provided(accounts))
+    cleared = DesiredRecord({}, cleared=("title",), standing=standing)
+    accounts.provide(desired_account(), cleared, {})
+    assert directory.attributes["account-1"] == {"title": None}
+
+
+def test_the_account_of_an_earlier_stint_gets_its_attributes_but_for_the_weak(
+    accounts: AccountApplier, directory: InMemoryDirectory
+) -> None:
+    planted(directory, an_account())
+    plan = provided(accounts, phone="1")
+    assert (plan.changed, directory.attributes) == (("title",), {"account-9": {"title": "Engineer"}})
+
+
+def test_an_update_of_attributes_whose_reply_was_lost_is_repeated_and_concluded(
+    accounts: AccountApplier, directory: InMemoryDirectory, log: InMemoryEffectLog
+) -> None:
+    standing = stood(provided(accounts))
+    directory.faults.append(FakeFault.LOST_AFTER)
+    with pytest.raises(RetryLater):
+        provided(accounts, standing, title="Lead")
+    lost = log.logged[-1].effect
+    provided(accounts, standing, title="Chief")
+    accounts.conclude("account-1", [lost])
+    assert directory.attributes["account-1"] == {"title": "Chief"}
+    assert {record.state for record in log.records.values()} == {EffectState.DONE}
 
 
 def test_the_login_of_somebody_else_is_parked_as_a_namesake(accounts: AccountApplier, directory: InMemoryDirectory) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -12,15 +14,45 @@ from hypothesis import strategies as st
 
 from provisioning.fakes import FakeFault, InMemoryEffectLog, InMemorySink, SettableClock
 from provisioning.records import RecordApplier, prove_record
+from provisioning.writing import DesiredRecord, WritePlan
 from workforce.effects import Effect, EffectKind
 from workforce.errors import Fenced, Refused, RetryLater
+from workforce.lineage import MappedField, MappingUsed, RecordWrite
 from workforce.ports import StoredRecord
 from workforce.states import EffectState
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 MARKER = "ST0123456789ABC"
 ADA = {"email": "ada.lovelace@acme.example", "title": "Engineer"}
+MAPPING = MappingUsed(mapping_id="engagement__gusto", version="v0001", sha256="a" * 64)
 BASE = Effect("acme", UUID(int=1), "gusto", EffectKind.CREATE_RECORD, epoch=1)
+
+
+def desired(*, standing: RecordWrite | None = None, **values: str) -> DesiredRecord:
+    """The e-mail is strong, the rest normal."""
+    strengths = {"email": "strong"}
+    fields = {name: MappedField(value=value, strength=strengths.get(name, "normal")) for name, value in {**ADA, **values}.items()}
+    return DesiredRecord(fields, standing=standing, version="v1")
+
+
+def stood(plan: WritePlan) -> RecordWrite:
+    return RecordWrite(system="gusto", mapping=MAPPING, fields=plan.result, changed=plan.changed)
+
+
+def created(records: RecordApplier, sink: InMemorySink) -> str:
+    record_id, _ = records.create(sink, MARKER, desired(), {})
+    return record_id
+
+
+@dataclass
+class WatchedSink(InMemorySink):
+    """Keeps what each update was asked to write."""
+
+    updates: list[Mapping[str, object]] = field(default_factory=list)
+
+    def update(self, external_id: str, values: Mapping[str, object]) -> None:
+        super().update(external_id, values)
+        self.updates.append(values)
 
 
 @pytest.fixture
@@ -42,31 +74,90 @@ def a_record(**difference: str | None) -> StoredRecord:
     return StoredRecord("record-9", difference.get("marker", MARKER), active=True, values=ADA)
 
 
-def test_a_record_is_created_and_then_brought_up_to_date(records: RecordApplier, log: InMemoryEffectLog) -> None:
-    sink = InMemorySink()
-    assert records.create(sink, MARKER, ADA, {"mapping": "m"}, version="v1") == "record-1"
+def test_a_record_is_created_whole_and_then_finished(records: RecordApplier, log: InMemoryEffectLog) -> None:
+    sink = WatchedSink()
+    record_id, plan = records.create(sink, MARKER, desired(), {"mapping": "m"})
+    assert (record_id, plan.changed) == ("record-1", ("email", "title"))
     assert sink.writes == [("create", "record-1"), ("update", "record-1")]
-    assert [line.details for line in log.logged if line.state is EffectState.DONE] == [{"mapping": "m"}, {"mapping": "m"}]
+    assert sink.updates == [{}]
+    details = [line.details for line in log.logged if line.state is EffectState.DONE]
+    assert details == [{"mapping": "m"}, {"mapping": "m", "fields": ()}]
 
 
-def test_the_same_values_again_write_nothing(records: RecordApplier) -> None:
+def test_a_creation_that_was_not_remembered_is_finished_once(records: RecordApplier) -> None:
     sink = InMemorySink()
-    for _ in range(2):
-        records.create(sink, MARKER, ADA, {}, version="v1")
+    for _ in range(3):
+        created(records, sink)
     assert len(sink.writes) == 2
 
 
-def test_changed_values_are_an_effect_of_their_own(records: RecordApplier) -> None:
+def test_only_what_differs_is_written_and_nothing_where_nothing_does(records: RecordApplier, log: InMemoryEffectLog) -> None:
+    sink = WatchedSink()
+    standing = stood(records.create(sink, MARKER, desired(), {})[1])
+    told = len(log.logged)
+    assert records.update(sink, "record-1", desired(standing=standing), {}).is_empty
+    assert (len(sink.writes), len(log.logged)) == (2, told)
+    plan = records.update(sink, "record-1", desired(title="Lead", standing=standing), {"mapping": "m"})
+    assert plan.changed == ("title",)
+    assert sink.updates == [{}, {"title": "Lead"}]
+    assert log.logged[-1].details == {"mapping": "m", "fields": ("title",)}
+
+
+def test_values_that_come_back_are_written_each_time(records: RecordApplier) -> None:
+    sink = WatchedSink()
+    standing = stood(records.create(sink, MARKER, desired(), {})[1])
+    for title in ("Lead", "Engineer", "Lead", "Engineer"):
+        standing = stood(records.update(sink, "record-1", desired(title=title, standing=standing), {}))
+    assert [values.get("title") for values in sink.updates] == [None, "Lead", "Engineer", "Lead", "Engineer"]
+
+
+def test_a_strong_field_that_somebody_keeps_changing_is_put_right_each_time(
+    records: RecordApplier, log: InMemoryEffectLog
+) -> None:
     sink = InMemorySink()
-    records.create(sink, MARKER, ADA, {}, version="v1")
-    records.create(sink, MARKER, {**ADA, "title": "Lead"}, {}, version="v2")
-    assert (sink.count("create"), sink.count("update")) == (1, 2)
-    assert sink.entries["record-1"].values["title"] == "Lead"
+    standing = stood(records.create(sink, MARKER, desired(), {})[1])
+    for _ in range(3):
+        sink.update("record-1", {"email": "other@acme.example"})
+        records.update(sink, "record-1", desired(standing=standing), {})
+        assert sink.entries["record-1"].values["email"] == ADA["email"]
+    assert {line.effect.lifecycle for line in log.logged} == {1, 2, 3}
+
+
+def test_what_is_cleared_arrives_as_none(records: RecordApplier) -> None:
+    sink = WatchedSink()
+    standing = stood(records.create(sink, MARKER, desired(phone="1"), {})[1])
+    cleared = DesiredRecord(desired().fields, cleared=("phone",), standing=standing, version="v2")
+    records.update(sink, "record-1", cleared, {})
+    assert sink.updates[-1] == {"phone": None}
+    assert sink.entries["record-1"].values["phone"] is None
+
+
+def test_an_adopted_record_keeps_what_is_weak_and_gets_what_differs(records: RecordApplier) -> None:
+    sink = WatchedSink()
+    sink.plant("record-9", replace(a_record(), values={**ADA, "title": "Lead", "phone": "9"}))
+    fields = {**desired().fields, "phone": MappedField(value="1", strength="weak")}
+    log = InMemoryEffectLog(SettableClock(NOON), epoch=1)
+    record_id, plan = RecordApplier(BASE, log).create(sink, MARKER, DesiredRecord(fields), {})
+    assert (record_id, plan.changed, sink.updates) == ("record-9", ("title",), [{"title": "Engineer"}])
+    assert "phone" not in plan.result
+
+
+def test_a_lost_update_that_arrived_is_concluded_by_looking(records: RecordApplier, log: InMemoryEffectLog) -> None:
+    sink = InMemorySink()
+    standing = stood(records.create(sink, MARKER, desired(), {})[1])
+    sink.faults.append(FakeFault.LOST_AFTER)
+    with pytest.raises(RetryLater):
+        records.update(sink, "record-1", desired(title="Lead", standing=standing), {})
+    lost = log.logged[-1].effect
+    plan = records.update(sink, "record-1", desired(title="Lead", standing=standing), {})
+    records.conclude("record-1", [lost])
+    assert (plan.is_empty, sink.count("update")) == (True, 2)
+    assert log.states(lost)[-2:] == [EffectState.UNKNOWN, EffectState.DONE]
 
 
 def test_a_record_whose_reply_was_lost_is_adopted_and_updated(records: RecordApplier) -> None:
     sink = InMemorySink(key_is_enforced=False, faults=deque([FakeFault.LOST_AFTER]))
-    assert records.create(sink, MARKER, ADA, {}, version="v1") == "record-1"
+    assert created(records, sink) == "record-1"
     assert sink.writes == [("create", "record-1"), ("update", "record-1")]
 
 
@@ -76,7 +167,7 @@ def test_an_own_record_of_an_earlier_life_of_the_hub_is_adopted_after_the_loss(
 ) -> None:
     sink = InMemorySink(key_is_enforced=key_is_enforced, faults=deque([FakeFault.LOST_BEFORE]))
     sink.plant("record-9", a_record())
-    assert records.create(sink, MARKER, ADA, {}, version="v1") == "record-9"
+    assert created(records, sink) == "record-9"
     assert sink.count("create") == 0
 
 
@@ -84,7 +175,7 @@ def test_a_namesake_with_the_same_address_is_parked(records: RecordApplier, log:
     sink = InMemorySink()
     sink.plant("record-9", a_record(marker=None))
     with pytest.raises(Refused) as raised:
-        records.create(sink, MARKER, ADA, {}, version="v1")
+        created(records, sink)
     assert (raised.value.cause, sink.writes, log.logged[-1].state) == ("namesake", [], EffectState.PARKED)
 
 
@@ -93,23 +184,24 @@ def test_a_loss_that_does_not_show_waits_out_the_window_before_it_is_repeated(
 ) -> None:
     sink = InMemorySink(key_is_enforced=False, lag_reads=1, faults=deque([FakeFault.LOST_AFTER]))
     with pytest.raises(RetryLater):
-        records.create(sink, MARKER, ADA, {}, version="v1")
+        created(records, sink)
     clock.advance(1)
-    assert records.create(sink, MARKER, ADA, {}, version="v1") == "record-1"
+    assert created(records, sink) == "record-1"
     assert sink.count("create") == 1
 
 
-def test_a_lost_update_is_simply_repeated(records: RecordApplier) -> None:
+def test_a_lost_update_is_simply_repeated(records: RecordApplier, log: InMemoryEffectLog) -> None:
     sink = InMemorySink(faults=deque([None, FakeFault.LOST_AFTER]))
     with pytest.raises(RetryLater):
-        records.create(sink, MARKER, ADA, {}, version="v1")
-    records.create(sink, MARKER, ADA, {}, version="v1")
+        created(records, sink)
+    created(records, sink)
     assert (sink.count("create"), sink.count("update")) == (1, 2)
+    assert {record.state for record in log.records.values()} == {EffectState.DONE}
 
 
 def test_a_record_is_ended_once_for_each_last_day(records: RecordApplier) -> None:
     sink = InMemorySink()
-    record_id = records.create(sink, MARKER, ADA, {}, version="v1")
+    record_id = created(records, sink)
     for ends_on in ("2026-11-30", "2026-11-30", "2026-12-31"):
         records.end(sink, record_id, ended_at=NOON, ends_on=ends_on)
     assert sink.count("end") == 2
@@ -121,7 +213,7 @@ def test_after_the_tombstone_a_record_is_ended_and_none_is_created(records: Reco
     sink.plant("record-9", a_record())
     log.tombstoned = True
     with pytest.raises(Fenced):
-        records.create(sink, MARKER, ADA, {}, version="v1")
+        created(records, sink)
     records.end(sink, "record-9", ended_at=NOON, ends_on="2026-11-30")
     assert sink.writes == [("end", "record-9")]
 
@@ -139,7 +231,7 @@ def test_whatever_gets_lost_on_the_way_back_there_is_one_record_and_it_ends(
     sink = InMemorySink(faults=deque(faults), lag_reads=lag, key_is_enforced=key_is_enforced)
 
     def attempt() -> StoredRecord:
-        record_id = records.create(sink, MARKER, ADA, {}, version="v1")
+        record_id = created(records, sink)
         records.end(sink, record_id, ended_at=NOON, ends_on="2026-11-30")
         return prove_record(sink, record_id, active=False)
 

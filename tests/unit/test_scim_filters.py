@@ -6,9 +6,9 @@ import random
 
 from scim2_models import EnterpriseUser, ScimFilter, User
 
-from connectors.scim.client import _path
-from connectors.scim.records import User as Seen
-from connectors.scim.records import equals
+from connectors.resource_server import resource_path
+from connectors.resources import User as Seen
+from connectors.resources import equals
 from workforce.errors import NotFound
 from workforce.markers import is_marker
 
@@ -49,10 +49,10 @@ def test_an_independent_reader_sees_one_comparison() -> None:
         assert not ScimFilter[User[EnterpriseUser]](equals("userName", value)).match(somebody)
 
 
-def test_no_id_leaves_its_place_in_a_path() -> None:
+def test_no_id_leaves_its_place_in_aresource_path() -> None:
     for value in hostile(100_000):
         try:
-            path = _path(Seen, value)
+            path = resource_path(Seen, value)
         except NotFound:
             continue
         assert path.startswith("/Users/")

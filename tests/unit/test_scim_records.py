@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from connectors.scim.records import CORE, ENTERPRISE, instant_of, leaves, merged, require_allowed, value_at
+from connectors.instants import instant_in
+from connectors.resources import CORE, ENTERPRISE, merged, value_at
+from connectors.scim.records import leaves, require_allowed
 from connectors.scim.settings import ScimSettings
 from workforce.errors import Refused
 
@@ -121,7 +123,7 @@ def test_each_value_has_the_path_that_a_patch_names() -> None:
     ],
 )
 def test_an_instant_is_read_or_there_is_none(text: object, moment: datetime | None) -> None:
-    assert instant_of(text) == moment
+    assert instant_in(text) == moment
 
 
 URL = "https://app.example/scim/v2"

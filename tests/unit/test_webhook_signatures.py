@@ -10,9 +10,25 @@ from collections.abc import Mapping
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
+from pydantic import BaseModel, SecretStr
 
-from connectors.webhooks import MAX_CANDIDATES, HmacScheme, base64_text, header, hex_text, numbered_headers, sign, verify
-from workforce.errors import BadSignature
+from connectors.webhooks import (
+    MAX_CANDIDATES,
+    HmacScheme,
+    SharedSecretWebhooks,
+    SignedWebhooks,
+    base64_text,
+    body_digest,
+    content_of,
+    form_field,
+    header,
+    hex_text,
+    numbered_headers,
+    prefixed_header,
+    sign,
+    verify,
+)
+from workforce.errors import BadSignature, UnusableContent
 
 BASE64 = HmacScheme("numbered base 64", base64_text, numbered_headers("x-signature-"))
 HEX = HmacScheme("hex", hex_text, header("x-signature"))
@@ -118,3 +134,70 @@ def test_what_else_is_signed_comes_from_the_headers() -> None:
     for other in ({}, {"x-timestamp": "1767225601"}):
         with pytest.raises(BadSignature):
             verify(scheme, KEYS, {**other, "x-signature": signature}, BODY)
+
+
+def test_a_prefix_before_the_signature_is_taken_off_and_needed() -> None:
+    scheme = HmacScheme("prefixed", hex_text, prefixed_header("signature", "sha256 "))
+    signature = sign(scheme, KEYS[0], {}, BODY)
+    verify(scheme, KEYS, {"signature": f"sha256 {signature}"}, BODY)
+    for wrong in (signature, f"sha256  {signature}", f"sha512 {signature}", ""):
+        with pytest.raises(BadSignature):
+            verify(scheme, KEYS, {"signature": wrong}, BODY)
+
+
+def test_a_capability_that_has_no_keys_says_which_setting_lacks_them() -> None:
+    with pytest.raises(BadSignature, match="no signing_keys are configured for hex") as raised:
+        SignedWebhooks(HEX, (), "signing_keys").verify(headers_of(HEX, b"", BODY), BODY)
+    assert raised.value.cause == "no_key"
+    SignedWebhooks(HEX, [SecretStr(KEYS[0].decode())]).verify(headers_of(HEX, KEYS[0], BODY), BODY)
+
+
+SECRET = "a secret that is hard to guess"
+
+
+@given(text=any_text)
+@example(text=f"{SECRET}\x00")
+@example(text=f"{SECRET} ")
+@example(text=SECRET.upper())
+@example(text=hashlib.sha256(SECRET.encode()).hexdigest())
+def test_nothing_but_the_shared_secret_itself_is_accepted(text: str) -> None:
+    webhooks = SharedSecretWebhooks("Vendor", "x-secret", [SecretStr("another one"), SecretStr(SECRET)])
+    webhooks.verify({"x-secret": SECRET}, BODY)
+    assume(text not in {SECRET, "another one"})
+    with pytest.raises(BadSignature):
+        webhooks.verify({"x-secret": text}, BODY)
+
+
+@pytest.mark.parametrize(("secrets", "cause"), [((), "no_key"), ((SecretStr(SECRET),), "missing_signature")])
+def test_without_shared_secret_or_header_nothing_is_accepted(secrets: tuple[SecretStr, ...], cause: str) -> None:
+    with pytest.raises(BadSignature) as raised:
+        SharedSecretWebhooks("Vendor", "x-secret", secrets).verify({}, BODY)
+    assert raised.value.cause == cause
+
+
+class Message(BaseModel):
+    kind: str
+
+
+@pytest.mark.parametrize(
+    ("body", "field"), [(b"", "body"), (b"[]", "body"), (b'{"kind": ["canary"]}', "kind"), (b"[" * 9999, "body")]
+)
+def test_content_that_is_not_as_described_names_its_place_and_the_way_out(body: bytes, field: str) -> None:
+    assert content_of(Message, b'{"kind": "hired"}', "vendor") == Message(kind="hired")
+    with pytest.raises(UnusableContent, match=r"; choose JSON$") as raised:
+        content_of(Message, body, "vendor", mend="; choose JSON")
+    assert raised.value.field == field
+    assert "canary" not in str(raised.value)
+
+
+def test_a_repeated_body_is_the_same_delivery() -> None:
+    assert body_digest(BODY) == body_digest(bytes(BODY)) != body_digest(BODY + b" ")
+
+
+@pytest.mark.parametrize("name", ["json", "a.b"])
+def test_a_field_of_a_form_is_found_by_its_own_name(name: str) -> None:
+    parts = [b'name="other"\r\n\r\n1', b'name="' + name.encode() + b'"\r\n\r\n2', b'name="axb"\r\n\r\n3']
+    body = b"".join(b"--x\r\nContent-Disposition: form-data; " + part + b"\r\n" for part in parts) + b"--x--\r\n"
+    assert form_field(body, name) == b"2"
+    with pytest.raises(ValueError, match="not one field absent"):
+        form_field(body, "absent")

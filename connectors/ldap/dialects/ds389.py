@@ -8,8 +8,9 @@ from types import MappingProxyType
 
 import ldap
 
-from connectors.ldap.dialects.dialect import InetOrgPersonDialect
-from connectors.ldap.records import AccountEntry, Entry, Filter, equals, instant
+from connectors.ldap.dialects.inetorgperson import HINTS, InetOrgPersonDialect
+from connectors.protocols.ldapv3.entries import AccountEntry, Entry, Filter, equals, instant
+from connectors.protocols.ldapv3.results import ResultCodes
 
 _UNIQUE_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{8}){3}", re.IGNORECASE)
 
@@ -29,6 +30,10 @@ class Ds389(InetOrgPersonDialect):
         r"ns|krb|password|account(Unlock|Inactivity)|acctPolicy|userPassword|entry|memberOf|passwd|pwd", re.IGNORECASE
     )
     expiry = "krbPrincipalExpiration"
+    results = ResultCodes(
+        taken=(re.compile(r"same attribute value already exists \(attribute: \"(\w+)"),),  # attribute uniqueness
+        hints=HINTS,
+    )
     block = MappingProxyType({"nsAccountLock": b"TRUE"})
     not_signed_in = (ldap.INVALID_CREDENTIALS, ldap.UNWILLING_TO_PERFORM, ldap.CONSTRAINT_VIOLATION)
     """Besides a wrong password: a locked account (53), an expired one or too many wrong passwords (19)."""

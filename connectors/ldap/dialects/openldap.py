@@ -1,4 +1,4 @@
-"""OpenLDAP with the overlay ``ppolicy``. Everything here was measured on slapd 2.5.13."""
+"""OpenLDAP with the overlays ``ppolicy`` and, for memberships to follow a move, ``refint``. Everything here was measured on slapd 2.5.13."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from uuid import UUID
 
 import ldap
 
-from connectors.ldap.dialects.dialect import InetOrgPersonDialect
-from connectors.ldap.records import AccountEntry, Entry, Filter, Mods, equals, instant
+from connectors.ldap.dialects.inetorgperson import HINTS, InetOrgPersonDialect
+from connectors.protocols.ldapv3.entries import AccountEntry, Entry, Filter, Mods, equals, instant
+from connectors.protocols.ldapv3.results import ResultCodes
 
 PERMANENT_LOCK = "000001010000Z"
 """``pwdAccountLockedTime`` of an account that only an administrator unlocks (slapo-ppolicy(5))."""
@@ -33,7 +34,19 @@ class OpenLdap(InetOrgPersonDialect):
     )  # fmt: skip
     reserved = re.compile(r"pwd|userPassword|entry|memberOf", re.IGNORECASE)
     expiry = "pwdEndTime"
+    results = ResultCodes(
+        taken=(re.compile(r"^non-unique attributes found with .*?\((\w+)=", re.DOTALL),),  # overlay unique
+        hints={
+            **HINTS,
+            ldap.SIZELIMIT_EXCEEDED: "the answer was cut off; raise the size limit for bind_dn (size.prtotal=unlimited)",
+        },
+    )
     block = MappingProxyType({"pwdStartTime": NEVER.encode(), "pwdAccountLockedTime": PERMANENT_LOCK.encode()})
+
+    def instead(self, root: Entry) -> str | None:
+        """389 Directory Server names itself."""
+        is_389 = (root.first("vendorName") or "").startswith(("389 ", "Red Hat"))
+        return super().instead(root) or ("set dialect to 389ds" if is_389 else None)
 
     def by_id(self, account_id: str) -> Filter | None:
         """By entryUUID (RFC 4530)."""

@@ -1,0 +1,45 @@
+"""``stint failures list|show``: what waits for a person."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from config.hub import Hub
+from ledger import failures
+from ledger.failures import Failure
+
+
+def failure_rows(hub: Hub, tenant: str) -> list[dict[str, Any]]:
+    """What waits for a person, oldest first."""
+    with hub.database.transaction(tenant) as tx:
+        return [_row(failure) for failure in failures.list_open(tx)]
+
+
+def failure_detail(hub: Hub, tenant: str, failure_id: UUID) -> dict[str, Any]:
+    """One line, open or closed, with what it is about and how many share its cause. Raises ``NotFound``."""
+    with hub.database.transaction(tenant) as tx:
+        failure = failures.get(tx, failure_id)
+        kin = len(failures.list_open(tx, group_key=failure.group_key)) if failure.group_key else None
+    return {
+        **_row(failure),
+        "last_at": failure.last_at.isoformat(timespec="seconds"),
+        "event": failure.event_id and str(failure.event_id),
+        "engagement": failure.engagement_id and str(failure.engagement_id),
+        "closed_at": failure.closed_at and failure.closed_at.isoformat(timespec="seconds"),
+        "closed_by": failure.closed_by,
+        "waiting_for_this_cause": kin,
+    }
+
+
+def _row(failure: Failure) -> dict[str, Any]:
+    return {
+        "id": str(failure.id),
+        "since": failure.since.isoformat(timespec="seconds"),
+        "cause": failure.cause,
+        "field": failure.field,
+        "subject": failure.subject,
+        "count": failure.count,
+        "group": failure.group_key,
+        "message": failure.message,
+    }

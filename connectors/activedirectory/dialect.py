@@ -1,0 +1,172 @@
+"""Active Directory. Tried on a Samba domain controller (4.17); no domain controller of Microsoft's was at hand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import ldap
+
+from connectors.activedirectory.results import DomainResults
+from connectors.protocols.ldapv3.dialect import Attributes, ServerDialect, random_password
+from connectors.protocols.ldapv3.entries import MARKER, AccountEntry, Entry, Filter, Mods, any_of, encoded, equals, whole_second
+from connectors.protocols.ldapv3.results import diagnostic
+from workforce.access import DesiredAccount
+from workforce.errors import Refused
+
+ACCOUNTDISABLE = 0x2
+NORMAL_ACCOUNT = 0x200
+_EPOCH = datetime(1601, 1, 1, tzinfo=UTC)
+_NEVER = frozenset({0, 0x7FFFFFFFFFFFFFFF})
+_SAM_ACCOUNT_NAME = re.compile(r'[^"/\\\[\]:;|=,+*?<>@\x00-\x1f\x7f]{1,20}(?<!\.)')
+_DOMAIN_SCOPE = "1.2.840.113556.1.4.1339"  # LDAP_SERVER_DOMAIN_SCOPE_OID: no references to other partitions in the answer
+
+
+class ActiveDirectory(ServerDialect):
+    """Blocked by ``ACCOUNTDISABLE`` in ``userAccountControl``; the native expiry is ``accountExpires``; ids are objectGUIDs.
+
+    An account's CN and, unless the mapping gives one, its ``sAMAccountName`` are our marker: the domain keeps the latter unique, so one
+    marker makes one account wherever it was moved to. Its login is the ``userPrincipalName``. A new entry is disabled (514) until it
+    has a password, which the server only takes over TLS; then it is enabled (512). ``userAccountControl`` is always changed by
+    deleting the value that was read and adding the new one, so that nobody's change in between is lost; Samba does not insist on it.
+
+    Active Directory ends no sessions. The nearest equal is to reset the password twice, so that neither hash of the history is worth
+    anything; Kerberos tickets that are out live on, by default for up to ten hours. Accounts with ``adminCount=1`` are protected by the
+    directory (AdminSDHolder) and never touched. Memberships come from ``memberOf``, which does not hold the primary group.
+    """
+
+    login = "userPrincipalName"
+    attributes = (
+        "objectGUID", "employeeNumber", "userPrincipalName", "sAMAccountName", "userAccountControl", "accountExpires", "pwdLastSet",
+        "lockoutTime", "adminCount", "memberOf", "uSNChanged",
+    )  # fmt: skip
+    people = Filter("(&(objectCategory=person)(objectClass=user))")
+    reserved = re.compile(
+        r"(cn|name|userAccountControl|unicodePwd|dBCSPwd|userPassword|accountExpires|lockoutTime|member(Of)?|primaryGroupID|sIDHistory|"
+        r"servicePrincipalName|altSecurityIdentities|adminCount|nTSecurityDescriptor)$|pwd|msDS-|object(?!Class$)|uSN",
+        re.IGNORECASE,
+    )
+    search_controls = (_DOMAIN_SCOPE,)
+    results = DomainResults()
+    root_attributes = ("dsServiceName",)
+    created_blocked = True
+    stamp_overlap = 0
+
+    def instead(self, root: Entry) -> str | None:
+        """Every domain controller names its service."""
+        return None if root.first("dsServiceName") else "use the connector ldap"
+
+    def by_id(self, account_id: str) -> Filter | None:
+        """By objectGUID, whose first three parts are stored with their bytes reversed."""
+        try:
+            stored = UUID(account_id).bytes_le
+        except ValueError:
+            return None
+        return Filter("(objectGUID=" + "".join(f"\\{byte:02x}" for byte in stored) + ")")
+
+    def by_login(self, login: str) -> Filter:
+        """Whoever holds it as either of the two sign-in names."""
+        return any_of([equals(self.login, login), equals("sAMAccountName", login)])
+
+    def account(self, entry: Entry, now: datetime) -> AccountEntry:
+        """Locked out after wrong passwords is not blocked: that passes by itself."""
+        del now
+        guid, control = entry.values.get("objectGUID"), entry.number("userAccountControl")
+        return AccountEntry(
+            entry,
+            account_id=str(UUID(bytes_le=bytes(guid[0]))) if guid else "",
+            login=entry.first(self.login) or entry.first("sAMAccountName") or "",
+            blocked=bool((control or 0) & ACCOUNTDISABLE),
+            ends_at=_from_filetime(entry.number("accountExpires")),
+            untouchable=control is None or entry.first("adminCount") == "1",
+            groups=frozenset(value.decode() for value in entry.values.get("memberOf", ())),
+        )
+
+    def new_entry(self, account: DesiredAccount, mapped: Mapping[str, list[bytes]], people_base: str) -> tuple[str, Attributes]:
+        """A disabled user without a password, with the expiry."""
+        if "@" not in account.login:
+            raise Refused("ldap: a login is a userPrincipalName, such as ada@client.example", cause="bad_login", field=self.login)
+        ours = {
+            "objectclass": [b"user", *mapped.get("objectclass", [])],
+            MARKER.lower(): encoded(MARKER, account.marker),
+            self.login.lower(): encoded(self.login, account.login),
+            "samaccountname": mapped.get("samaccountname") or [account.marker.encode()],
+            "useraccountcontrol": [b"%d" % (NORMAL_ACCOUNT | ACCOUNTDISABLE)],
+            "accountexpires": [_filetime(account.expires_at)],
+        }
+        return f"CN={account.marker},{people_base}", [(k, v) for k, v in {**mapped, **ours}.items() if v]
+
+    def require_usable(self, mapped: Mapping[str, list[bytes]]) -> None:
+        """Refuse a ``sAMAccountName`` that Windows would not take; Samba would."""
+        for name in mapped.get("samaccountname", []):
+            if not _SAM_ACCOUNT_NAME.fullmatch(name.decode()):
+                raise Refused(
+                    'ldap: sAMAccountName holds 1 to 20 characters, none of "/\\[]:;|=,+*?<>@, and does not end with a dot',
+                    cause="bad_login",
+                    field="sAMAccountName",
+                )
+
+    def blocking(self, account: AccountEntry) -> Sequence[Mods]:
+        """Set the bit, unless it is set."""
+        return [_switched(account, lambda control: control | ACCOUNTDISABLE)] if not account.blocked else []
+
+    def enabling(self, account: AccountEntry) -> Sequence[Mods]:
+        """Give a password to an account that never had one, clear the bit and the lockout."""
+        requests = [self.new_password(account, random_password())] if account.entry.number("pwdLastSet") == 0 else []
+        changes = [*_switched(account, lambda control: control & ~ACCOUNTDISABLE)] if account.blocked else []
+        if account.entry.number("lockoutTime"):
+            changes.append((ldap.MOD_REPLACE, "lockoutTime", [b"0"]))
+        return [*requests, changes] if changes else requests
+
+    def expiring(self, expires_at: datetime) -> Mods:
+        """Replace ``accountExpires``: the account is valid until that instant."""
+        return [(ldap.MOD_REPLACE, "accountExpires", [_filetime(expires_at)])]
+
+    def new_password(self, account: AccountEntry, password: str) -> Mods:
+        """Reset ``unicodePwd`` as an administrator."""
+        del account
+        return [(ldap.MOD_REPLACE, "unicodePwd", [f'"{password}"'.encode("utf-16-le")])]
+
+    def signing_out(self, account: AccountEntry) -> Sequence[Mods]:
+        """Reset the password twice."""
+        return [self.new_password(account, random_password()) for _ in range(2)]
+
+    def is_member_already(self, error: ldap.LDAPError) -> bool:
+        """Active Directory says 68 (00000562)."""
+        return isinstance(error, ldap.ALREADY_EXISTS | ldap.TYPE_OR_VALUE_EXISTS)
+
+    def is_no_member(self, error: ldap.LDAPError) -> bool:
+        """Active Directory says 53 with 00000561 in its text, Samba 53 with a text of its own."""
+        said = diagnostic(error)
+        is_told = said.startswith("00000561") or "already deleted for target" in said or "doesn't exist for target" in said
+        return isinstance(error, ldap.UNWILLING_TO_PERFORM) and is_told
+
+    def stamp(self, entry: Entry) -> int:
+        """The domain controller's own update sequence number."""
+        return entry.number("uSNChanged") or 0
+
+    def stamped(self, first: int, last: int | None) -> Filter:
+        """The same as a filter."""
+        return Filter(f"(uSNChanged>={first})" if last is None else f"(&(uSNChanged>={first})(uSNChanged<={last}))")
+
+
+def _switched(account: AccountEntry, change: Callable[[int], int]) -> Mods:
+    held = account.entry.number("userAccountControl") or 0
+    old, new = b"%d" % held, b"%d" % change(held)
+    return [(ldap.MOD_DELETE, "userAccountControl", [old]), (ldap.MOD_ADD, "userAccountControl", [new])]
+
+
+def _filetime(moment: datetime) -> bytes:
+    """An aware instant as tenths of microseconds since 1601, in whole seconds, rounded up."""
+    return b"%d" % (int((whole_second(moment) - _EPOCH).total_seconds()) * 10**7)
+
+
+def _from_filetime(value: int | None) -> datetime | None:
+    if value is None or value in _NEVER:
+        return None
+    try:
+        return _EPOCH + timedelta(microseconds=value // 10)
+    except OverflowError:
+        return None

@@ -1,0 +1,291 @@
+"""The ``Directory`` port over any LDAP v3 server that has a ``ServerDialect``.
+
+An account is found by its immutable id before every operation, never by a remembered DN, and its DN is made of our marker, never of a
+person's name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+
+import ldap
+
+from connectors.protocols.ldapv3.client import LdapV3Client
+from connectors.protocols.ldapv3.dialect import random_password
+from connectors.protocols.ldapv3.entries import MARKER, AccountEntry, Entry, Filter, Mods, any_of, encoded, equals
+from connectors.protocols.ldapv3.listing import next_page
+from connectors.protocols.ldapv3.names import dn_key, is_below, is_dn
+from workforce.access import AccountPage, AccountState, DesiredAccount
+from workforce.errors import HubError, NotFound, OutcomeUnknown, Refused, RetryLater, outcome_of_each
+from workforce.markers import is_marker
+
+_ATTRIBUTE = re.compile(
+    r"[A-Za-z][A-Za-z0-9-]*"
+)  # plain names only: an OID or an option would be a second name for a reserved one
+_STALE = frozenset({"changed_meanwhile", "not_found"})
+"""The causes of a write that met another entry than was read: changed, or moved by somebody."""
+_TRIES = 3
+_IDS_AT_ONCE = 50
+
+
+class LdapV3Directory:
+    """The ``Directory`` port on LDAP. Group ids are DNs, spelt as the directory shows them.
+
+    LDAP knows no sessions: signing out replaces the password, so that no client binds again with the one it remembers; connections that
+    are already bound live until the server or the application closes them.
+    """
+
+    def __init__(self, client: LdapV3Client) -> None:
+        self._client = client
+        self._settings = client.settings
+        self._dialect = client.dialect
+
+    def find(self, marker: str) -> Sequence[AccountState]:
+        """Every account that carries ``marker``, anywhere in the tree."""
+        if not is_marker(marker):
+            return []
+        return [self._state(account) for account in self._accounts(equals(MARKER, marker))]
+
+    def find_by_login(self, login: str) -> AccountState | None:
+        """The account that signs in as ``login``, anywhere in the tree. Raises ``Refused`` when several do."""
+        holders = self._accounts(self._dialect.by_login(login))
+        if len(holders) > 1:
+            name = self._dialect.login
+            raise Refused(f"ldap: {len(holders)} entries hold this {name}; make it unique", cause="ambiguous_login", field=name)
+        return self._state(holders[0]) if holders else None
+
+    def read(self, account_id: str) -> AccountState:
+        """The account as it is now, with the DNs of the groups that list it. Raises ``NotFound``."""
+        return self._state(self._account(account_id))
+
+    def create(self, account: DesiredAccount) -> str:
+        """Add an entry that is named by its marker, with a random password and the native expiry; its immutable id."""
+        if not is_marker(account.marker):
+            raise Refused("ldap: the marker does not have our form", cause="bad_marker", field=MARKER)
+        mapped = self._mapped(account.attributes, account.marker)
+        dn, attributes = self._dialect.new_entry(account, mapped, self._settings.people_base)
+        shown = self._client.add(dn, attributes, self._dialect.attributes)
+        try:
+            return self._finished(dn, shown)
+        except RetryLater as error:  # the entry is there: to say that nothing was done would be untrue
+            raise OutcomeUnknown(str(error), cause=error.cause) from None
+
+    def update(self, account_id: str, attributes: Mapping[str, object]) -> None:
+        """Replace attributes; ``None`` and ``""`` remove one, for LDAP holds no empty strings."""
+
+        def replacing(account: AccountEntry) -> Sequence[Mods]:
+            mapped = self._mapped(attributes, account.marker or "")
+            changes = [(ldap.MOD_REPLACE, name, values or None) for name, values in mapped.items() if name != "objectclass"]
+            return [changes] if changes else []
+
+        self._apply(account_id, replacing)
+
+    def set_expiry(self, account_id: str, expires_at: datetime) -> None:
+        """Write the native expiry, rounded up to the whole second."""
+        self._apply(account_id, lambda _: [self._dialect.expiring(expires_at)])
+
+    def enable(self, account_id: str) -> None:
+        """Move back to the people, where it was moved away, then lift the block."""
+        self._move(account_id, self._settings.people_base)
+        self._apply(account_id, self._dialect.enabling)
+
+    def disable(self, account_id: str) -> None:
+        """Block sign-in, for good and against a later change of password."""
+        self._apply(account_id, self._dialect.blocking)
+
+    def revoke_sessions(self, account_id: str) -> None:
+        """Replace the password by a random one, so that no client binds again with the one it remembers."""
+        self._apply(account_id, self._dialect.signing_out)
+
+    def add_member(self, group_id: str, account_id: str) -> None:
+        """Add the account's DN to ``member``."""
+        self._client.add_member(self._group(group_id), self._writable(account_id).dn)
+
+    def remove_member(self, group_id: str, account_id: str) -> None:
+        """Remove the account's DN from ``member``.
+
+        Raises ``Refused`` for a group outside ``groups_base``: no reading shows its members, so to say "done" would be a guess.
+        """
+        account = self._writable(account_id)
+        if is_dn(group_id) and not is_below(group_id, self._settings.groups_base):
+            raise Refused(
+                "ldap: the group is not below groups_base; remove the member by hand", cause="foreign_group", field="groups"
+            )
+        try:
+            self._client.remove_member(self._group(group_id), account.dn)
+        except NotFound:
+            return  # no group, no membership
+
+    def move_to_disabled(self, account_id: str) -> None:
+        """Move below ``disabled_base``, where there is one. That memberships follow is the server's business."""
+        if self._settings.disabled_base is not None:
+            self._move(account_id, self._settings.disabled_base)
+
+    def accounts(self, cursor: str | None) -> AccountPage:
+        """People's accounts in the part of the tree that all bases share, a page at a time; afterwards those that changed since.
+
+        LDAP cannot tell which are gone, and a change of a group is none of its members': both show only in a reading from the
+        beginning, which is also what the cursor of another server leads to. Where ``modifyTimestamp`` is the stamp, the clocks may be
+        off by five minutes, and the changes of the last five are told again.
+        """
+        listed = next_page(self._client, cursor)
+        states = [self._state(account) for account in map(self._read_entry, listed.entries)]
+        return AccountPage(states, listed.position.encode(), listed.complete)
+
+    def block_all(self, account_ids: Sequence[str]) -> Mapping[str, HubError | None]:
+        """Block them all first, then sign them all out, with tens of requests under way at a time."""
+        outcomes: dict[str, HubError | None] = dict.fromkeys(account_ids)
+        for requests, alone in ((self._dialect.blocking, self.disable), (self._dialect.signing_out, self.revoke_sessions)):
+            going = [one for one, error in outcomes.items() if error is None]
+            outcomes |= self._do_to_all(going, requests, alone)
+        return outcomes
+
+    def sign_in_works(self, account_id: str) -> bool:
+        """Set a random password, leaving a block in force, and bind with it. ``False`` only when the server refuses the bind."""
+        password = random_password()
+        account = self._apply(account_id, lambda account: [self._dialect.new_password(account, password)])
+        return self._client.binds(account.dn, password)
+
+    def _apply(self, account_id: str, requests: Callable[[AccountEntry], Sequence[Mods]]) -> AccountEntry:
+        """Send what the dialect asks for."""
+        return self._do(account_id, lambda account: self._send(account.dn, requests(account)))
+
+    def _move(self, account_id: str, base: str) -> None:
+        self._do(account_id, lambda account: None if is_below(account.dn, base) else self._client.move(account.dn, base))
+
+    def _do(self, account_id: str, act: Callable[[AccountEntry], None]) -> AccountEntry:
+        """Where the entry was changed or moved since it was read, read it again and start over: it is gone only if no search shows it."""
+        for _ in range(_TRIES):
+            account = self._writable(account_id)
+            try:
+                act(account)
+            except HubError as error:
+                if error.cause not in _STALE:
+                    raise
+            else:
+                return account
+        raise RetryLater("ldap: somebody else keeps changing or moving the account", cause="changed_meanwhile")
+
+    def _send(self, dn: str, requests: Sequence[Mods]) -> None:
+        for mods in requests:
+            self._client.modify(dn, mods)
+
+    def _do_to_all(
+        self, ids: Sequence[str], requests: Callable[[AccountEntry], Sequence[Mods]], alone: Callable[[str], None]
+    ) -> dict[str, HubError | None]:
+        """The same for many; those that were changed or moved since they were read are done ``alone``."""
+        found = self._writable_of(ids)
+        changes = [(one, a.dn, mods) for one, a in found.items() if isinstance(a, AccountEntry) for mods in requests(a)]
+        errors = self._client.modify_all([(dn, mods) for _, dn, mods in changes])
+        outcomes = {one: a if isinstance(a, HubError) else None for one, a in found.items()}
+        for (one, *_), error in zip(changes, errors, strict=True):
+            outcomes[one] = outcomes[one] or error
+        stale = {one for (one, *_), error in zip(changes, errors, strict=True) if error and error.cause in _STALE}
+        return outcomes | outcome_of_each(stale, alone)
+
+    def _writable_of(self, ids: Sequence[str]) -> dict[str, AccountEntry | HubError]:
+        found: dict[str, AccountEntry | HubError] = {}
+        for start in range(0, len(ids), _IDS_AT_ONCE):
+            some = ids[start : start + _IDS_AT_ONCE]
+            try:
+                found |= self._some_writable(some)
+            except HubError as error:
+                found |= dict.fromkeys(some, error)
+        return found
+
+    def _some_writable(self, ids: Sequence[str]) -> dict[str, AccountEntry | HubError]:
+        """Those accounts by one search."""
+        conditions = [condition for one in ids if (condition := self._dialect.by_id(one))]
+        accounts = {a.account_id.lower(): a for a in (self._accounts(any_of(conditions)) if conditions else ())}
+        return {one: self._or_error(one, accounts.get(one.lower())) for one in ids}
+
+    def _or_error(self, account_id: str, account: AccountEntry | None) -> AccountEntry | HubError:
+        if account is None:
+            return _no_entry(account_id)
+        return _protected() if self._is_protected(account) else account
+
+    def _finished(self, dn: str, shown: Entry | None) -> str:
+        """The id of an entry that was just added, after what else makes it an account that can sign in."""
+        entry = shown or self._client.entry(dn, self._dialect.attributes)
+        if entry is None:
+            raise OutcomeUnknown("ldap: the new entry is not shown (yet)", cause="not_shown")
+        account = self._read_entry(entry)
+        if self._dialect.created_blocked:
+            self._send(dn, self._dialect.enabling(account))
+        return account.account_id
+
+    def _group(self, group_id: str) -> str:
+        if not is_dn(group_id) or not is_below(group_id, self._settings.groups_base):
+            raise NotFound("ldap: the group is no DN below groups_base; write it as the directory shows it", field="groups")
+        return group_id
+
+    def _read_entry(self, entry: Entry) -> AccountEntry:
+        account = self._dialect.account(entry, datetime.now(UTC))
+        if not account.account_id:
+            raise Refused(
+                "ldap: the server does not show the accounts' ids; let bind_dn read them", cause="no_id", field="bind_dn"
+            )
+        return account
+
+    def _accounts(self, condition: Filter) -> list[AccountEntry]:
+        return [self._read_entry(e) for e in self._client.search(self._settings.suffix, condition, self._dialect.attributes)]
+
+    def _account(self, account_id: str) -> AccountEntry:
+        condition = self._dialect.by_id(account_id)
+        found = self._accounts(condition) if condition else []
+        if not found:
+            raise _no_entry(account_id)
+        return found[0]
+
+    def _writable(self, account_id: str) -> AccountEntry:
+        account = self._account(account_id)
+        if self._is_protected(account):
+            raise _protected()
+        return account
+
+    def _is_protected(self, account: AccountEntry) -> bool:
+        inside = any(is_below(account.dn, base) for base in self._settings.account_bases)
+        listed = dn_key(account.dn) in {dn_key(dn) for dn in self._settings.protected_dns}
+        return listed or not inside or account.marker is None or account.untouchable
+
+    def _state(self, account: AccountEntry) -> AccountState:
+        return AccountState(
+            account_id=account.account_id,
+            login=account.login,
+            marker=account.marker,
+            enabled=not account.blocked,
+            groups=self._groups(account),
+            expires_at=account.ends_at,
+            protected=self._is_protected(account),
+        )
+
+    def _groups(self, account: AccountEntry) -> frozenset[str]:
+        base = self._settings.groups_base
+        if account.groups is not None:
+            return frozenset(group for group in account.groups if is_below(group, base))
+        return frozenset(group.dn for group in self._client.search(base, equals("member", account.dn), ("1.1",)))
+
+    def _mapped(self, attributes: Mapping[str, object], marker: str) -> dict[str, list[bytes]]:
+        """The mapping's attributes, by lower-case name, as LDAP values. Raises ``Refused`` for those that only the connector may write."""
+        for name in attributes:
+            if self._dialect.reserved.match(name) or not _ATTRIBUTE.fullmatch(name):
+                raise Refused(f"ldap: the mapping must not set {name}", cause="reserved_attribute", field=name)
+        mapped = {name.lower(): encoded(name, value) for name, value in attributes.items()}
+        if mapped.pop(MARKER.lower(), [marker.encode()]) != [marker.encode()]:
+            raise Refused(f"ldap: the mapping must not change {MARKER}", cause="reserved_attribute", field=MARKER)
+        self._dialect.require_usable(mapped)
+        return mapped
+
+
+def _no_entry(account_id: str) -> NotFound:
+    return NotFound(f"ldap: there is no entry with the id {account_id}")
+
+
+def _protected() -> Refused:
+    return Refused(
+        "ldap: the account is protected, outside the contractors' part of the tree, or does not carry our marker; "
+        "automation does not touch it",
+        cause="protected_account",
+    )

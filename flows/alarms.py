@@ -1,0 +1,70 @@
+"""Telling people that something waits for them: once for each cause, however many records share it."""
+
+from __future__ import annotations
+
+import hashlib
+from uuid import UUID
+
+import structlog
+
+from config.hub import Hub
+from ledger import audit, failures
+from ledger.database import Tx
+from ledger.failures import Failure
+from ledger.jobs import defer_alarm
+from workforce.errors import OutcomeUnknown
+from workforce.events import Outcome
+
+log = structlog.get_logger(__name__)
+
+
+def raise_alarm(tx: Tx, failure: Failure) -> None:
+    """Have people told of a failure that is new; not again while it, or another of its group, is open. Part of the caller's transaction."""
+    if failure.count > 1:
+        return
+    if failure.group_key and len(failures.list_open(tx, group_key=failure.group_key, limit=2)) > 1:
+        return
+    defer_alarm(tx, failure.id)
+
+
+def send_alarm(hub: Hub, tenant: str, failure_id: UUID) -> None:
+    """Tell whom ``tenant.yaml`` names, and audit it. An alarm that may have been sent is not sent again; one that is over never is.
+
+    Raises what the channel raises otherwise: the job is tried again, or waits for a person itself.
+    """
+    with hub.database.transaction(tenant) as tx:
+        failure = failures.get(tx, failure_id)
+        kin = len(failures.list_open(tx, group_key=failure.group_key)) if failure.group_key else 1
+    config = hub.tenant(tenant)
+    told = config.document.notifications
+    if told is None or failure.closed_at is not None:
+        log.info("alarm.told_nobody", tenant=tenant, failure=str(failure_id), cause=failure.cause)
+        return
+    outcome = Outcome.SUCCESS
+    try:
+        config.instance(told.instance).notifier().send(
+            to=told.to, subject=_subject(tenant, failure), text=_text(failure, kin), dedup_key=_key(tenant, failure)
+        )
+    except OutcomeUnknown:
+        outcome = Outcome.UNKNOWN
+    with hub.database.transaction(tenant) as tx:
+        target = ("failure", str(failure_id))
+        audit.note(tx, "alarm.sent", target=target, outcome=outcome, system=told.instance, reason_code=failure.cause, kin=kin)
+
+
+def _subject(tenant: str, failure: Failure) -> str:
+    return f"Stint, {tenant}: {failure.cause.replace('_', ' ')}" + (f" ({failure.field})" if failure.field else "")
+
+
+def _text(failure: Failure, kin: int) -> str:
+    """Names of fields and the next step. Messages of failures hold no values of sensitive fields."""
+    several = f"\n{kin} records wait for this cause; records that join them are not told again." if kin > 1 else ""
+    if failure.group_key:
+        several += f"\nSee: stint mappings drift\nOnce mended: stint failures replay --cause '{failure.group_key}' --preview"
+    else:
+        several += f"\nOnce mended: stint failures replay {failure.id}"
+    return f"{failure.subject}\n{failure.message}{several}"
+
+
+def _key(tenant: str, failure: Failure) -> str:
+    return hashlib.sha256(f"{tenant}\x1f{failure.id}".encode()).hexdigest()

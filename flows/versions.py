@@ -1,0 +1,70 @@
+"""Which version of a mapping counts for whom: the one an engagement is pinned to, else the one promoted last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from config.hub import Hub
+from ledger import promotions
+from ledger.database import Tx
+from ledger.promotions import Promotion
+from mappings.engine import CompiledMapping
+from mappings.registry import MappingRegistry
+from workforce.engagement import Engagement
+from workforce.errors import Misconfigured
+from workforce.lineage import MappingUsed
+from workforce.versions import Running
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """One tenant's mappings: the library with its own versions beside it, and what was promoted of them."""
+
+    hub: Hub
+    tenant: str
+
+    @property
+    def registry(self) -> MappingRegistry:
+        """Every version there is."""
+        return self.hub.tenant(self.tenant).mappings
+
+    def current(self, tx: Tx, mapping_id: str) -> CompiledMapping:
+        """The version for what starts today. A mapping's first use keeps the library's newest, until another is promoted.
+
+        Raises ``Misconfigured``: no such mapping or version, or its content is not what was promoted.
+        """
+        today = self.hub.clock.now().date()
+        promoted = promotions.current(tx, mapping_id, today)
+        if promoted is not None:
+            return self._unchanged(promoted.mapping_id, promoted.version, promoted.sha256)
+        newest = self.registry.get(mapping_id, on=today)
+        promotions.adopt(tx, used(newest), newest.effective_from)
+        return newest
+
+    def of(self, tx: Tx, mapping_id: str, engagement: Engagement | None, *, changed: bool = False) -> CompiledMapping:
+        """The version for one engagement: its pin, if it has one. ``changed`` says that its source has changed, which ends a drain.
+
+        Raises ``Misconfigured``.
+        """
+        pinned = engagement.mapping_pins.get(mapping_id) if engagement else None
+        if pinned is None or (changed and self._drains(tx, mapping_id, pinned)):
+            return self.current(tx, mapping_id)
+        return self._unchanged(mapping_id, pinned, promotions.released(tx).get((mapping_id, pinned)))
+
+    def _drains(self, tx: Tx, mapping_id: str, pinned: str) -> bool:
+        promoted: Promotion | None = promotions.current(tx, mapping_id, self.hub.clock.now().date())
+        return promoted is not None and promoted.version != pinned and promoted.running is Running.DRAIN
+
+    def _unchanged(self, mapping_id: str, label: str, sha256: str | None) -> CompiledMapping:
+        mapping = self.registry.get(mapping_id, label)
+        if sha256 is not None and mapping.content_sha256 != sha256:
+            message = (
+                f"mapping {mapping_id} {label}: its content is not what was promoted; restore the file and add a new version"
+            )
+            raise Misconfigured(message, cause="mapping_changed", field="mapping")
+        return mapping
+
+
+def used(mapping: CompiledMapping) -> MappingUsed:
+    """The version as lineage and promotions name it."""
+    return MappingUsed(mapping_id=mapping.mapping_id, version=mapping.version, sha256=mapping.content_sha256)

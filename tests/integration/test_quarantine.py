@@ -1,0 +1,221 @@
+"""A record that cannot be used waits alone, with its kin, told once; the feed goes on, and an earlier end passes all the same."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+import yaml
+
+from cli.drift import drift_rows
+from cli.replay import preview, replay_cause
+from config.hub import Hub
+from connectors.sandbox import serve
+from connectors.slack.sandbox import SlackSandbox
+from connectors.tls import TlsFiles
+from flows.alarms import send_alarm
+from flows.polling import poll_vms, take_again
+from ledger import audit, engagements, failures, sources
+from ledger.database import Tx
+from ledger.failures import Failure
+from ledger.jobs import JobName
+from tests.integration.company import Company
+from tests.tenant_documents import instance
+from workforce.engagement import Engagement
+from workforce.errors import NotFound
+
+pytestmark = pytest.mark.integration
+
+OVERLAY = """\
+mapping: fieldglass__engagement
+version: {version}
+effective_from: 2026-01-01
+because: this client pays some of its people by the week
+base: v0001
+{edit}"""
+WEEKS_ARE_MONTHS = """\
+fields:
+  terms.rate.unit:
+    from: '"Rate Unit"'
+    lookup: {table: {Hour: hour, Day: day, Month: month, Fixed: fixed, Week: month}}
+    required: true
+"""
+
+
+def known(company: Company, vms_id: str) -> Engagement | None:
+    with company.database.transaction("acme") as tx:
+        return engagements.by_vms_id(tx, "fieldglass", vms_id)
+
+
+def polled(hub: Hub, company: Company) -> list[Failure]:
+    """What waits once everything that was changed so far has been read."""
+    with company.database.transaction("acme") as tx:
+        sources.forget_cursor(tx, "fieldglass")
+    poll_vms(hub, "acme")
+    return company.failures()
+
+
+def alarms(company: Company) -> list[UUID]:
+    return [UUID(args["failure_id"]) for name, args in company.waiting() if name == JobName.ALARM]
+
+
+def with_overlay(company: Company, edit: str) -> Hub:
+    """The company once its lead has applied an overlay; nothing of it counts until it is promoted."""
+    company.content["mappings/fieldglass__engagement/t0001.yaml"] = yaml.safe_load(OVERLAY.format(version=1, edit=edit))
+    return company.hub()
+
+
+def test_records_with_a_new_word_wait_together_and_the_others_go_on(company: Company) -> None:
+    hub = company.hub()
+    good = company.fieldglass.add_work_order()
+    held = [company.fieldglass.add_work_order(**{"Rate Unit": "Week"}) for _ in range(3)]
+    found = polled(hub, company)
+    assert known(company, good)
+    assert [known(company, vms_id) for vms_id in held] == [None, None, None]
+    assert {failure.subject for failure in found} == {f"fieldglass:{vms_id}" for vms_id in held}
+    assert {failure.group_key for failure in found} == {"fieldglass__engagement/new_value/Rate Unit/Week"}
+    assert len(alarms(company)) == 1
+    assert len(polled(hub, company)) == 3
+    assert len(alarms(company)) == 1
+
+
+def test_the_drift_is_shown_with_an_edit_that_names_the_new_word(company: Company) -> None:
+    hub = company.hub()
+    company.fieldglass.add_work_order(**{"Rate Unit": "Week"})
+    polled(hub, company)
+    (row,) = drift_rows(hub, "acme")
+    assert (row["kind"], row["field"], row["value"], row["records"]) == ("new_value", "Rate Unit", "Week", 1)
+    assert "terms.rate.unit:" in row["proposal"]
+    assert "Week: '?'" in row["proposal"]
+
+
+def test_one_cause_is_replayed_as_a_whole_with_a_preview_that_changes_nothing(company: Company) -> None:
+    hub, key = company.hub(), "fieldglass__engagement/new_value/Rate Unit/Week"
+    held = [company.fieldglass.add_work_order(**{"Rate Unit": "Week"}) for _ in range(2)]
+    polled(hub, company)
+    assert [prospect.mended for prospect in preview(hub, "acme", key)] == [False, False]
+    for vms_id in held:
+        company.fieldglass.change(vms_id, **{"Rate Unit": "Day"})
+    assert [prospect.mended for prospect in preview(hub, "acme", key)] == [False, False]  # as they were last read
+    assert sorted(replay_cause(hub, "acme", key)) == sorted(f"fieldglass:{vms_id}" for vms_id in held)
+    assert company.failures() == []
+    taken = [args["external_id"] for name, args in company.waiting() if name == JobName.TAKE]
+    assert sorted(taken) == sorted(held)
+    for vms_id in taken:
+        take_again(hub, "acme", vms_id)
+    assert all(known(company, vms_id) for vms_id in held)
+
+
+def test_a_cause_that_nothing_waits_for_is_named_with_those_there_are(company: Company) -> None:
+    hub = company.hub()
+    company.fieldglass.add_work_order(**{"Rate Unit": "Week"})
+    polled(hub, company)
+    with pytest.raises(NotFound, match="new_value/Rate Unit/Week"):
+        preview(hub, "acme", "fieldglass__engagement/new_value/Rate Unit/Fortnight")
+
+
+@pytest.mark.parametrize(
+    ("columns", "cause", "field"),
+    [
+        ({"Pay Rate": "9500.00", "Rate Maximum": "120.00", "Rate Minimum": "80.00"}, "rate_outside_band", "Pay Rate"),
+        ({"Pay Rate": "9.50", "Rate Maximum": "120.00", "Rate Minimum": "80.00"}, "rate_outside_band", "Pay Rate"),
+        ({"Currency": "JPY"}, "currency_changed", "Currency"),
+        ({"End Date": "2020-01-01"}, "contradicting_dates", "terms.ends_on"),
+    ],
+)
+def test_what_a_guard_blocks_is_named_by_its_field_and_never_taken(
+    company: Company, columns: dict[str, str], cause: str, field: str
+) -> None:
+    hub = company.hub()
+    vms_id = company.fieldglass.add_work_order()
+    assert polled(hub, company) == []
+    before = known(company, vms_id)
+    company.fieldglass.change(vms_id, **columns)
+    (failure,) = polled(hub, company)
+    after = known(company, vms_id)
+    assert (failure.cause, failure.field) == (cause, field)
+    assert after is not None
+    assert before is not None
+    assert (after.terms.rate, after.terms.starts_on) == (before.terms.rate, before.terms.starts_on)
+    assert columns.get("Pay Rate", "no rate") not in failure.message
+
+
+def test_an_earlier_end_passes_although_the_rest_of_the_record_waits(company: Company) -> None:
+    hub = company.hub()
+    vms_id = company.fieldglass.add_work_order()
+    polled(hub, company)
+    before = known(company, vms_id)
+    soon = (datetime.now(UTC) + timedelta(days=3)).date()
+    company.fieldglass.change(vms_id, **{"Rate Unit": "Week", "End Date": soon.isoformat()})
+    (failure,) = polled(hub, company)
+    after = known(company, vms_id)
+    assert failure.cause == "new_value"
+    assert after is not None
+    assert before is not None
+    assert (after.terms.ends_on, after.terms.rate) == (soon, before.terms.rate)
+    assert after.end_at < before.end_at
+    with company.database.transaction("acme") as tx:
+        assert [line.event["action"] for line in audit.entries(tx, engagement_id=after.id)][
+            -1
+        ] == "engagement.end_brought_forward"
+    company.fieldglass.change(
+        vms_id, **{"Rate Unit": "Hour"}
+    )  # mended: the whole record is taken, though its end was taken before
+    assert polled(hub, company) == []
+
+
+def test_a_later_end_waits_with_the_rest_of_its_record(company: Company) -> None:
+    hub = company.hub()
+    vms_id = company.fieldglass.add_work_order()
+    polled(hub, company)
+    before = known(company, vms_id)
+    company.fieldglass.change(vms_id, **{"Rate Unit": "Week", "End Date": "2031-01-31"})
+    polled(hub, company)
+    assert known(company, vms_id) == before
+
+
+def test_an_overlay_counts_only_once_it_is_promoted(company: Company) -> None:
+    hub = with_overlay(company, WEEKS_ARE_MONTHS)
+    company.fieldglass.add_work_order(**{"Rate Unit": "Week"})
+    (failure,) = polled(hub, company)
+    assert failure.cause == "new_value"
+    assert hub.tenant("acme").mappings.labels("fieldglass__engagement")[-1] == "t0001"
+
+
+def test_people_are_told_once_through_the_tenants_channel_what_to_do(company: Company, tls: TlsFiles, tmp_path: Path) -> None:
+    slack = SlackSandbox()
+    with serve(slack.app, tls) as url:
+        told = {"instance": "slack", "to": ["C012AB3CD"]}
+        company.content["connectors/slack.yaml"] = instance("slack", "slack", slack.settings(url, tls.ca), tmp_path / "secrets")
+        company.content["tenant.yaml"]["notifications"] = told
+        hub = company.hub()
+        for _ in range(3):
+            company.fieldglass.add_work_order(**{"Rate Unit": "Week"})
+        polled(hub, company)
+        (failure_id,) = alarms(company)
+        for _ in range(2):
+            send_alarm(hub, "acme", failure_id)
+    (message,) = slack.messages["C012AB3CD"]
+    assert "3 records wait for this cause" in str(message)
+    assert "stint mappings drift" in str(message)
+    with company.database.transaction("acme") as tx:
+        assert _sent(tx)[0]["outcome"] == "success"
+
+
+def test_an_alarm_about_what_is_mended_by_now_is_not_sent(company: Company) -> None:
+    hub = company.hub()
+    vms_id = company.fieldglass.add_work_order(**{"Rate Unit": "Week"})
+    polled(hub, company)
+    (failure_id,) = alarms(company)
+    company.fieldglass.change(vms_id, **{"Rate Unit": "Hour"})
+    polled(hub, company)
+    send_alarm(hub, "acme", failure_id)
+    with company.database.transaction("acme") as tx:
+        assert _sent(tx) == []
+        assert failures.get(tx, failure_id).closed_at is not None
+
+
+def _sent(tx: Tx) -> list[dict[str, object]]:
+    return [dict(line.event) for line in audit.entries(tx, action="alarm.sent")]
