@@ -26,10 +26,10 @@ import psutil
 
 from bench.installation import cpus
 from bench.mapped_by_hand import ByJmespath, by_hand
-from mappings.document import read_document
 from mappings.engine import CompiledMapping
 from mappings.faults import Unmappable
-from mappings.model import MappingFile
+from mappings.files import read_version
+from mappings.shelf import SHIPPED, Shelf
 
 CALLS = 240
 FIELDS_READ = 200
@@ -146,8 +146,9 @@ def measure(records: int, rounds: int) -> Figures:
 
 def read(text: str) -> CompiledMapping:
     """The mapping that ``text`` says, as a file of it is read."""
-    document = read_document(text.encode(), "bench.yaml")
-    return CompiledMapping(MappingFile.model_validate(document.data), content_sha256="0" * 64)
+    shelf = Shelf("bench__engagement", "bench", SHIPPED, {"v0001.yaml": text.encode()})
+    version = read_version(shelf, "v0001")
+    return CompiledMapping(version.mapping, label=version.label, content_sha256=version.sha256)
 
 
 def _mapping(rounds: int) -> Figures:

@@ -200,6 +200,33 @@ def connectors_check(
         raise typer.Exit(EXIT_FAILED)
 
 
+@connectors_app.command("schema")
+def connectors_schema(
+    instance: Annotated[str, typer.Argument(help="An instance of the tenant.")],
+    write: Annotated[
+        Path | None, typer.Option("--write", help="The tenant's folder, to keep it in as schemas/<instance>.yaml.")
+    ] = None,
+    tenant: TenantOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Ask a system which fields this company has there: what mappings are checked against once it is kept in the tenant's folder."""
+    from cli.schemas import field_rows, live_schemas, write_schemas
+    from cli.session import of_tenant
+
+    with of_tenant(tenant, as_json=as_json) as (hub, name):
+        found = live_schemas(hub.tenant(name), instance)
+        place = write_schemas(write, instance, found) if write else None
+    if as_json:
+        print_json({"ok": True, "file": place and str(place), **found})
+    elif place:
+        print(f"{place}\nNext: stint mappings validate {write}, and: stint config apply {write}")
+    else:
+        for end, schema in found.items():
+            print_table(
+                f"{instance}: {end}", ("field", "type", ""), list(field_rows(schema)), empty=f"{end}: the system does not tell"
+            )
+
+
 @connectors_app.command("new")
 def connectors_new(
     key: Annotated[str, typer.Argument(help="Its name in the catalogue: lower-case letters and digits.")],

@@ -8,11 +8,15 @@ from pathlib import Path
 
 from cli import catalogue
 from cli.installation import open_hub
+from cli.schemas import live_faults
 from config.hub import Hub, permitted
+from config.mapping_ends import mapping_ends
 from config.secrets import SecretStore
 from config.settings import Settings
 from config.tenant import Fault, TenantConfig, read_tenant
-from ledger import documents
+from flows.versions import Versions
+from ledger import documents, promotions, sources
+from mappings.check import Uncovered, uncovered
 from mappings.registry import MappingRegistry
 from workforce.errors import Misconfigured
 
@@ -57,11 +61,48 @@ def _tenant_faults(hub: Hub, tenant: str, *, connect: bool) -> list[Fault]:
         files = documents.current(tx).files
     config, found = read_tenant(files, hub.secrets, partial(hub.surroundings, tenant))
     faults = [Fault(f"{tenant}/{fault.file}", fault.key, fault.message) for fault in found]
-    return faults + _connection_faults(tenant, config if connect else None)
+    if config is not None:
+        faults += [Fault(f"{tenant}/{fault.file}", fault.key, fault.message) for fault in _recorded_faults(hub, tenant, config)]
+    return faults + _connection_faults(tenant, config if connect else None) + _live_faults(hub, tenant, connect=connect)
+
+
+def _recorded_faults(hub: Hub, tenant: str, config: TenantConfig) -> list[Fault]:
+    """Words in recorded records that no table of the mapping in force covers, and promoted versions that changed."""
+    vms = config.document.systems.vms
+    mapping_id = f"{config.instance(vms).connector.key}__engagement"
+    with hub.database.transaction(tenant) as tx:
+        fixed = promotions.released(tx)
+        records = [record.values for record in sources.list_latest(tx, vms)]
+        mapping = Versions(hub, tenant).current(tx, mapping_id)
+    changed = [fault for fault in config.mappings.check_own(config.ends, fixed) if fault.key == "content"]
+    faults = [Fault(f"{fault.file}:{fault.line}", fault.key, fault.message) for fault in changed]
+    where = f"mappings/{mapping_id}/{mapping.version}"
+    return faults + [Fault(where, each.target, _uncovered_sentence(each)) for each in uncovered(mapping, records)]
+
+
+def _uncovered_sentence(found: Uncovered) -> str:
+    words = ", ".join(f"{word!r} ({count})" for word, count in found.words.items())
+    listed = f": {words}" if words else ""
+    return f"{found.records} recorded record(s) say at {found.source} what no lookup covers{listed}; see: stint mappings drift"
+
+
+def _live_faults(hub: Hub, tenant: str, *, connect: bool) -> list[Fault]:
+    """How the mappings in force differ from the fields that the systems have now."""
+    if not connect:
+        return []
+    try:
+        config = hub.tenant(tenant)
+        with hub.database.transaction(tenant) as tx:
+            return live_faults(tx, Versions(hub, tenant), config)
+    except Misconfigured:
+        return []  # told already: the documents have faults
 
 
 def _mapping_faults() -> list[Fault]:
-    return [Fault(f"{fault.file}:{fault.line}", fault.key, fault.message) for fault in MappingRegistry.shipped().check_all()]
+    return [
+        Fault(f"{fault.file}:{fault.line}", fault.key, fault.message)
+        for fault in MappingRegistry.shipped().check_all(mapping_ends)
+    ]
 
 
 def _connection_faults(where: str, config: TenantConfig | None) -> list[Fault]:

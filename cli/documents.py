@@ -8,7 +8,7 @@ from pathlib import Path
 from cli.check import read_folder
 from config.hub import Hub
 from config.tenant import read_tenant
-from ledger import checkpoint, documents, tenants
+from ledger import checkpoint, documents, promotions, tenants
 from workforce.errors import Misconfigured
 from workforce.events import Actor, ActorType
 
@@ -31,6 +31,10 @@ def apply(hub: Hub, folder: Path) -> tuple[str, int]:
         if not tenants.exists(tx, tenant):
             tenants.create(tx, tenant, config.document.name)
     with hub.database.transaction(tenant) as tx:
+        changed = [fault for fault in config.mappings.check_own(config.ends, promotions.released(tx)) if fault.key == "content"]
+        if changed:
+            listed = "\n  ".join(str(fault) for fault in changed)
+            raise Misconfigured(f"{folder}: nothing was applied\n  {listed}", cause="mapping_changed")
         version = documents.apply(tx, files, Actor(ActorType.HUMAN, getpass.getuser(), auth="cli"))
     checkpoint.write(hub.database, tenant, hub.signer(), hub.settings.checkpoints)
     return tenant, version

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.output import EXIT_CONFIGURATION, JsonFlag, errors_explained, print_json, print_table
+from cli.output import EXIT_CONFIGURATION, JsonFlag, errors_explained, load_settings, print_json, print_table
 from workforce.versions import Running
 
 if TYPE_CHECKING:
@@ -95,10 +95,12 @@ def mappings_validate(
     from cli.check import as_rows
     from cli.mappings import applied_faults, folder_faults
     from cli.session import of_tenant
+    from config.secrets import SecretStore
 
     if folder is not None:
+        settings = load_settings(as_json=as_json)
         with errors_explained(as_json=as_json):
-            faults = folder_faults(folder)
+            faults = folder_faults(folder, SecretStore(settings.secrets))
     else:
         with of_tenant(tenant, as_json=as_json) as (hub, name):
             faults = applied_faults(hub, name)

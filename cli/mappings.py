@@ -15,7 +15,8 @@ import yaml
 from cli.check import read_folder
 from config.hub import Hub
 from config.mapping_ends import mapping_ends
-from config.tenant import Fault
+from config.secrets import SecretStore
+from config.tenant import Fault, read_tenant
 from flows.promotion import Promoting, Touched, running, touched
 from flows.rehearsal import Rehearsal
 from flows.versions import Versions
@@ -108,23 +109,24 @@ def compare(registry: MappingRegistry, mapping_id: str, old: str, new: str) -> t
     return differences(first, second), shown
 
 
-def folder_faults(folder: Path) -> list[Fault]:
+def folder_faults(folder: Path, secrets: SecretStore) -> list[Fault]:
     """Every fault of the mappings in a tenant's folder: files, bases, tables, examples, and both ends. Raises ``Misconfigured``."""
     if not folder.is_dir():
         raise Misconfigured(f"{folder} is no folder; searched: {folder.absolute()}", cause="no_folder")
-    registry = MappingRegistry.shipped().with_documents(read_folder(folder))
+    _, found = read_tenant(read_folder(folder), secrets)
     return [
-        Fault(f"{folder / fault.file}:{fault.line}:{fault.column}", fault.key, fault.message)
-        for fault in registry.check_own(mapping_ends)
+        Fault(str(folder / fault.file), fault.key, fault.message)
+        for fault in found
+        if fault.file.startswith(("mappings/", "schemas/"))
     ]
 
 
 def applied_faults(hub: Hub, tenant: str) -> list[Fault]:
     """The same for what is applied, with what was promoted and changed since; the library's own faults besides."""
-    registry = hub.tenant(tenant).mappings
+    config = hub.tenant(tenant)
     with hub.database.transaction(tenant) as tx:
         fixed = promotions.released(tx)
-    found = [*registry.check_all(mapping_ends), *registry.check_own(mapping_ends, fixed)]
+    found = [*config.mappings.check_all(mapping_ends), *config.mappings.check_own(config.ends, fixed)]
     return [Fault(f"{fault.file}:{fault.line}:{fault.column}", fault.key, fault.message) for fault in found]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, TypeAlias
 
@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
 from connectors.schemas import source_schema, target_schema
+from mappings.schema import Schema, UnusableSchema
 from workforce.engagement import Agreement, WorkOrder
 from workforce.outgoing import EngagementDocument
 
@@ -39,6 +40,29 @@ def mapping_ends(mapping_id: str) -> Ends:
         return _document(), target_schema(target)
     models: Mapping[str, type[BaseModel]] = {CANONICAL: WorkOrder, AGREEMENT: Agreement}
     return source_schema(source), _model(models[target]) if target in models else None
+
+
+def ends_with(own: Mapping[str, Ends]) -> Callable[[str], Ends]:
+    """``mapping_ends`` for a company whose systems have fields of their own; ``own`` is connector key → (source, target)."""
+
+    def ends(mapping_id: str) -> Ends:
+        left, _, right = mapping_id.partition("__")
+        source, target = mapping_ends(mapping_id)
+        return own.get(left, (None, None))[0] or source, own.get(right, (None, None))[1] or target
+
+    return ends
+
+
+def require_object_schema(document: Mapping[str, Any]) -> None:
+    """Raise ``ValueError`` unless ``document`` is a JSON Schema of an object that stands on its own."""
+    try:
+        types = Schema(document).root.types
+    except UnusableSchema:
+        raise
+    except (TypeError, AttributeError, KeyError):
+        raise ValueError("not a JSON Schema; write it with: stint connectors schema INSTANCE --write DIR") from None
+    if dict not in types:
+        raise ValueError("describes no record: its type is object, with properties")
 
 
 @cache

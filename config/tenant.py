@@ -23,7 +23,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from compliance.calendar import BusinessCalendar
-from config.mapping_ends import mapping_ends
+from config.mapping_ends import Ends, ends_with, mapping_ends, require_object_schema
 from config.secrets import REFERENCE_NEEDED, SecretStore, plain_secrets
 from connectors import catalogue
 from connectors.contract import ALONE, Connector, Instance, Surroundings
@@ -110,6 +110,22 @@ class InstanceDocument(BaseModel):
     settings: dict[str, Any] = Field(default_factory=dict)
 
 
+class SchemaDocument(BaseModel):
+    """``schemas/<instance>.yaml``: the fields of one system as this company has them, as JSON Schemas of what is read and written."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: dict[str, Any] | None = None
+    target: dict[str, Any] | None = None
+
+    @field_validator("source", "target")
+    @classmethod
+    def _is_a_schema(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        if value is not None:
+            require_object_schema(value)
+        return value
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One configuration fault: where, which key, what and what to do."""
@@ -132,6 +148,8 @@ class TenantConfig:
     access: AccessCatalogue
     mappings: MappingRegistry = field(default_factory=MappingRegistry.shipped)
     """The shipped library, with the tenant's own versions beside it."""
+    ends: Callable[[str], Ends] = mapping_ends
+    """The schemas of a mapping's source and target, as this company's systems have them."""
     faults: tuple[Fault, ...] = ()
     """What keeps single instances or packages from use; the others work."""
 
@@ -165,6 +183,14 @@ class _Reading:
             self.fault(file, "", f"not readable as YAML: {' '.join(str(error).split())}")
             return None
         return self.valid(file, model, content, "")
+
+    def plain(self, file: str) -> Mapping[str, Any]:
+        """What a document says, as far as it can be read; its faults are told elsewhere."""
+        try:
+            content = yaml.safe_load(self.files[file])
+        except (yaml.YAMLError, ValueError):
+            return {}
+        return content if isinstance(content, dict) else {}
 
     def valid(self, file: str, model: type[M], content: Any, prefix: str, known: Mapping[str, str] | None = None) -> M | None:
         """``content`` as ``model``. ``known`` are faults (key → message) that are there already; nothing is added to their keys."""
@@ -222,12 +248,13 @@ def usable_tenant(
     if systems is not None:
         _check_parts(reading, systems, instances)
     _check_packages(reading, systems, packages)
-    mappings = _mappings(reading)
+    ends = ends_with(_own_schemas(reading))
+    mappings = _mappings(reading, ends)
     if document is None:
         return reading.faults
     _check_notifications(reading, document, instances)
     access = AccessCatalogue.of(package for _, package in packages)
-    return TenantConfig(document, instances, access, mappings, tuple(reading.faults))
+    return TenantConfig(document, instances, access, mappings, ends, tuple(reading.faults))
 
 
 def _instances_and_packages(reading: _Reading) -> tuple[dict[str, Instance], list[tuple[str, AccessPackage]]]:
@@ -245,20 +272,32 @@ def _instances_and_packages(reading: _Reading) -> tuple[dict[str, Instance], lis
             case ("access",):
                 if package := reading.document(file, AccessPackage):
                     packages.append((file, package))
-            case ("mappings", _):
-                pass  # read all together: a version may lean on the tables beside it
+            case ("mappings", _) | ("schemas",):
+                pass  # read all together: a version leans on the tables beside it and on what both ends are
             case _:
-                places = (
-                    "tenant.yaml, connectors/<instance>.yaml, access/<package>.yaml or mappings/<source>__<target>/<file>.yaml"
-                )
-                reading.fault(file, "", f"unknown place; use {places}")
+                places = "tenant.yaml, connectors/<instance>.yaml, access/<package>.yaml, schemas/<instance>.yaml"
+                reading.fault(file, "", f"unknown place; use {places} or mappings/<source>__<target>/<file>.yaml")
     return instances, packages
 
 
-def _mappings(reading: _Reading) -> MappingRegistry:
+def _own_schemas(reading: _Reading) -> dict[str, Ends]:
+    """Connector key → what ``schemas/<instance>.yaml`` says of its instance's fields."""
+    found: dict[str, Ends] = {}
+    for file in sorted(reading.files):
+        if not file.startswith("schemas/") or not (document := reading.document(file, SchemaDocument)):
+            continue
+        instance = f"connectors/{PurePosixPath(file).stem}.yaml"
+        if instance not in reading.files:
+            reading.fault(file, "", f"describes an instance that is not there; searched: {instance}")
+        elif described := reading.plain(instance).get("connector"):
+            found[str(described)] = (document.source, document.target)
+    return found
+
+
+def _mappings(reading: _Reading, ends: Callable[[str], Ends]) -> MappingRegistry:
     """The library with the tenant's own versions, whose faults are told with their places."""
     registry = MappingRegistry.shipped().with_documents(reading.files)
-    for fault in registry.check_own(mapping_ends):
+    for fault in registry.check_own(ends):
         reading.fault(f"{fault.file}:{fault.line}:{fault.column}", fault.key, fault.message)
     return registry
 

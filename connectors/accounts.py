@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from connectors.schemas import target_schema
 from workforce.errors import Refused, UnusableContent
 from workforce.markers import is_marker
 
@@ -52,6 +54,49 @@ def mapped(
         if not is_usable(name) or (key in fixed and fixed[key] != value):
             raise reserved(system, name)
     return {name: None if value == "" else value for name, value in attributes.items() if name.casefold() not in fixed}
+
+
+def shown_attributes(key: str, held: Mapping[str, object], *, unset_is_empty: bool) -> dict[str, object]:
+    """What ``held``, an account as the directory shows it, holds of the attributes that the target schema of ``key`` lets a mapping set.
+
+    Values are as they came. Names are alike in any case, and told as the schema spells them. Where ``unset_is_empty``, the directory
+    leaves out what holds nothing: that is ``None`` then, and is otherwise left out here too.
+    """
+    return _shown(_schema_of(key), held, unset_is_empty=unset_is_empty)
+
+
+def attribute_names(key: str) -> tuple[str, ...]:
+    """The attributes, whole ones, that the target schema of ``key`` names."""
+    return tuple(_schema_of(key)["properties"])
+
+
+def _schema_of(key: str) -> Mapping[str, Any]:
+    return target_schema(key) or {"properties": {}}
+
+
+def _shown(schema: Mapping[str, Any], held: Mapping[str, object], *, unset_is_empty: bool) -> dict[str, object]:
+    spelt = {name.casefold(): name for name in schema["properties"]}
+    shown: dict[str, object] = dict.fromkeys(schema["properties"]) if unset_is_empty else {}
+    for name, value in held.items():
+        named = spelt.get(name.casefold())
+        if named is not None:
+            shown[named] = _within(schema["properties"][named], value, unset_is_empty=unset_is_empty)
+        elif _allows(schema, name):
+            shown[name] = value
+    return shown
+
+
+def _within(schema: Mapping[str, Any], value: object, *, unset_is_empty: bool) -> object:
+    """What a value holds of what its schema names, if that names parts."""
+    if isinstance(value, Mapping) and "properties" in schema:
+        return _shown(schema, value, unset_is_empty=unset_is_empty)
+    return value
+
+
+def _allows(schema: Mapping[str, Any], name: str) -> bool:
+    """Whether a schema allows a name that it does not tell."""
+    allowed = [inner for form, inner in schema.get("patternProperties", {}).items() if re.search(form, name)]
+    return (allowed or [schema.get("additionalProperties", False)])[0] is not False
 
 
 def usable(system: str, kind: type[R], body: object) -> R:

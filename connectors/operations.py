@@ -139,11 +139,14 @@ def _update_record(stage: Stage) -> Scene:
     sink, change = stage.instance.sink(), stage.trial.record_change()
     external_id = sink.create(new_marker(), stage.trial.record(stage.n))
 
-    def is_right(_: object) -> bool:
-        shown = sink.read(external_id).values
-        return all(str(shown.get(name)) == str(value) for name, value in change.items())
+    return Scene(lambda: sink.update(external_id, change), lambda _: _shows(sink.read(external_id).values, change))
 
-    return Scene(lambda: sink.update(external_id, change), is_right)
+
+def _shows(held: object, wanted: object) -> bool:
+    """Whether what is held is as ``wanted``, or holds it among others; numbers may be texts."""
+    if isinstance(wanted, Mapping):
+        return isinstance(held, Mapping) and all(_shows(held.get(name), value) for name, value in wanted.items())
+    return str(held) == str(wanted)
 
 
 def _ended(system: RecordEnding, external_id: str) -> Scene:

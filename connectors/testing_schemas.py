@@ -89,6 +89,27 @@ def test_an_envelope_is_as_its_schema_says_before_and_after_it_is_signed(key: st
     assert [fault for record in seen for fault in _told(source_schema(key), record.values)] == []
 
 
+TELLING = [key for key in _KEYS if catalogue.load(key).can.schemas]
+
+
+@pytest.mark.parametrize("key", TELLING)
+def test_the_fields_that_an_instance_tells_are_those_of_its_records(key: str, tmp_path: Path) -> None:
+    trial, connector = trial_of(key), catalogue.load(key)
+    with trial.open(tmp_path) as opened, an_instance(connector, opened.settings) as instance:
+        records = []
+        if connector.can.source:
+            trial.change_source(opened.sandbox, 1)
+            records = every_change(instance.source())
+        told = instance.schemas().read()
+    assert told.source or told.target
+    for schema in filter(None, (told.source, told.target)):
+        jsonschema.Draft202012Validator.check_schema(schema)
+        assert schema["additionalProperties"] is False, "what is not told is not there"
+    assert [fault for record in records for fault in _told(told.source, record.values)] == []
+    if told.target is not None:
+        assert _told(told.target, trial.record(1), but="required") == []
+
+
 # What goes to a connector
 
 
@@ -197,9 +218,11 @@ def _of_each_emptied(key: str) -> dict[Names, object]:
 
 
 def _leaves(schema: Mapping[str, Any], above: Names = ()) -> Iterator[tuple[Names, Mapping[str, Any]]]:
+    """The fields of an object and of the objects inside of it, unless null stands for such a one as a whole."""
     for name, inner in schema.get("properties", {}).items():
         if isinstance(inner, Mapping):
-            yield from _leaves(inner, (*above, name)) if "properties" in inner else [((*above, name), inner)]
+            is_taken_apart = "properties" in inner and inner["type"] == "object"
+            yield from _leaves(inner, (*above, name)) if is_taken_apart else [((*above, name), inner)]
 
 
 def _sample(schema: Mapping[str, Any]) -> object:

@@ -13,6 +13,7 @@ from ledger.database import Tx
 from ledger.timers import TimerKind
 from ledger.work_orders import Change, source_lineage, upsert_work_order
 from mappings.engine import CompiledMapping
+from mappings.paths import parse_path
 from workforce.engagement import Agreement, Engagement, WorkOrder, canonical
 from workforce.errors import Refused
 from workforce.guards import violations
@@ -124,7 +125,7 @@ def guarded(taken: MappedOrder, known: Engagement | None) -> MappedOrder:
     found = violations(taken.order.terms, known.terms if known else None)
     if not found:
         return taken
-    origins = {each.field: ", ".join(taken.lineage.fields[each.field].read) for each in found}
+    origins = {each.field: ", ".join(parse_path(path).label for path in taken.lineage.fields[each.field].read) for each in found}
     sentence = "; ".join(f"{each.field} (from {origins[each.field]}): {each.message}" for each in found)
     message = f"work order {taken.lineage.external_id}: {sentence}"
     raise Refused(message, cause=found[0].cause, field=origins[found[0].field])

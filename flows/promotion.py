@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from config.hub import Hub
-from config.mapping_ends import mapping_ends
 from config.tenant import TenantConfig
 from flows.intake import Intake, guarded, map_order
 from flows.versions import Versions, used
@@ -128,7 +127,7 @@ class Promoting:
     def _sound(self, mapping_id: str, label: str) -> CompiledMapping:
         """The version, if it has no fault at all and its content is what it was when it was promoted before."""
         registry = self._versions.registry
-        if faults := registry.version_faults(mapping_id, label, mapping_ends):
+        if faults := registry.version_faults(mapping_id, label, self.hub.tenant(self.tenant).ends):
             raise FaultyMapping(faults)
         mapping = registry.get(mapping_id, label)
         with self.hub.database.transaction(self.tenant) as tx:

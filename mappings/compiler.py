@@ -98,7 +98,7 @@ class _Mapping:
         line = self._writer.line
         line("get = record.get if type(record) is dict else getter(record)")
         line("values, cleared, notes = {}, [], []")
-        self._demand()
+        self._require_known_names()
         self._reads.hoist()
         for demand in self._plan.demands:
             self._depart_unless(self._reads.condition(demand.that))
@@ -107,7 +107,7 @@ class _Mapping:
         self._drop_empty_groups()
         line("return values, tuple(cleared), notes")
 
-    def _demand(self) -> None:
+    def _require_known_names(self) -> None:
         plan, constant = self._plan, self._writer.constant
         if plan.reads is not None:
             self._depart_unless(f"({constant(plan.reads)} <= record.keys() <= {constant(plan.known)})")

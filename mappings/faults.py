@@ -83,7 +83,7 @@ class Unmappable(Refused):
         untold = len(self.faults) - MAX_FAULTS_TOLD
         more = f"; and {untold} more" if untold > 0 else ""
         sentence = f"{mapping_id} version {version}: {told}{more}. Mend the record at its source, or the mapping"
-        super().__init__(sentence, cause=self.faults[0].kind, field=self.faults[0].source)
+        super().__init__(sentence, cause=self.faults[0].kind.value, field=self.faults[0].source)
 
     @property
     def group(self) -> str:

@@ -14,7 +14,7 @@ from typing import TypeAlias, cast
 
 from mappings.plan import Step
 
-Quick: TypeAlias = Callable[[Step], Callable[..., object]]
+Quick: TypeAlias = Callable[[Step], Callable[..., object] | None]
 
 _DAY_PARTS = {"ymd": (0, 5, 8), "mdy": (6, 0, 3), "dmy": (6, 3, 0)}
 """Where year, month and day begin in ten characters."""
@@ -30,8 +30,10 @@ def quick_form(step: Step) -> Callable[..., object] | None:
     return make(step) if make else None
 
 
-def _iso_date(step: Step) -> Callable[[str], object]:
+def _iso_date(step: Step) -> Callable[[str], object] | None:
     slow = partial(step.function, **step.parameters)
+    if step.parameters["order"] not in _DAY_PARTS:
+        return None
     year, month, day = _DAY_PARTS[str(step.parameters["order"])]
     one, other = sorted(place - 1 for place in (year, month, day) if place)
     exists = date.fromisoformat
@@ -64,8 +66,10 @@ def _iso_instant(step: Step) -> Callable[[str], object]:
     return iso_instant
 
 
-def _decimal(step: Step) -> Callable[[str | int], object]:
+def _decimal(step: Step) -> Callable[[str | int], object] | None:
     slow = partial(step.function, **step.parameters)
+    if step.parameters["written"] not in _SEPARATORS:
+        return None
     point, group = _SEPARATORS[str(step.parameters["written"])]
 
     def decimal(value: str | int) -> object:

@@ -38,6 +38,11 @@ class AccountState:
     """Whether the directory can hold an expiry at all; where it cannot, the end instant is enforced by the leaver alone."""
     protected: bool = field(default=False)
     """A break-glass, admin-role or non-contractor account: never touched, refuse and raise an alarm."""
+    attributes: Mapping[str, object] | None = field(default=None, repr=False, hash=False)
+    """What the directory holds of the fields that a mapping may set, in its own words and nested as the mapping's targets are.
+
+    ``None``: they were not read. A field that holds nothing is ``None``; one that could not be read is left out. These are personal data.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ class ActiveDirectory(ServerDialect):
     directory (AdminSDHolder) and never touched. Memberships come from ``memberOf``, which does not hold the primary group.
     """
 
+    key = "activedirectory"
     login = "userPrincipalName"
     attributes = (
         "objectGUID", "employeeNumber", "userPrincipalName", "sAMAccountName", "userAccountControl", "accountExpires", "pwdLastSet",

@@ -21,11 +21,37 @@ class _Wire(Wire, coerce_numbers_to_str=True):
 
 
 class Compensation(_Wire):
-    """What a contract pays. ``amount`` is a decimal number in a string."""
+    """What a contract pays, and when. ``amount`` and ``first_payment`` are decimal numbers in strings."""
 
     amount: str | None = None
     scale: str | None = None
     currency_code: str | None = None
+    frequency: str | None = None
+    cycle_end: float | None = None
+    cycle_end_type: str | None = None
+    first_payment: str | None = None
+    first_payment_date: str | None = None
+
+
+class Identified(_Wire):
+    """What has an id of the organisation's or of Deel's."""
+
+    id: str | None = None
+
+
+class Party(_Wire):
+    """The organisation's side of a contract."""
+
+    team: Identified | None = None
+    legal_entity: Identified | None = None
+
+
+class Person(_Wire):
+    """The worker, as far as a contract shows what it was created with."""
+
+    first_name: str | None = None
+    last_name: str | None = None
+    expected_email: str | None = None
 
 
 class Stamped(_Wire):
@@ -38,11 +64,21 @@ class Stamped(_Wire):
 class Contract(Stamped):
     """A contract: what the hub writes and reads back."""
 
-    title: str | None = None
     status: str
     external_id: str | None = None
+    type: str | None = None
+    title: str | None = None
+    client: Party | None = None
+    worker: Person | None = None
+    job_title: str | None = None
+    seniority: Identified | None = None
     start_date: str | None = None
     termination_date: str | None = None
+    who_reports: str | None = None
+    notice_period: float | None = None
+    scope_of_work: str | None = None
+    special_clause: str | None = None
+    contract_template: Identified | None = None
     compensation_details: Compensation = Compensation()
 
     @property

@@ -63,6 +63,7 @@ class DeelSandbox:
         self._ids = count(1)
         self._last_stamp = datetime.min.replace(tzinfo=UTC)
         self._visible_from: dict[str, float] = {}
+        self._asked: dict[str, dict[str, Any]] = {}
         self.app = FaultyApp(
             Starlette(routes=self._routes()), self.faults, latency_seconds=latency_seconds, answers=_IN_ITS_WORDS
         )
@@ -103,9 +104,10 @@ class DeelSandbox:
         for one in self.amendments.get(contract_id, []):
             if one["status"] == "PENDING":
                 one.update(status="ACTIVE", sign_status="APPROVED")
-                new = {"amount": f"{one['rate']:.2f}", "scale": one["scale"], "currency_code": one["currency_code"]}
-                held = self.contracts[contract_id]["compensation_details"]
-                self._set(contract_id, compensation_details={**held, **new})
+                held, asked = self.contracts[contract_id]["compensation_details"], self._asked[one["id"]]
+                rate = {"amount": f"{one['rate']:.2f}", "scale": one["scale"], "currency_code": one["currency_code"]}
+                paid = {name: value for name, value in asked.items() if name in held and name not in rate}
+                self._set(contract_id, compensation_details={**held, **rate, **paid}, **_amended(asked))
 
     def _routes(self) -> list[Route]:
         contracts, contract = f"{BASE}/contracts", f"{BASE}/contracts/{{id}}"
@@ -172,6 +174,7 @@ class DeelSandbox:
         if not isinstance(body.get("amount"), int | float):
             return _fault(400, "/data/amount", f"{body.get('amount')} is not a number")
         asked = self._amendment(contract, body)
+        self._asked[asked["id"]] = body
         self.amendments.setdefault(contract["id"], []).append(asked)
         self.effects.record("amend_contract", contract["id"])
         if self.signs_at_once:
@@ -279,14 +282,14 @@ def sample(n: int) -> dict[str, Any]:
 
 def _contract(contract_id: str, body: Mapping[str, Any], now: str) -> dict[str, Any]:
     person, pay = body["worker"], body["compensation_details"]
-    ends_on, team = body.get("termination_date"), body["client"]["team"]["id"]
+    ends_on, team, entity = body.get("termination_date"), body["client"]["team"]["id"], body["client"]["legal_entity"]["id"]
     return {
         "id": contract_id,
         "type": body["type"],
         "title": body["title"],
         "status": "new",
         "external_id": body.get("external_id"),
-        "client": {"team": {"id": str(team), "name": "Contractors"}},
+        "client": {"team": {"id": str(team), "name": "Contractors"}, "legal_entity": {"id": str(entity), "name": "Acme Ltd"}},
         "worker": {
             "id": _uuid(person["expected_email"]),
             "first_name": person["first_name"],
@@ -303,11 +306,14 @@ def _contract(contract_id: str, body: Mapping[str, Any], now: str) -> dict[str, 
         "signatures": {"client_signature": "", "client_signed_at": None, "worker_signature": "", "worker_signed_at": None},
         "invitations": {"client_email": None, "worker_email": None},
         "is_archived": False,
+        "scope_of_work": body.get("scope_of_work"),
         "special_clause": body.get("special_clause") or "",
         "compensation_details": {
             "amount": f"{pay['amount']:.2f}",
             "scale": pay.get("scale", "custom"),
             "frequency": pay["frequency"],
+            "cycle_end": pay["cycle_end"],
+            "cycle_end_type": pay["cycle_end_type"],
             "currency_code": pay["currency_code"],
             "first_payment": None,
             "first_payment_date": None,
@@ -316,6 +322,16 @@ def _contract(contract_id: str, body: Mapping[str, Any], now: str) -> dict[str, 
             "gross_variable_bonus": None,
         },
     }
+
+
+def _amended(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """What a signed amendment makes of a contract, apart from what it pays."""
+    changed = {name: asked[name] for name in ("scope_of_work", "special_clause") if name in asked}
+    if "job_title_name" in asked:
+        changed["job_title"] = asked["job_title_name"]
+    if "start_date" in asked:
+        changed["start_date"] = f"{asked['start_date']}T00:00:00.000Z"
+    return changed
 
 
 def _row(contract: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,12 +8,11 @@ from typing import Any
 
 from connectors.deel.client import DeelClient, number, read
 from connectors.deel.records import CLOSED, Amendment, Contract
+from connectors.deel.terms import AMENDED_AS, END, NUMBERS, Names, changes, terms
+from connectors.nulls import without_nulls
 from workforce.errors import NotFound, Refused, RetryLater
 from workforce.ports import StoredRecord
 
-RATE = ("amount", "scale", "currency_code")
-PAY, END = "compensation_details", "termination_date"
-NUMBERS = frozenset({"amount", "cycle_end", "payment_due_days", "first_payment", "notice_period"})
 VOID = frozenset({"OUTDATED", "DECLINED"})
 
 
@@ -40,26 +39,25 @@ class DeelSink:
         It is not sent to anybody for signature: that is a person's step in Deel. ``None`` values are left out.
         """
         _refuse_marker(values)
-        body = _plain(values)
-        return self._client.create({**body, "external_id": marker})
+        return self._client.create({**_plain(without_nulls(values)), "external_id": marker})
 
     def update(self, external_id: str, values: Mapping[str, object]) -> None:
-        """Ask for a change of rate (``amount``, ``scale``, ``currency_code`` of ``compensation_details``), or move ``termination_date``.
+        """Ask for an amendment of what differs (``values`` as ``create`` takes them), and move ``termination_date``.
 
-        What the contract says, or an amendment that is under way asks for, is not asked for again; so it is idempotent. Deel tells no other
-        amendable field of an amendment, so a lost reply about one could not be recognised: those are refused (cause ``not_amendable``).
+        What the contract says already is passed over, and what an amendment that is under way asks for is not asked for again. Of an
+        amendment Deel tells nothing but the rate: one that asks for the same rate is taken for ours, and what still differs once it is
+        signed or declined is asked for anew. Raises ``Refused`` naming what Deel cannot change (``not_amendable``) or take away
+        (``cannot_be_emptied``: an end, too, can be moved only); then nothing is sent.
         """
         _refuse_marker(values)
-        told = values.get(PAY)
-        pay: Mapping[str, object] = told if isinstance(told, Mapping) else {}
-        for name in (*(values.keys() - {PAY, END}), *(f"{PAY}.{name}" for name in pay.keys() - set(RATE))):
-            message = f"deel: {name} cannot be changed on a contract; change it in Deel"
-            raise Refused(message, cause="not_amendable", field=name)
-        rate = {name: pay[name] for name in RATE if pay.get(name) is not None}
-        if rate:
-            self._amend(external_id, rate)
-        if END in values:
-            self._move_end(external_id, values[END])
+        now = read(self._client.contract(external_id))
+        changed = changes(now, values)
+        amended = {names: value for names, value in changed.items() if names != (END,)}
+        if amended:
+            self._amend(now, amended)
+        if (END,) in changed:
+            ends_on = str(changed[END,])
+            self._set_end(now, ends_on, at_once=ends_on < self._today())
 
     def end(self, external_id: str, *, ended_at: datetime, ends_on: str) -> None:
         """End the contract as of ``ends_on``, unless it is closed or ends by then."""
@@ -69,30 +67,22 @@ class DeelSink:
         self._set_end(now, ends_on, at_once=ended_at <= self._now() and ends_on <= self._today())
 
     def read(self, external_id: str) -> StoredRecord:
-        """The contract as it is now. Raises ``NotFound``."""
+        """The contract as it is now: its ``status``, and what it shows of what it was created with. Raises ``NotFound``."""
         now = read(self._client.contract(external_id))
-        days = {"start_date": now.starts_on, END: now.ends_on}
-        values = {"title": now.title, "status": now.status, **days, PAY: now.compensation_details.model_dump()}
-        return StoredRecord(now.id, now.external_id, now.status not in CLOSED, values, now.ends_on)
+        return StoredRecord(now.id, now.external_id, now.status not in CLOSED, {"status": now.status, **terms(now)}, now.ends_on)
 
-    def _amend(self, contract_id: str, rate: Mapping[str, object]) -> None:
-        now = read(self._client.contract(contract_id)).compensation_details
-        told = {name: number(name, value) if name == "amount" else value for name, value in rate.items()}
-        wanted = {"scale": now.scale, "currency_code": now.currency_code, **told}
-        held = {**now.model_dump(), "amount": number("amount", now.amount) if now.amount else None}
-        if all(held[name] == value for name, value in told.items()):
-            return
-        if any(_asks_for(one, wanted) for one in self._client.amendments(contract_id)):
-            return
-        self._client.amend(contract_id, {name: value for name, value in wanted.items() if value is not None})
-
-    def _move_end(self, contract_id: str, ends_on: object) -> None:
-        now = read(self._client.contract(contract_id))
-        if ends_on is None:
-            self._client.cancel_termination(contract_id)
-        elif now.ends_on != str(ends_on)[:10]:
-            day = str(ends_on)[:10]
-            self._set_end(now, day, at_once=day < self._today())
+    def _amend(self, now: Contract, changed: Mapping[Names, object]) -> None:
+        """The rate is told with every amendment: it is what shows that one is under way."""
+        pay = now.compensation_details
+        held = {
+            "amount": number("amount", pay.amount) if pay.amount else None,
+            "scale": pay.scale,
+            "currency_code": pay.currency_code,
+        }
+        asked = {AMENDED_AS[names]: value for names, value in changed.items()}
+        rate = {name: asked.get(name, value) for name, value in held.items()}
+        if not any(_asks_for(one, rate) for one in self._client.amendments(now.id)):
+            self._client.amend(now.id, {name: value for name, value in {**rate, **asked}.items() if value is not None})
 
     def _set_end(self, now: Contract, ends_on: str, *, at_once: bool) -> None:
         """An end that stands in the way is taken back, but only when Deel has refused: else a contract could be left without any."""
@@ -121,9 +111,8 @@ def _refuse_marker(values: Mapping[str, object]) -> None:
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values as Deel wants them: amounts are numbers there, and what is not known is left out."""
-    known = {name: value for name, value in values.items() if value is not None}
+    """Values as Deel wants them: amounts are numbers there."""
     return {
         name: _plain(value) if isinstance(value, Mapping) else number(name, value) if name in NUMBERS else value
-        for name, value in known.items()
+        for name, value in values.items()
     }

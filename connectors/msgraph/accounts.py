@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-from connectors.accounts import marker_in, usable
+from connectors.accounts import attribute_names, marker_in, shown_attributes, usable
 from connectors.http import harmless, json_object
 from connectors.msgraph import addresses
 from connectors.msgraph.client import MsGraphClient, R
-from connectors.msgraph.records import SELECTED, DirectoryObject, DirectoryObjectPage, Mention, Removal, User, UserDelta
+from connectors.msgraph.records import (
+    SELECTED,
+    DirectoryObject,
+    DirectoryObjectPage,
+    Mention,
+    Removal,
+    User,
+    UserDelta,
+    WholeUser,
+)
 from connectors.odata import Outcome, Part
 from workforce.access import AccountState
 from workforce.errors import HubError, NotFound
 
-WHOLE = {"$select": SELECTED}
+KNOWN = {"$select": SELECTED}
 _MEMBERSHIPS = {"$select": "id", "$top": "999"}
 _GROUP = "#microsoft.graph.group"
 _ADMIN_ROLE = "#microsoft.graph.directoryRole"
@@ -39,10 +49,13 @@ class Accounts:
 
     def read(self, account_id: str) -> AccountState:
         """The account as it is now, with its direct groups. Raises ``NotFound``."""
-        user = self._client.get(addresses.user(account_id), User, WHOLE)
-        return self._state(
-            user, self._all_of(self._client.get(addresses.memberships(user.id), DirectoryObjectPage, _MEMBERSHIPS))
-        )
+        return self._with_groups(self._client.get(addresses.user(account_id), User, KNOWN))
+
+    def read_whole(self, account_id: str) -> AccountState:
+        """The same with the attributes that a mapping may set. Graph tells the empty ones too."""
+        names = ",".join(dict.fromkeys([*SELECTED.split(","), *attribute_names("msgraph")]))
+        user = self._client.get(addresses.user(account_id), WholeUser, {"$select": names})
+        return replace(self._with_groups(user), attributes=shown_attributes("msgraph", user.told, unset_is_empty=False))
 
     def read_many(self, account_ids: Iterable[str]) -> dict[str, AccountState | HubError]:
         """Each account as it is now, or why it cannot be read."""
@@ -59,6 +72,10 @@ class Accounts:
         told |= self._users(each.id for each in latest.values() if isinstance(each, Mention))
         users = [_given(user) for user in told.values() if not isinstance(user, NotFound)]  # gone by now: a later page tells
         return self.of(users), [each.id for each in latest.values() if isinstance(each, Removal)]
+
+    def _with_groups(self, user: User) -> AccountState:
+        page = self._client.get(addresses.memberships(user.id), DirectoryObjectPage, _MEMBERSHIPS)
+        return self._state(user, self._all_of(page))
 
     def _users(self, account_ids: Iterable[str]) -> dict[str, User | HubError]:
         answers = self._batch.read(Part(each, "GET", f"{addresses.user(each)}?$select={SELECTED}") for each in account_ids)

@@ -16,7 +16,7 @@ from connectors.accounts import mapped, protected, random_password, require_mark
 from connectors.answers import Reading
 from connectors.instants import instant_text
 from connectors.msgraph import addresses
-from connectors.msgraph.accounts import WHOLE, Accounts
+from connectors.msgraph.accounts import KNOWN, Accounts
 from connectors.msgraph.answers import ALREADY_MEMBER, RESYNC_REQUIRED
 from connectors.msgraph.client import MsGraphClient
 from connectors.msgraph.records import CreatedUser, User, UserDelta, UserPage
@@ -56,7 +56,7 @@ class MsGraphDirectory:
             return []
         is_extension = self._marker_attribute != "employeeId"
         name = f"onPremisesExtensionAttributes/{self._marker_attribute}" if is_extension else self._marker_attribute
-        query = {**WHOLE, "$filter": f"{name} eq '{marker}'"}
+        query = {**KNOWN, "$filter": f"{name} eq '{marker}'"}
         first = self._client.get("/users", UserPage, query, advanced=is_extension)
         pages = self._client.pages(first, advanced=is_extension)
         found = self._accounts.of(user for page in pages for user in page.value)
@@ -67,14 +67,14 @@ class MsGraphDirectory:
         if not _LOGIN.fullmatch(login):
             return None
         try:
-            user = self._client.get(addresses.user_by_login(login), User, WHOLE)
+            user = self._client.get(addresses.user_by_login(login), User, KNOWN)
         except NotFound:
             return None
         return self._accounts.of([user])[0]
 
     def read(self, account_id: str) -> AccountState:
-        """The account as it is now, with its direct groups. Raises ``NotFound``."""
-        return self._accounts.read(account_id)
+        """The account as it is now, with its direct groups and its attributes. Raises ``NotFound``."""
+        return self._accounts.read_whole(account_id)
 
     def create(self, account: DesiredAccount) -> str:
         """Create the user in one call, marker and expiry included; its object id."""
@@ -178,7 +178,7 @@ class MsGraphDirectory:
                     raise
         if cursor is not None:
             log.warning("directory.changes_start_again", system="msgraph")
-        return self._client.get(addresses.USER_CHANGES, UserDelta, WHOLE)
+        return self._client.get(addresses.USER_CHANGES, UserDelta, KNOWN)
 
     def _patch(self, account_id: str, body: Mapping[str, object]) -> None:
         self._writable(account_id)

@@ -33,6 +33,17 @@ class User(GraphRecord):
         return self.employee_id if name == "employeeId" else (self.on_premises_extension_attributes or {}).get(name)
 
 
+class WholeUser(User):
+    """A user with everything that was asked for."""
+
+    model_config = ConfigDict(extra="allow")
+
+    @property
+    def told(self) -> dict[str, object]:
+        """All that Graph told, in its own names."""
+        return self.model_dump(by_alias=True, exclude_unset=True)
+
+
 class CreatedUser(GraphRecord):
     """The answer to a create: only its id matters."""
 

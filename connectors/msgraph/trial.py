@@ -16,7 +16,7 @@ class MsGraphTrial(HttpTrial[MsGraphSandbox]):
     """Faults of ``block_all`` strike a part of its batch: there the sandbox asks for them by the part's own method and path."""
 
     max_lines = (
-        940  # accounts 20 at a time, a delta, four clouds with quotas, and tokens by way of msal, each a module of its own
+        970  # accounts 20 at a time, a delta, four clouds with quotas, and tokens by way of msal, each a module of its own
     )
     stand_ins = frozenset({"sandbox", "sandbox_authority", "trial"})
     samples: Mapping[str, object] = {"employeeId": None}  # it holds the marker

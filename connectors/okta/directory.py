@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from urllib.parse import quote
 
-from connectors.accounts import Sweep, mapped, marker_in, protected, random_password, require_marker
+from connectors.accounts import Sweep, mapped, marker_in, protected, random_password, require_marker, shown_attributes
 from connectors.answers import Reading
 from connectors.instants import instant_in, instant_text
 from connectors.okta.client import PAGE_SIZE, OktaClient
@@ -64,8 +65,9 @@ class OktaDirectory:
         return self._state(user) if user.profile.login.casefold() == login.casefold() else None
 
     def read(self, account_id: str) -> AccountState:
-        """The account as it is now, with its groups. Raises ``NotFound``."""
-        return self._state(self._user(account_id))
+        """The account as it is now, with its groups and its profile. Raises ``NotFound``."""
+        user = self._user(account_id)
+        return replace(self._state(user), attributes=shown_attributes("okta", user.profile.told, unset_is_empty=True))
 
     def create(self, account: DesiredAccount) -> str:
         """Create and activate the user in one request, marker included; its id. The password keeps Okta from writing to the person."""

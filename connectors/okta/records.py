@@ -49,6 +49,11 @@ class Profile(OktaRecord):
     login: str
     employee_number: str | None = Field(default=None, alias="employeeNumber")
 
+    @property
+    def told(self) -> dict[str, object]:
+        """All that Okta told, in its own names."""
+        return self.model_dump(by_alias=True, exclude_unset=True)
+
     def text(self, name: str) -> str | None:
         """A custom attribute, where it is a text."""
         held = (self.model_extra or {}).get(name)

@@ -7,10 +7,11 @@ target has an attribute of its own for it. Nothing is ever deleted, because what
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from connectors.accounts import Sweep, marker_in, protected, random_password, require_marker
+from connectors.accounts import Sweep, marker_in, protected, random_password, require_marker, shown_attributes
 from connectors.instants import instant_in, instant_text
 from connectors.paging import Position
 from connectors.resources import Group, User, at, equals, inside, merged, schemas_of, value_at
@@ -55,8 +56,12 @@ class ScimDirectory:
         return self._state(holders[0]) if holders else None
 
     def read(self, account_id: str) -> AccountState:
-        """The account as it is now, with its direct groups. Raises ``NotFound``."""
-        return self._state(self._resources.get(User, account_id))
+        """The account as it is now, with its direct groups and its attributes (unset ones may be left out: RFC 7643 §2.5).
+
+        Raises ``NotFound``.
+        """
+        user = self._resources.get(User, account_id)
+        return replace(self._state(user), attributes=shown_attributes("scim", user.body, unset_is_empty=True))
 
     def create(self, account: DesiredAccount) -> str:
         """Create the User in one request, marker included; its id."""

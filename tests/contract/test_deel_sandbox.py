@@ -98,24 +98,75 @@ def test_an_amendment_that_was_signed_before_is_no_reason_not_to_go_back_to_its_
 
 
 @pytest.mark.parametrize(
-    ("values", "field"),
+    ("values", "field", "cause"),
     [
-        ({"title": "Other"}, "title"),
-        ({"scope_of_work": "All"}, "scope_of_work"),
-        ({"compensation_details": {"frequency": "weekly"}}, "compensation_details.frequency"),
-        ({"compensation_details": {"amount": "a lot"}}, "amount"),
-        ({"external_id": "x"}, "external_id"),
+        ({"title": "Other"}, "title", "not_amendable"),
+        ({"client": {"team": {"id": "team-2"}}}, "client.team.id", "not_amendable"),
+        ({"country_code": "DE"}, "country_code", "not_amendable"),
+        (paying(120) | {"worker": {"last_name": "Byron"}}, "worker.last_name", "not_amendable"),
+        ({"compensation_details": {"payment_due_days": 30}}, "compensation_details.payment_due_days", "not_amendable"),
+        ({"compensation_details": {"amount": None}}, "compensation_details.amount", "cannot_be_emptied"),
+        ({"termination_date": None}, "termination_date", "cannot_be_emptied"),
+        (paying("a lot"), "amount", "no_number"),
+        ({"external_id": "x"}, "external_id", "marker_field"),
     ],
 )
 def test_what_cannot_be_changed_is_refused_by_name_before_anything_is_sent(
-    opened: Opened[DeelSandbox], instance: Instance, values: dict[str, object], field: str
+    opened: Opened[DeelSandbox], instance: Instance, values: dict[str, object], field: str, cause: str
 ) -> None:
     sink = instance.sink()
     contract_id = sink.create(MARKER, sample(1))
     with pytest.raises(Refused) as caught:
         sink.update(contract_id, values)
-    assert caught.value.field == field
-    assert opened.sandbox.effects.count("amend_contract") == 0
+    assert (caught.value.field, caught.value.cause) == (field, cause)
+    assert [entry.operation for entry in opened.sandbox.effects.entries] == ["create_contract"]
+
+
+def test_what_the_contract_says_already_is_passed_over_whether_or_not_it_could_be_changed(
+    opened: Opened[DeelSandbox], instance: Instance
+) -> None:
+    sink = instance.sink()
+    contract_id = sink.create(MARKER, sample(1))
+    said = sample(1)
+    hidden = {"payment_due_days", "payment_due_type"}
+    pay = {name: value for name, value in said["compensation_details"].items() if name not in hidden}
+    told = {name: value for name, value in said.items() if name not in {"meta", "country_code"}}
+    sink.update(contract_id, {**told, "compensation_details": pay | {"amount": "95.5"}, "scope_of_work": None})
+    assert [entry.operation for entry in opened.sandbox.effects.entries] == ["create_contract"]
+
+
+def test_all_that_an_amendment_can_change_is_asked_for_at_once_with_the_rate(
+    opened: Opened[DeelSandbox], instance: Instance
+) -> None:
+    sink = instance.sink()
+    contract_id = sink.create(MARKER, sample(1))
+    wanted = {
+        "job_title": {"name": "Architect"},
+        "start_date": "2026-03-01",
+        "scope_of_work": "All of it",
+        "compensation_details": {"frequency": "weekly"},
+    }
+    for _ in range(2):
+        sink.update(contract_id, wanted)
+    shown = sink.read(contract_id).values
+    assert {name: shown[name] for name in ("job_title", "start_date", "scope_of_work")} == {
+        name: wanted[name] for name in ("job_title", "start_date", "scope_of_work")
+    }
+    assert shown["compensation_details"]["frequency"] == "weekly"
+    assert shown["compensation_details"]["amount"] == "95.50"
+    assert opened.sandbox.effects.count("amend_contract") == 1
+
+
+def test_a_role_that_waits_for_its_signature_is_not_asked_for_again(opened: Opened[DeelSandbox], instance: Instance) -> None:
+    sink = instance.sink()
+    contract_id = sink.create(MARKER, sample(1))
+    opened.sandbox.signs_at_once = False
+    for name in ("Architect", "Architect", "Principal"):
+        sink.update(contract_id, {"job_title": {"name": name}})
+    assert opened.sandbox.effects.count("amend_contract") == 1
+    opened.sandbox.sign_amendments(contract_id)
+    sink.update(contract_id, {"job_title": {"name": "Principal"}})  # what the first did not bring
+    assert opened.sandbox.effects.count("amend_contract") == 2
 
 
 def test_an_end_replaces_a_later_one_and_leaves_an_earlier_one(opened: Opened[DeelSandbox], instance: Instance) -> None:
@@ -145,9 +196,14 @@ def test_an_extension_takes_the_set_end_back_and_sets_the_new_one(opened: Opened
     for _ in range(2):
         sink.update(contract_id, {"termination_date": "2038-09-30"})
     assert sink.read(contract_id).ends_on == "2038-09-30"
-    sink.update(contract_id, {"termination_date": None})
-    assert sink.read(contract_id).ends_on == "2039-01-31"
     assert opened.sandbox.effects.count("terminate_contract") == 2
+
+
+def test_no_end_is_what_a_contract_without_one_says_already(opened: Opened[DeelSandbox], instance: Instance) -> None:
+    sink = instance.sink()
+    contract_id = sink.create(MARKER, {**sample(1), "termination_date": None})
+    sink.update(contract_id, {"termination_date": None})
+    assert sink.read(contract_id).ends_on is None
 
 
 def test_every_contract_under_a_marker_is_found_and_no_other(opened: Opened[DeelSandbox], instance: Instance) -> None:

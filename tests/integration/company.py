@@ -19,6 +19,7 @@ from flows.prefect_runs import PrefectRuns
 from ledger import documents, engagements, failures, inbox
 from ledger.database import Database
 from ledger.failures import Failure
+from ledger.jobs import JobName
 from ledger.queue import JobState
 from tests.integration.ledger_cases import stored_engagement
 from tests.tenant_documents import Content, as_files, instance, tenant_content
@@ -72,7 +73,12 @@ class Company:
         ]  # fmt: skip
 
     def waiting(self) -> list[tuple[str, dict[str, str]]]:
-        return [(job["name"], job["args"]) for job in self.jobs()]
+        """Name and arguments of what waits, but for the alarms that tell people."""
+        return [(job["name"], job["args"]) for job in self.jobs() if job["name"] != JobName.ALARM]
+
+    def alarms(self) -> list[UUID]:
+        """The failures of which people are about to be told."""
+        return [UUID(job["args"]["failure_id"]) for job in self.jobs() if job["name"] == JobName.ALARM]
 
     def failures(self) -> list[Failure]:
         with self.database.transaction("acme") as tx:

@@ -330,16 +330,24 @@ def test_whatever_of_an_ending_engagement_was_parked_the_leaver_is_run(company: 
     assert company.waiting() == [("leaver", {"engagement_id": str(engagement.id)})]
 
 
-def test_a_parked_record_of_the_feed_has_the_feed_read_from_its_beginning(company: Company) -> None:
+def test_a_parked_record_of_the_feed_is_read_again_by_itself(company: Company) -> None:
     with company.database.transaction("acme") as tx:
         sources.set_cursor(tx, "fieldglass", "2026-11-20")
         failures.park(tx, cause="invalid", message="no", field="role", subject="fieldglass:ACMEWO1")
     (failure,) = company.failures()
     assert replay(company.hub(), "acme", failure.id) == "fieldglass:ACMEWO1"
     with company.database.transaction("acme") as tx:
-        assert sources.cursor(tx, "fieldglass") is None
-    assert company.waiting() == [("poll", {})]
+        assert sources.cursor(tx, "fieldglass") == "2026-11-20"
+    assert company.waiting() == [("take", {"external_id": "ACMEWO1"})]
     assert queue.depth(company.database)[Lane.BULK] == 1
+
+
+def test_a_poll_that_was_parked_is_made_again(company: Company) -> None:
+    with company.database.transaction("acme") as tx:
+        failures.park(tx, cause="invalid", message="no", field="role", subject="poll")
+    (failure,) = company.failures()
+    assert replay(company.hub(), "acme", failure.id) == "poll"
+    assert company.waiting() == [("poll", {})]
 
 
 def test_a_failure_that_nobody_knows_says_where_to_look(company: Company) -> None:

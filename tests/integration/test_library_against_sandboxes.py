@@ -121,21 +121,15 @@ def _as_it_is(stored: StoredRecord) -> Values:
     return stored.values
 
 
-def _nested(stored: StoredRecord) -> Values:
-    """Deel's contract, which is shown flat, as it was sent."""
-    held = stored.values
-    paid = {
-        "amount": f"{Decimal(str(held['amount'])).normalize():f}",
-        "scale": held["scale"],
-        "currency_code": held["currency_code"],
-    }
-    days = {name: str(held[name])[:10] for name in ("start_date", "termination_date")}
-    return {"title": held["title"], **days, "compensation_details": paid}
+def _with_short_amount(stored: StoredRecord) -> Values:
+    """Deel's contract, with its amount written without noughts at the end."""
+    pay = stored.values["compensation_details"]
+    return {**stored.values, "compensation_details": {**pay, "amount": f"{Decimal(str(pay['amount'])).normalize():f}"}}
 
 
 READ_BACK: Mapping[str, tuple[Callable[[StoredRecord], Values], frozenset[str]]] = {
     "bamboohr": (_as_it_is, frozenset()),
-    "deel": (_nested, frozenset({"type", "meta", "client", "worker", "country_code", "job_title"})),
+    "deel": (_with_short_amount, frozenset({"type", "meta", "client", "worker", "country_code", "job_title"})),
     "fieldglass": (_as_it_is, frozenset()),
     "files": (
         _as_it_is,

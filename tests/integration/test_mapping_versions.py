@@ -149,7 +149,9 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "department": st.sampled_from(
         [{"from": "terms.location"}, {"value": "External", "strength": "weak"}, {"from": "terms.supplier"}]
     ),
-    "mobilePhone": st.sampled_from([{"value": "+1 555 0100"}, {"from": "worker.phone", "apply": ["absent_if_empty"], "strength": "strong"}]),
+    "mobilePhone": st.sampled_from(
+        [{"value": "+1 555 0100"}, {"from": "worker.phone", "apply": ["absent_if_empty"], "strength": "strong"}]
+    ),
     "workEmail": st.sampled_from([{"from": "account.email", "apply": ["lower"], "strength": "strong"}]),
 }
 

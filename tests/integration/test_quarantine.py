@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from uuid import UUID
 
 import pytest
 import yaml
@@ -57,10 +56,6 @@ def polled(hub: Hub, company: Company) -> list[Failure]:
     return company.failures()
 
 
-def alarms(company: Company) -> list[UUID]:
-    return [UUID(args["failure_id"]) for name, args in company.waiting() if name == JobName.ALARM]
-
-
 def with_overlay(company: Company, edit: str) -> Hub:
     """The company once its lead has applied an overlay; nothing of it counts until it is promoted."""
     company.content["mappings/fieldglass__engagement/t0001.yaml"] = yaml.safe_load(OVERLAY.format(version=1, edit=edit))
@@ -76,9 +71,9 @@ def test_records_with_a_new_word_wait_together_and_the_others_go_on(company: Com
     assert [known(company, vms_id) for vms_id in held] == [None, None, None]
     assert {failure.subject for failure in found} == {f"fieldglass:{vms_id}" for vms_id in held}
     assert {failure.group_key for failure in found} == {"fieldglass__engagement/new_value/Rate Unit/Week"}
-    assert len(alarms(company)) == 1
+    assert len(company.alarms()) == 1
     assert len(polled(hub, company)) == 3
-    assert len(alarms(company)) == 1
+    assert len(company.alarms()) == 1
 
 
 def test_the_drift_is_shown_with_an_edit_that_names_the_new_word(company: Company) -> None:
@@ -194,7 +189,7 @@ def test_people_are_told_once_through_the_tenants_channel_what_to_do(company: Co
         for _ in range(3):
             company.fieldglass.add_work_order(**{"Rate Unit": "Week"})
         polled(hub, company)
-        (failure_id,) = alarms(company)
+        (failure_id,) = company.alarms()
         for _ in range(2):
             send_alarm(hub, "acme", failure_id)
     (message,) = slack.messages["C012AB3CD"]
@@ -208,7 +203,7 @@ def test_an_alarm_about_what_is_mended_by_now_is_not_sent(company: Company) -> N
     hub = company.hub()
     vms_id = company.fieldglass.add_work_order(**{"Rate Unit": "Week"})
     polled(hub, company)
-    (failure_id,) = alarms(company)
+    (failure_id,) = company.alarms()
     company.fieldglass.change(vms_id, **{"Rate Unit": "Hour"})
     polled(hub, company)
     send_alarm(hub, "acme", failure_id)

@@ -19,6 +19,7 @@ HINTS = {
 class InetOrgPersonDialect(ServerDialect):
     """An inetOrgPerson, named by the marker, with ``uid`` as login."""
 
+    key = "ldap"
     login = "uid"
     people = Filter("(objectClass=person)")
     root_attributes = ("dsServiceName", "vendorName")

@@ -31,6 +31,8 @@ class ServerDialect(ABC):
     Where a method gives several ``Mods``, they are requests to be sent one after the other.
     """
 
+    key: str
+    """The connector whose target schema tells which attributes a mapping may set."""
     login: str
     """The attribute that holds the sign-in name."""
     attributes: tuple[str, ...]

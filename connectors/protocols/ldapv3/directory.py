@@ -7,11 +7,14 @@ person's name.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import ldap
 
+from connectors.accounts import attribute_names, shown_attributes
 from connectors.protocols.ldapv3.client import LdapV3Client
 from connectors.protocols.ldapv3.dialect import random_password
 from connectors.protocols.ldapv3.entries import MARKER, AccountEntry, Entry, Filter, Mods, any_of, encoded, equals
@@ -26,6 +29,8 @@ _ATTRIBUTE = re.compile(
 )  # plain names only: an OID or an option would be a second name for a reserved one
 _STALE = frozenset({"changed_meanwhile", "not_found"})
 """The causes of a write that met another entry than was read: changed, or moved by somebody."""
+_CREATED_WITH = frozenset({"objectclass"})
+"""What a mapping adds to when an account is created, and what is neither shown nor changed afterwards."""
 _TRIES = 3
 _IDS_AT_ONCE = 50
 
@@ -57,8 +62,14 @@ class LdapV3Directory:
         return self._state(holders[0]) if holders else None
 
     def read(self, account_id: str) -> AccountState:
-        """The account as it is now, with the DNs of the groups that list it. Raises ``NotFound``."""
-        return self._state(self._account(account_id))
+        """The account as it is now, with the DNs of the groups that list it and with its attributes. Raises ``NotFound``.
+
+        What is not shown is taken to be empty: ``bind_dn`` has to be allowed to read what it may write. What is no text is left out.
+        """
+        mappable = [name for name in attribute_names(self._dialect.key) if name.lower() not in _CREATED_WITH]
+        account = self._account(account_id, mappable)
+        held = dict(_readable(account.entry, mappable))
+        return replace(self._state(account), attributes=shown_attributes(self._dialect.key, held, unset_is_empty=False))
 
     def create(self, account: DesiredAccount) -> str:
         """Add an entry that is named by its marker, with a random password and the native expiry; its immutable id."""
@@ -77,7 +88,7 @@ class LdapV3Directory:
 
         def replacing(account: AccountEntry) -> Sequence[Mods]:
             mapped = self._mapped(attributes, account.marker or "")
-            changes = [(ldap.MOD_REPLACE, name, values or None) for name, values in mapped.items() if name != "objectclass"]
+            changes = [(ldap.MOD_REPLACE, name, values or None) for name, values in mapped.items() if name not in _CREATED_WITH]
             return [changes] if changes else []
 
         self._apply(account_id, replacing)
@@ -229,12 +240,13 @@ class LdapV3Directory:
             )
         return account
 
-    def _accounts(self, condition: Filter) -> list[AccountEntry]:
-        return [self._read_entry(e) for e in self._client.search(self._settings.suffix, condition, self._dialect.attributes)]
+    def _accounts(self, condition: Filter, more: Sequence[str] = ()) -> list[AccountEntry]:
+        attributes = list(dict.fromkeys([*self._dialect.attributes, *more]))
+        return [self._read_entry(entry) for entry in self._client.search(self._settings.suffix, condition, attributes)]
 
-    def _account(self, account_id: str) -> AccountEntry:
+    def _account(self, account_id: str, more: Sequence[str] = ()) -> AccountEntry:
         condition = self._dialect.by_id(account_id)
-        found = self._accounts(condition) if condition else []
+        found = self._accounts(condition, more) if condition else []
         if not found:
             raise _no_entry(account_id)
         return found[0]
@@ -277,6 +289,14 @@ class LdapV3Directory:
             raise Refused(f"ldap: the mapping must not change {MARKER}", cause="reserved_attribute", field=MARKER)
         self._dialect.require_usable(mapped)
         return mapped
+
+
+def _readable(entry: Entry, names: Iterable[str]) -> Iterator[tuple[str, object]]:
+    """The attributes that are text, or hold nothing."""
+    spelt = {name.lower(): name for name in entry.values}
+    for name in names:
+        with suppress(UnicodeDecodeError):
+            yield name, entry.held(spelt.get(name.lower(), name))
 
 
 def _no_entry(account_id: str) -> NotFound:

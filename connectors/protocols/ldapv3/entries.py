@@ -41,6 +41,11 @@ class Entry:
         text = self.first(attribute)
         return int(text) if text and re.fullmatch(r"-?\d{1,19}", text) else None
 
+    def held(self, attribute: str) -> str | list[str] | None:
+        """The one value as text, or several as a list; ``None`` where there is none. Raises ``UnicodeDecodeError``."""
+        values = [value.decode() for value in self.values.get(attribute, ())]
+        return values if len(values) > 1 else next(iter(values), None)
+
     @property
     def marker(self) -> str | None:
         """Our marker, if the entry carries one."""
