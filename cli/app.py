@@ -56,12 +56,15 @@ TenantOption = Annotated[str | None, typer.Option("--tenant", "-t", help="The te
 def demo(
     as_json: JsonFlag = False,
     keep: Annotated[bool, typer.Option("--keep", help="Leave everything up to look around, until Ctrl-C.")] = False,
+    contractors: Annotated[
+        int, typer.Option("--contractors", min=0, max=500, help="Engage so many more people, to look around with.")
+    ] = 0,
 ) -> None:
     """Run the main job once, end to end, on real components and vendor sandboxes on this machine."""
     from cli.demo import run_demo
 
     with errors_explained(as_json=as_json):
-        if not run_demo(as_json=as_json, keep=keep):
+        if not run_demo(as_json=as_json, keep=keep, contractors=contractors):
             raise typer.Exit(EXIT_FAILED)
 
 

@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cli import documents
+from cli.crowd import engage, sign
 from cli.installation import running_database
 from cli.output import print_json
 from cli.reading import verify_audit
@@ -43,6 +44,8 @@ START_SECONDS = 120.0
 PROCESS_SECONDS = 90.0
 END_AHEAD_SECONDS = 5.0
 VENDOR_TIMEOUT_SECONDS = 2.0
+SIGNING = 3
+"""Of the people who are engaged to look around with, those who sign."""
 GIVEN_NAME, FAMILY_NAME = "Ada", "Lovelace"
 
 
@@ -92,6 +95,20 @@ class Demo:
         self._check_end(ended)
         self._check_oracles(ended)
         return ended
+
+    def engage_more(self, count: int) -> None:
+        """Engage ``count`` more people, have the first of them sign, and wait until all is known and done."""
+        if not count:
+            return
+        orders = engage(self.world, count)
+        signing = orders[:SIGNING]
+        for order in signing:
+            post(f"{self.settings.receiver_url}/v1/hooks/{TENANT}/docusign", *sign(self.world, order))
+        for order in signing:
+            self.story.vms_id = order
+            self._wait(f"{order} is being given records and access", lambda e: e.access_verified_at is not None)
+        self.story.vms_id = orders[-1]
+        self._wait(f"{count} work orders are being read", lambda _: True)
 
     def _break_two_vendors(self) -> None:
         self.world.bamboohr.faults.plan(Fault(FaultKind.BUSY_BEFORE, "POST", r"/employees$", times=2))
@@ -196,8 +213,11 @@ class Demo:
         return users[0]
 
 
-def run_demo(*, as_json: bool, keep: bool) -> bool:
-    """Run the demonstration; whether everything was verified by read-back."""
+def run_demo(*, as_json: bool, keep: bool, contractors: int = 0) -> bool:
+    """Run the demonstration; whether everything was verified by read-back.
+
+    ``contractors`` more people are engaged once it is over; the first of them sign, and are given records and access.
+    """
     console = Console(stderr=as_json, quiet=as_json)
     with (
         tempfile.TemporaryDirectory(prefix="stint-demo-") as folder,
@@ -206,6 +226,7 @@ def run_demo(*, as_json: bool, keep: bool) -> bool:
     ):
         ended = demo.play()
         _report(demo, ended, console, as_json=as_json)
+        demo.engage_more(contractors)
         if not keep:
             console.print("to look around (Prefect dashboard, API, command line): stint demo --keep")
         else:
@@ -347,10 +368,11 @@ def _figure_table(demo: Demo, ended: Engagement, figures: dict[str, Any]) -> Tab
 def _where_to_look(demo: Demo, console: Console) -> None:
     settings = demo.settings
     console.print("\n[bold]Still running; look around[/bold] (Ctrl-C ends everything)")
-    command = f"STINT_DATA_DIR={settings.data_dir} .venv/bin/stint engagements list"
+    environment = f"STINT_DATA_DIR={settings.data_dir} STINT_INTERNAL_HOSTS={settings.internal_hosts}"
+    command = f"export {environment}; .venv/bin/stint engagements list"
     if settings.database_url is not None:
         database = without_password(settings.database_url.get_secret_value())
-        command = f"STINT_DATABASE_URL='{database}' {command}  (add the password, if there is one)"
+        command = f"export STINT_DATABASE_URL='{database}'; {command}  (add the password, if there is one)"
     lines = {
         "Prefect dashboard": f"{settings.prefect_api.removesuffix('/api')}  (password: {prefect_auth(settings)})",
         "API": f"{settings.receiver_url}/docs  (Bearer {api_token(settings)})",

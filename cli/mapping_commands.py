@@ -75,7 +75,7 @@ def mappings_new(
     as_json: JsonFlag = False,
 ) -> None:
     """Begin the tenant's next version in its folder: over the library's, or as a copy of its own newest one."""
-    from cli.mappings import draft
+    from cli.mapping_draft import draft
 
     with errors_explained(as_json=as_json):
         begun = draft(folder, mapping, because)
@@ -148,7 +148,7 @@ def mappings_dry_run(
     as_json: JsonFlag = False,
 ) -> None:
     """Replay recorded records through today's version and another: what changes, and what would be written where. Writes nothing."""
-    from cli.mappings import rehearsal_rows, summary_rows
+    from cli.mappings import held_rows, rehearsal_rows, summary_rows
     from cli.session import of_tenant
     from flows.rehearsal import Rehearsing
 
@@ -166,9 +166,12 @@ def mappings_dry_run(
         print_table("Changes", ("system", "record", "field", "before", "after"), cells, empty="nothing changes")
     else:
         print_table("Changes", ("system", "field", "records", "for example"), summary_rows(shown), empty="nothing changes")
-    held = [(h["system"], h["subject"], "new" if h["is_new"] else "already today", h["message"]) for h in rows["held"]]
-    if held:
-        print_table("Would be set aside", ("system", "record", "", "why"), held, empty="")
+    print_table(
+        "Would be set aside",
+        ("system", "records", "", "for example", "why"),
+        held_rows(shown, each=show_each),
+        empty="nothing is set aside",
+    )
     if shown.mended:
         print(f"mended: {len(shown.mended)} records that today's version sets aside, such as {shown.mended[0]}")
 
@@ -184,6 +187,25 @@ def mappings_promote(
 ) -> None:
     """Put a version in force, from its business date on. Where the tenant demands a second person, it waits for approval."""
     _decided(tenant, mapping, lambda ours: ours.promote(mapping, version, reason=reason, running=running), as_json=as_json)
+
+
+@mappings_app.command("migrate")
+def mappings_migrate(
+    mapping: MappingArgument,
+    engagement: Annotated[str, typer.Argument(help="Its id, or the work order's id in the VMS.")],
+    tenant: TenantOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Move one running engagement to the version in force: a pilot, before the others follow or keep theirs."""
+    from cli.mappings import migrate_one
+    from cli.session import of_tenant
+
+    with of_tenant(tenant, as_json=as_json) as (hub, name):
+        migrate_one(hub, name, mapping, engagement)
+    if as_json:
+        print_json({"ok": True, "mapping": mapping, "engagement": engagement})
+    else:
+        print(f"{engagement} moves to the version of {mapping} in force")
 
 
 @mappings_app.command("rollback")
@@ -223,18 +245,10 @@ def mappings_history(mapping: MappingArgument, tenant: TenantOption = None, as_j
         print_json(rows)
         return
     cells = [
-        (
-            r["decided_at"] or r["proposed_at"],
-            r["version"],
-            r["kind"],
-            r["state"],
-            r["running"],
-            r["decided_by"] or r["proposed_by"],
-            r["reason"],
-        )
+        (r["version"], (r["decided_at"] or r["proposed_at"])[:16], _what(r), r["decided_by"] or r["proposed_by"], r["reason"])
         for r in rows
     ]
-    columns = ("at", "version", "kind", "state", "running", "by", "reason")
+    columns = ("version", "at (UTC)", "what", "by", "reason")
     print_table(f"{mapping}", columns, cells, empty="no version was used yet")
 
 
@@ -304,3 +318,11 @@ def _decided(tenant: str | None, mapping: str, decide: Callable[[Promoting], Pro
 
 def _counts(counts: Any) -> str:
     return ", ".join(f"{number} on {label}" for label, number in sorted(counts.items()))
+
+
+def _what(line: Any) -> str:
+    """One line of a mapping's history in words."""
+    kind = line["kind"].replace("_", " ")
+    if line["state"] != "promoted":
+        return f"{kind}, {line['state']}"
+    return kind if kind == "first use" else f"{kind}; running: {line['running']}"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import getpass
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import yaml
 
 from cli.check import read_folder
+from cli.reading import find_engagement
 from config.hub import Hub
 from config.mapping_ends import mapping_ends
 from config.secrets import SecretStore
@@ -30,13 +30,6 @@ from workforce.errors import Misconfigured, NotFound
 from workforce.events import Actor, ActorType
 
 MASK = "•••"
-_HINT = """\
-# Only what differs from {base} stands here; everything else is taken over from it. For example:
-#   ignores: ["Cost Centre"]          # a column that is known, and not used
-#   removes: [worker.phone]           # a field that shall not be mapped
-fields: {{}}
-#   terms.role: {{from: '"Job Title"', apply: [strip], required: true, strength: strong}}
-"""
 
 
 def the_actor() -> Actor:
@@ -47,6 +40,13 @@ def the_actor() -> Actor:
 def promoting(hub: Hub, tenant: str) -> Promoting:
     """Promotions by whoever runs the command."""
     return Promoting(hub, tenant, the_actor())
+
+
+def migrate_one(hub: Hub, tenant: str, mapping_id: str, key: str) -> None:
+    """Move one running engagement, named by its id or its work order's, to the version in force. Raises ``NotFound``, ``Refused``."""
+    with hub.database.transaction(tenant) as tx:
+        engagement = find_engagement(tx, key)
+    promoting(hub, tenant).migrate(mapping_id, engagement.id)
 
 
 def mapping_rows(hub: Hub, tenant: str) -> list[dict[str, Any]]:
@@ -189,42 +189,14 @@ def summary_rows(shown: Rehearsal) -> list[tuple[str, str, int, str]]:
     return [(system, target, len(found), _example(found[0])) for (system, target), found in sorted(groups.items())]
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """The next version of a tenant, begun as an overlay."""
-
-    version: Path
-    examples: Path
-    is_copy: bool
-
-
-def draft(folder: Path, mapping_id: str, because: str) -> Draft:
-    """Begin a tenant's next version in its folder: a copy of its newest overlay, or an empty one over the library's newest version.
-
-    Raises ``Misconfigured`` for an unknown mapping, and where the file is there already.
-    """
-    files = read_folder(folder) if folder.is_dir() else {}
-    registry = MappingRegistry.shipped().with_documents(files)
-    own = [label for label in registry.labels(mapping_id) if label.startswith("t")]
-    number = int(own[-1][1:]) + 1 if own else 1
-    place = folder / "mappings" / mapping_id
-    path, examples = place / f"t{number:04}.yaml", place / f"t{number:04}.examples.yaml"
-    if path.exists():
-        raise Misconfigured(f"{path} is there already", cause="file_exists", field="mapping")
-    place.mkdir(parents=True, exist_ok=True)
-    before = own[-1] if own else next(label for label in reversed(registry.labels(mapping_id)) if label.startswith("v"))
-    said = {"mapping": mapping_id, "version": number, "effective_from": datetime.now(UTC).date(), "because": because}
-    if own:
-        text = _as_yaml({**_plain(registry.source(mapping_id, before).document.data), **said})
-    else:
-        text = _as_yaml({**said, "base": before}) + _HINT.format(base=before)
-    path.write_text(text, encoding="utf-8")
-    examples.write_text(registry.examples_text(mapping_id, before), encoding="utf-8")
-    return Draft(path, examples, bool(own))
-
-
-def _plain(data: object) -> dict[str, Any]:
-    return dict(data) if isinstance(data, Mapping) else {}
+def held_rows(shown: Rehearsal, *, each: bool) -> list[tuple[str, int, str, str, str]]:
+    """(system, how many records, whether they are set aside today, one of them, why), by reason unless ``each`` is asked for."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for held in shown.held:
+        when = "new" if held.is_new else "already today"
+        groups.setdefault((held.system, when, held.message, held.subject if each else ""), []).append(held.subject)
+    ordered = sorted(groups.items(), key=lambda group: -len(group[1]))
+    return [(system, len(found), when, found[0], message) for (system, when, message, _), found in ordered]
 
 
 def _promotion(line: Promotion) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from config.hub import Hub
 from config.tenant import TenantConfig
 from flows.intake import Intake, guarded, map_order
 from flows.versions import Versions, used
-from ledger import engagements, promotions, sources
+from ledger import audit, engagements, promotions, sources
 from ledger.database import Tx
 from ledger.jobs import defer_joiner, defer_migration
 from ledger.promotions import Promotion, PromotionKind, PromotionState
@@ -96,6 +96,27 @@ class Promoting:
         """Take the proposal back that waits. Raises ``Refused`` where none does."""
         with self.hub.database.transaction(self.tenant) as tx:
             return promotions.withdraw(tx, self._waiting(tx, mapping_id).id, self.actor)
+
+    def migrate(self, mapping_id: str, engagement_id: UUID) -> None:
+        """Move one running engagement to the version in force, audited: a pilot before the others follow.
+
+        Raises ``Refused`` for an engagement that is over, or follows that version already.
+        """
+        with self.hub.database.transaction(self.tenant) as tx:
+            engagement = engagements.get(tx, engagement_id)
+            now = self._versions.current(tx, mapping_id)
+            if engagement.state in OVER:
+                raise Refused(
+                    f"engagement {engagement_id} is {engagement.state}; it keeps its version", cause="over", field="engagement"
+                )
+            if engagement.mapping_pins.get(mapping_id) in {None, now.version}:
+                message = f"engagement {engagement_id} follows {now.version} already, or has not used {mapping_id} yet"
+                raise Refused(message, cause="follows_already", field="engagement")
+            defer_migration(tx, engagement_id, mapping_id)
+            target = ("engagement", str(engagement_id))
+            audit.note(
+                tx, "mapping.migration_asked", target=target, actor=self.actor, engagement_id=engagement_id, version=now.version
+            )
 
     @property
     def _needs_two(self) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from mappings.arriving import Arriving, Named, arriving_at
 from mappings.model import Condition, Presence
 from mappings.paths import Step, parse_path
-from mappings.schema import Schema, same
+from mappings.schema import Schema, Spot, same
 from mappings.values import ABSENT
 
 Steps = tuple[Step, ...]
@@ -44,17 +44,21 @@ class Assumptions:
 
     def arriving(self, source: Schema, steps: Steps) -> Arriving:
         """What the source may say at ``steps``. Raises ``NoSuchPlace``."""
-        spot = source.root
-        for position, step in enumerate(steps, start=1):
-            spot = spot.step(step)
-            if self.leading and steps[:position] in self.leading:
-                spot = spot.present()
+        spot = self._spot(source, steps) if self.leading else source.at(steps)
         arriving = arriving_at(spot)
         if steps in self.only:
             arriving = Arriving(named=tuple(Named(value) for value in self.only[steps] if spot.problem(value) is None))
         if steps in self.filled:
             arriving = arriving.without(ABSENT, None, "")
         return arriving.without(*self.never.get(steps, ()))
+
+    def _spot(self, source: Schema, steps: Steps) -> Spot:
+        spot = source.root
+        for position, step in enumerate(steps, start=1):
+            spot = spot.step(step)
+            if steps[:position] in self.leading:
+                spot = spot.present()
+        return spot
 
     def _take(self, condition: Condition) -> None:
         for part in condition.every or ():

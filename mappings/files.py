@@ -105,17 +105,19 @@ def _misplaced(document: Document, mapping: MappingFile, shelf: Shelf, label: st
 def _overlapping(document: Document) -> Iterator[Fault]:
     """Targets that write the same place, or one inside another."""
     fields = document.data.get("fields") if isinstance(document.data, Mapping) else None
-    taken: dict[tuple[str, ...], str] = {}
+    written: dict[tuple[str, ...], str] = {}
+    around: dict[tuple[str, ...], str] = {}  # every place that holds one that is written
     for text in fields if isinstance(fields, Mapping) else ():
         try:
             target = parse_target(text)
         except ValueError:
             continue
-        for other, written in taken.items():
-            shorter = min(len(target), len(other))
-            if target[:shorter] == other[:shorter]:
-                yield document.fault(("fields", text), f"writes the same place as {written}")
-        taken[target] = text
+        outer = [target[:length] for length in range(1, len(target) + 1)]
+        other = next((written[place] for place in outer if place in written), around.get(target))
+        if other is not None:
+            yield document.fault(("fields", text), f"writes the same place as {other}")
+        written[target] = text
+        around.update((place, text) for place in outer)
 
 
 def _problem(example: Example, mapping: CompiledMapping) -> str | None:

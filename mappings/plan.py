@@ -97,7 +97,7 @@ class FieldPlan:
 
     def lineage(self, *, by_default: bool) -> FieldLineage:
         """How it got its value."""
-        names = tuple(call.name for call in self.rule.apply)
+        names = tuple(step.name for step in self.steps)
         origin = Origin.DEFAULT if by_default else self.origin
         return FieldLineage(self.target, self.rule.reads, names, origin, self.rule.strength, self.rule.sensitive)
 

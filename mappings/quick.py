@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from functools import partial
 from types import MappingProxyType
 from typing import TypeAlias, cast
@@ -89,7 +89,10 @@ def _money(step: Step) -> Callable[[Decimal], object]:
     quantum = Decimal(1).scaleb(-cast("int", step.parameters["places"]))
 
     def money(value: Decimal) -> object:
-        rounded = value.quantize(quantum)
+        try:
+            rounded = value.quantize(quantum)
+        except InvalidOperation:
+            return slow(value)
         written = str(rounded)
         return written if rounded == value and "E" not in written else slow(value)
 

@@ -115,7 +115,8 @@ class MappingRegistry:
         if ends is not None:
             source, target = ends(mapping_id)
             document = read_version(shelf, label).document
-            faults += check_mapping(document, mapping.mapping, source_schema=source, target_schema=target)
+            tables = self.tables(mapping_id, label)
+            faults += check_mapping(document, mapping.mapping, source_schema=source, target_schema=target, tables=tables)
         return faults
 
     def _beside(self, mapping_id: str, label: str) -> list[Shelf]:

@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
+from functools import cache
 from itertools import product
 from types import MappingProxyType, NoneType
 from typing import Any, NamedTuple, TypeAlias
@@ -264,14 +265,18 @@ class Schema:
         self._document = document
         self.name = name
         self._known: dict[tuple[int, ...], tuple[Choice, ...]] = {}
+        self._walked: dict[tuple[Step, ...], Spot] = {}
         self.root = Spot(self, self.choices((document,)))
 
     def at(self, steps: Iterable[Step]) -> Spot:
         """The place at the end of ``steps``. Raises ``NoSuchPlace``."""
-        spot = self.root
-        for step in steps:
-            spot = spot.step(step)
-        return spot
+        known_as = tuple(steps)
+        if known_as not in self._walked:
+            spot = self.root
+            for step in known_as:
+                spot = spot.step(step)
+            self._walked[known_as] = spot
+        return self._walked[known_as]
 
     def choices(self, schemas: tuple[Plain, ...]) -> tuple[Choice, ...]:
         """The ways in which a value may look of which all ``schemas``, parts of this document, hold."""
@@ -338,7 +343,12 @@ def _types(part: Mapping[str, Any]) -> frozenset[type]:
     named = part.get("type")
     if isinstance(named, str):
         return _TYPES[named]
-    return ANY_TYPE if named is None else frozenset[type]().union(*(_TYPES[name] for name in named))
+    return ANY_TYPE if named is None else _any_of(tuple(named))
+
+
+@cache
+def _any_of(names: tuple[str, ...]) -> frozenset[type]:
+    return frozenset[type]().union(*(_TYPES[name] for name in names))
 
 
 def _is_in(value: object, words: Iterable[object]) -> bool:

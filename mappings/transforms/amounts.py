@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
 from math import isfinite
 from types import MappingProxyType
 from typing import Annotated, Literal
@@ -15,6 +15,8 @@ from mappings.transforms.expected import expected
 
 EXACT_DIGITS = 15
 """Significant digits that every IEEE 754 double keeps: a decimal number of no more is read from JSON and written again unchanged."""
+
+_EXACT = Context(prec=28, traps=[Inexact, InvalidOperation, Overflow])
 
 _WRITTEN: Mapping[str, re.Pattern[str]] = MappingProxyType(
     {
@@ -57,13 +59,19 @@ def _as_decimal(value: object) -> Decimal:
 
 
 def multiply(value: Decimal, *, by: Annotated[Decimal, BeforeValidator(_as_decimal)]) -> Decimal:
-    """An exact number times ``by``: the explicit way to convert a rate."""
-    return value * by
+    """An exact number times ``by``: the explicit way to convert a rate. A product of more digits than are exact is refused."""
+    try:
+        return _EXACT.multiply(value, by)
+    except (Inexact, InvalidOperation, Overflow):
+        return expected(f"a number whose product has at most {_EXACT.prec} digits")
 
 
 def money(value: Decimal, *, places: Annotated[int, Field(ge=0, le=9)] = 2) -> str:
     """An amount as text with exactly ``places`` decimals. Refuses an amount that would have to be rounded."""
-    rounded = value.quantize(Decimal(1).scaleb(-places))
+    try:
+        rounded = value.quantize(Decimal(1).scaleb(-places))
+    except InvalidOperation:
+        return expected("an amount with at most 28 digits")
     return f"{rounded:f}" if rounded == value else expected(f"an amount with at most {places} decimals")
 
 

@@ -124,7 +124,7 @@ def test_the_same_delivery_many_times_is_one_engagement_and_one_account(stint: S
         ({"Role": "Astronaut"}, "unknown_role", "role"),
         ({"Start Date": "2026-12-01", "End Date": "2026-11-01"}, "contradicting_dates", "terms.ends_on"),
         ({"Time Zone": "Mars/Olympus"}, "unknown_zone", "time_zone"),
-        ({"Rate Unit": "Fortnight"}, "unmappable_record", "Rate Unit"),
+        ({"Rate Unit": "Fortnight"}, "new_value", "Rate Unit"),
     ],
 )
 def test_bad_records_wait_with_the_fields_name_and_nothing_is_half_written(

@@ -8,6 +8,7 @@ from typer.main import get_command
 from cli.app import app
 from config.settings import Settings
 from connectors import catalogue
+from mappings.transforms import transforms
 
 ROOT = Path(__file__).parents[2]
 
@@ -42,6 +43,12 @@ def test_the_readme_names_every_connector_of_the_catalogue() -> None:
     keys = catalogue.known_keys()
     for key in keys:
         assert catalogue.load(key).title.split(" (")[0].split()[0] in readme, key
+
+
+def test_the_language_page_lists_every_transform_with_its_parameters() -> None:
+    page = (ROOT / "docs" / "mappings" / "language.md").read_text()
+    listed = dict(re.findall(r"^\| `([a-z0-9_]+)`(?: \(([a-z_, ]+)\))? \|", page, re.MULTILINE))
+    assert listed == {name: ", ".join(each.parameters.model_fields) for name, each in transforms().items()}
 
 
 def test_the_index_of_decisions_is_complete() -> None:

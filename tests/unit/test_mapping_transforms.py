@@ -416,3 +416,11 @@ def test_the_country_codes_are_those_of_iso_3166() -> None:
         pytest.skip("the time zone database here has no iso3166.tab")
     lines = tables[0].read_text(encoding="utf-8").splitlines()
     assert {line.split("\t")[0] for line in lines if line and not line.startswith("#")} == ISO_3166_ALPHA_2
+
+
+def test_a_product_of_more_digits_than_are_exact_and_an_amount_beyond_them_are_refused_by_name() -> None:
+    many = Decimal("123456789012345.123456789")
+    with pytest.raises(ValueFault, match="at most 28 digits"):
+        transforms()["multiply"].bind({"by": "1.23456789"})(many)
+    with pytest.raises(ValueFault, match="at most 28 digits"):
+        transforms()["money"].bind({"places": 9})(Decimal("1E+25"))
