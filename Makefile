@@ -17,7 +17,7 @@ demo: $(VENV)/.runtime ## run the main job once, end to end, on this machine
 test: $(VENV)/.dev $(OIDC)/.installed ## run all tests, against real PostgreSQL, slapd and Prefect
 	$(BIN)/pytest -n 2 --dist loadgroup -q
 
-peers: ## also install Samba and 389 Directory Server, for the tests of their dialects
+peers: ## also install Samba and 389 Directory Server, for the tests of Active Directory and 389
 	@scripts/peers
 
 unit: $(VENV)/.dev ## run only the tests that open no connection

@@ -5,7 +5,8 @@
   the calling thread alone; wall is one call after the other; ``calls_per_s`` is with eight threads.
 * ``connectors``: for each one, each operation, against its sandbox in this process: CPU of the calling thread and wall for one call. What
   is made ready beforehand is not counted. ``ours`` is the share of the CPU that does not go to the HTTP requests that the operation made,
-  at the price of a request through httpx as it comes.
+  at the price of a request through httpx as it comes. A connector whose peer cannot run on this machine (Active Directory without Samba) is
+  skipped, and said to be.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,9 +45,11 @@ from connectors.contract import Connector, Instance
 from connectors.http import Dialect, GuardedTransport, HttpEdge, tls_context
 from connectors.network import Reach
 from connectors.operations import Stage, scene
+from connectors.protocols.ldapv3.servers import CANNOT_RUN_HERE
 from connectors.sandbox import ON_LOOPBACK, serve
 from connectors.tls import TlsFiles, make_loopback_tls
 from connectors.trial import Opened, Trial
+from workforce.errors import Misconfigured
 
 THREADS = 8
 CALLS_OF_AN_INSTANCE = 5
@@ -61,12 +64,28 @@ def measure(calls: int) -> Figures:
     with tempfile.TemporaryDirectory(prefix="stint-bench-") as folder:
         transports = _transports(Path(folder), calls * 5)
         request_ms = transports["httpx"]["cpu_ms"]
-        connectors = {key: _connector(key, Path(folder) / key, calls, request_ms) for key in catalogue.known_keys()}
+        connectors, skipped = measured(catalogue.known_keys(), lambda key: _connector(key, Path(folder) / key, calls, request_ms))
     return {
         "conditions": {"cpus": cpus(), "python": sys.version.split()[0], "httpx": httpx.__version__, "calls": calls},
         "transports": transports,
         "connectors": connectors,
+        "skipped": skipped,
     }
+
+
+def measured(keys: Iterable[str], measure_one: Callable[[str], Figures]) -> tuple[Figures, dict[str, str]]:
+    """The figures of every connector, and why those have none whose peer cannot run on this machine."""
+    figures: Figures = {}
+    skipped: dict[str, str] = {}
+    for key in keys:
+        try:
+            figures[key] = measure_one(key)
+        except Misconfigured as error:
+            if error.cause != CANNOT_RUN_HERE:
+                raise
+            skipped[key] = str(error)
+            print(f"skipped {key}: {error}", file=sys.stderr, flush=True)
+    return figures, skipped
 
 
 def _transports(folder: Path, calls: int) -> Figures:
@@ -212,6 +231,8 @@ def _print(figures: Figures) -> None:
         for name, cost in operations.items():
             ours = "" if cost["ours"] is None else f"{cost['ours']:.0%}"
             print(f"{key + ' ' + name:<40}{cost['cpu_ms']:>9}{cost['wall_ms']:>9}{cost['requests']:>10g}{ours:>7}")
+    for key, why in figures["skipped"].items():
+        print(f"{key:<40}skipped: {why}")
     print(json.dumps(figures["conditions"]))
 
 

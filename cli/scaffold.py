@@ -79,6 +79,10 @@ def account(self, marker: str) -> DesiredAccount:
     ends_at = datetime(2031, 3, 31, 22, 0, tzinfo=UTC)
     return DesiredAccount(marker, f"ada.{marker.lower()}", {"title": "Developer"}, frozenset(), ends_at)
 
+def shown(self, sandbox: ${Name}Sandbox, external_id: str) -> Mapping[str, object]:
+    """The account as the directory holds it."""
+    return dict(sandbox.records[external_id])
+
 def add_group(self, sandbox: ${Name}Sandbox, name: str) -> str:
     """A group."""
     return sandbox.add_group(name)
@@ -128,16 +132,23 @@ _CAPABILITIES: Mapping[Kind, tuple[str, ...]] = {
     Kind.DIRECTORY: ("directory",),
     Kind.NOTIFIER: ("notifier",),
 }
+_SCHEMAS: Mapping[str, tuple[str, str]] = {
+    "source": ("source.schema.json", "source_record.json.txt"),
+    "signing": ("source.schema.json", "envelope.json.txt"),
+    "sink": ("target.schema.json", "record.json.txt"),
+    "directory": ("target.schema.json", "account.json.txt"),
+}
+"""What comes from a capability, or goes to it, as a JSON Schema: its file and the file's template."""
 _CLIENT_METHODS = {
     "signing": '''
     def content(self, record_id: str) -> bytes:
         """A record's document. Raises ``NotFound``; ``Refused`` while there is none."""
-        return _checked(self._edge.read("GET", f"{_path(record_id)}/document", headers={"Accept": "application/pdf"})).content
+        return self._edge.read("GET", f"{_path(record_id)}/document", headers={"Accept": "application/pdf"}).content
 ''',
     "directory": '''
     def member(self, method: str, group_id: str, record_id: str) -> httpx.Response:
         """Put into a group (PUT) or take out of it (DELETE). Raises ``NotFound``."""
-        return self._write(method, f"/v1/groups/{quote(group_id, safe='')}/members/{quote(record_id, safe='')}")
+        return self._edge.write(method, f"/v1/groups/{quote(group_id, safe='')}/members/{quote(record_id, safe='')}")
 ''',
 }
 _SANDBOX_METHODS = {
@@ -234,7 +245,7 @@ class Draft:
     def files(self) -> dict[str, str]:
         """Every file of the package, by name."""
         sources = {f"{name}.py": f"{name}.py.txt" for name in (*_SHARED, *self.capabilities, "trial")}
-        templates = {"__init__.py": "init.py.txt", "quality.yaml": "quality.yaml.txt", **sources}
+        templates = {"__init__.py": "init.py.txt", "quality.yaml": "quality.yaml.txt", **sources, **dict(self._parts(_SCHEMAS))}
         return {name: self._filled(_template(template)) for name, template in templates.items()}
 
     def _filled(self, text: str) -> str:

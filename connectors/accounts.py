@@ -62,26 +62,28 @@ def shown_attributes(key: str, held: Mapping[str, object], *, unset_is_empty: bo
     Values are as they came. Names are alike in any case, and told as the schema spells them. Where ``unset_is_empty``, the directory
     leaves out what holds nothing: that is ``None`` then, and is otherwise left out here too.
     """
-    return _shown(_schema_of(key), held, unset_is_empty=unset_is_empty)
+    return _shown(target_schema(key) or {}, held, unset_is_empty=unset_is_empty)
 
 
 def attribute_names(key: str) -> tuple[str, ...]:
-    """The attributes, whole ones, that the target schema of ``key`` names."""
-    return tuple(_schema_of(key)["properties"])
+    """The attributes, whole ones, that the target schema of ``key`` names as those that a mapping may set."""
+    return tuple(_settable(target_schema(key) or {}))
 
 
-def _schema_of(key: str) -> Mapping[str, Any]:
-    return target_schema(key) or {"properties": {}}
+def _settable(schema: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The named properties of a schema, without those that it forbids."""
+    return {name: inner for name, inner in schema.get("properties", {}).items() if isinstance(inner, Mapping)}
 
 
 def _shown(schema: Mapping[str, Any], held: Mapping[str, object], *, unset_is_empty: bool) -> dict[str, object]:
-    spelt = {name.casefold(): name for name in schema["properties"]}
-    shown: dict[str, object] = dict.fromkeys(schema["properties"]) if unset_is_empty else {}
+    settable = _settable(schema)
+    spelt = {name.casefold(): name for name in schema.get("properties", {})}
+    shown: dict[str, object] = dict.fromkeys(settable) if unset_is_empty else {}
     for name, value in held.items():
         named = spelt.get(name.casefold())
-        if named is not None:
-            shown[named] = _within(schema["properties"][named], value, unset_is_empty=unset_is_empty)
-        elif _allows(schema, name):
+        if named in settable:
+            shown[named] = _within(settable[named], value, unset_is_empty=unset_is_empty)
+        elif named is None and _allows(schema, name):
             shown[name] = value
     return shown
 

@@ -7,11 +7,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Annotated, Protocol, TypeVar
+from typing import Annotated, Any, Protocol, TypeVar
 
 import httpx
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    TypeAdapter,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
+from connectors.instants import in_utc
 from workforce.errors import OutcomeUnknown, RetryLater
 
 T = TypeVar("T")
@@ -24,15 +34,19 @@ class Wire(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
-def _utc(instant: datetime) -> datetime:
-    try:
-        return instant.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("beyond the calendar") from None
-
-
-Instant = Annotated[AwareDatetime, AfterValidator(_utc)]
+Instant = Annotated[AwareDatetime, AfterValidator(in_utc)]
 """A date-time with its offset (RFC 3339), in UTC from then on."""
+
+
+def _or_nothing(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return validate(value)
+    except ValidationError:
+        return None
+
+
+Usable = WrapValidator(_or_nothing)
+"""What cannot be used counts as absent, as in ``Annotated[Instant | None, Usable] = None``: one odd record never hides the others of its page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +57,8 @@ class Reading:
 
     def __call__(self, shape: type[T], payload: object) -> T:
         """``payload`` of a read as ``shape``; bytes are JSON. Raises ``RetryLater`` when it is something else: a read may be repeated."""
-        adapter = TypeAdapter(shape)
         try:
-            return adapter.validate_json(payload) if isinstance(payload, bytes) else adapter.validate_python(payload)
+            return _as(shape, payload)
         except ValidationError as error:
             raise RetryLater(f"{self.system}: unexpected answer at {place_of(error)}", cause="unreadable_answer") from None
 
@@ -55,6 +68,19 @@ class Reading:
             return self(shape, payload)
         except RetryLater as error:
             raise OutcomeUnknown(f"{error}; the write may have been done", cause=error.cause) from None
+
+
+def told_in(payload: object, shape: type[T], otherwise: T) -> T:
+    """``payload`` of a refusal as ``shape``; bytes are JSON. ``otherwise`` when it is something else: it is a refusal all the same."""
+    try:
+        return _as(shape, payload)
+    except ValidationError:
+        return otherwise
+
+
+def _as(shape: type[T], payload: object) -> T:
+    adapter = TypeAdapter(shape)
+    return adapter.validate_json(payload) if isinstance(payload, bytes) else adapter.validate_python(payload)
 
 
 def place_of(error: ValidationError, *, whole: str = "answer") -> str:
@@ -86,7 +112,7 @@ def served_at(response: Served) -> datetime | None:
     """When an answer was made, by the vendor's clock (RFC 9110 §6.6.1, whole seconds); ``None`` where it does not tell."""
     try:
         told = parsedate_to_datetime(response.headers["date"])
-        return _utc(told if told.tzinfo else told.replace(tzinfo=UTC))
+        return in_utc(told if told.tzinfo else told.replace(tzinfo=UTC))
     except (KeyError, ValueError, TypeError, OverflowError):
         return None
 

@@ -1,7 +1,8 @@
 """Rate budgets: what a vendor allows in a span of time, of which a part is kept back for revocations.
 
-A budget is of one process. Where several workers share a vendor's limit, the vendor still says so itself (see ``connectors.http``);
-the budget keeps one worker's burst from getting there.
+A ``Budget`` is published, and counted here, by one process. Where several workers share a vendor's limit, the vendor still says so itself
+(see ``connectors.http``); the budget keeps one worker's burst from getting there. An ``Allowance`` is one of which the vendor tells what is
+left, whoever has used the rest.
 """
 
 from __future__ import annotations
@@ -24,6 +25,12 @@ def one_call(request: httpx.Request) -> float:
     """Each request costs one."""
     del request
     return 1.0
+
+
+def not_told(response: httpx.Response) -> float | None:
+    """No answer tells what is left."""
+    del response
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,3 +105,50 @@ class Budgets:
                     message = f"{self._system}: its rate limit leaves no room for another {wait:.0f} s"
                     raise RetryLater(message, cause="budget_spent", after_seconds=wait)
                 self._sleep(wait)
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """``calls`` of which served answers tell, by ``left``, what share is left: ``None`` for an answer that does not tell.
+
+    When it is less than ``reserved_share``, only revocations are sent, and every few minutes one other call, to hear how much there is by
+    then.
+    """
+
+    calls: str = "calls"
+    left: Callable[[httpx.Response], float | None] = not_told
+    reserved_share: float = RESERVED_SHARE
+
+
+NOTHING_TOLD = Allowance()
+
+
+class Remainder:
+    """What is left of an allowance. Thread-safe."""
+
+    HEARD_AGAIN_SECONDS = 300.0
+
+    def __init__(self, system: str, allowance: Allowance, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._system, self._allowance, self._monotonic = system, allowance, monotonic
+        self._lock = threading.Lock()
+        self._is_short = False
+        self._next_at = 0.0
+
+    def respect(self) -> None:
+        """Raise ``RetryLater`` (cause ``budget_spent``) where only revocations may be sent."""
+        if is_revoking():
+            return
+        with self._lock:
+            rest = self._next_at - self._monotonic()
+            if not self._is_short or rest <= 0:
+                self._next_at = self._monotonic() + self.HEARD_AGAIN_SECONDS
+                return
+        message = f"{self._system}: nearly all {self._allowance.calls} are used; what is left is kept for revocations"
+        raise RetryLater(message, cause="budget_spent", after_seconds=rest)
+
+    def heard(self, response: httpx.Response) -> None:
+        """Take in what an answer tells."""
+        left = self._allowance.left(response)
+        if left is not None:
+            with self._lock:
+                self._is_short = left < self._allowance.reserved_share

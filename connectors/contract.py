@@ -6,15 +6,17 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from functools import wraps
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
 from connectors.network import Network, Reach
-from workforce.errors import Misconfigured
+from workforce.errors import HubError, Misconfigured
 from workforce.ports import (
     Checkable,
+    CheckResult,
     CredentialStore,
     Directory,
     MissedEvents,
@@ -50,6 +52,20 @@ class ConnectorSettings(BaseModel):
 
 S = TypeVar("S", bound=ConnectorSettings)
 C = TypeVar("C", bound=Checkable)
+Client = TypeVar("Client")
+
+
+def faults_as_result(check: Callable[[Client], CheckResult]) -> Callable[[Client], CheckResult]:
+    """Make a client's ``check`` one that raises nothing: an error of ``workforce.errors`` becomes ``ok=False``, in the error's own words."""
+
+    @wraps(check)
+    def told(client: Client) -> CheckResult:
+        try:
+            return check(client)
+        except HubError as error:
+            return CheckResult(ok=False, detail=str(error))
+
+    return told
 
 
 class ReachSettings(Protocol):
@@ -129,6 +145,7 @@ class Connector(Generic[S, C]):
     """A connector: the declaration in its package's ``__init__``. ``client`` builds the wire client; it connects lazily.
 
     ``limits`` tells in a sentence what the vendor allows and what is not done here. ``also`` are further kinds that it serves.
+    ``login_attribute`` is a directory's attribute that holds the sign-in name where a mapping may say it; ``None``: it is never mapped.
     """
 
     key: str
@@ -140,6 +157,7 @@ class Connector(Generic[S, C]):
     evidence: Evidence
     limits: str
     also: tuple[Kind, ...] = ()
+    login_attribute: str | None = None
     keeps_credential: bool = False
 
 

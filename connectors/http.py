@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import ssl
 import threading
 import time
@@ -29,7 +30,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 from tenacity.stop import stop_base
 
 from connectors.breaker import Breaker
-from connectors.budget import Budget, Budgets
+from connectors.budget import NOTHING_TOLD, Allowance, Budget, Budgets, Remainder
 from connectors.network import Network, Reach, ends_within
 from workforce.errors import HubError, Misconfigured, NotFound, OutcomeUnknown, Refused, RetryLater
 
@@ -81,7 +82,7 @@ class Dialect:
     """How one vendor answers: its verdicts, the short error text of a refusal (never the body as a whole), and how long to wait.
 
     ``wait`` gives the seconds that a throttled answer asks for; vendors that say it outside Retry-After have their own. ``budgets`` are
-    the published limits, which are kept without being told. ``refusal`` tells what a plain refusal is about (a login that is taken, a
+    the published limits, which are kept without being told; ``allowance`` is the one of which answers tell what is left. ``refusal`` tells what a plain refusal is about (a login that is taken, a
     field that is wrong) from what is said of it and the answer, whose ``request`` holds what was sent.
     """
 
@@ -90,6 +91,7 @@ class Dialect:
     reason: Callable[[httpx.Response], str] = lambda response: response.reason_phrase
     wait: Callable[[httpx.Response], float | None] = lambda response: retry_after_seconds(response.headers.get("retry-after"))
     budgets: tuple[Budget, ...] = ()
+    allowance: Allowance = NOTHING_TOLD
     refusal: Callable[[str, httpx.Response], HubError] = plain_refusal
 
     def error(self, response: httpx.Response) -> HubError | None:
@@ -129,6 +131,17 @@ def retry_after_seconds(value: str | None, *, now: datetime | None = None) -> fl
 def _seconds_until(text: str, now: datetime) -> float:
     moment = parsedate_to_datetime(text)
     return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now).total_seconds()
+
+
+def reset_seconds(told: str | None, now: datetime, *, within_seconds: float) -> float | None:
+    """Seconds until a limit begins anew, as vendors tell it outside Retry-After; ``None`` unless that is ahead, ``within_seconds``.
+
+    Most give Unix time, others the seconds that remain: a number above a day is the former.
+    """
+    text = (told or "").strip()
+    number = int(text) if re.fullmatch(r"[0-9]{1,12}", text) else 0
+    rest = number - now.timestamp() if number > 24 * 3600 else float(number)
+    return rest if 0 < rest <= within_seconds else None
 
 
 def tls_context(ca_file: Path | None) -> ssl.SSLContext:
@@ -186,6 +199,7 @@ class HttpEdge:
         self._quiet = _Quiet(dialect.name, monotonic)
         self._breaker = Breaker(dialect.name, monotonic)
         self._budgets = Budgets(dialect.name, dialect.budgets, sleep=sleep, monotonic=monotonic)
+        self._remainder = Remainder(dialect.name, dialect.allowance, monotonic)
         self._authorize = authorize
         self._renew = renew
         self._sleep = sleep
@@ -198,12 +212,19 @@ class HttpEdge:
             trust_env=False,
             event_hooks={"response": [_cap_body]},
         )
-        base = self._client.base_url
-        self._origin = (base.scheme, base.host, base.port)
+        self._origin = _origin(self._client.base_url)
 
     def close(self) -> None:
         """Close the pooled connections."""
         self._client.close()
+
+    def is_at(self, address: str | httpx.URL) -> bool:
+        """Whether ``address`` is of this edge's own origin, the only one where our credentials go."""
+        try:
+            origin = _origin(httpx.URL(address))
+        except (httpx.InvalidURL, UnicodeError):
+            return False
+        return origin == self._origin
 
     def read(self, method: str, path: str, **request: Any) -> httpx.Response:
         """Send a safe request; retried a few times within seconds. Raises ``RetryLater`` where a write would be unknown."""
@@ -237,6 +258,7 @@ class HttpEdge:
             return self._call(method, path, request)
 
     def _call(self, method: str, path: str, request: dict[str, Any]) -> httpx.Response:
+        self._remainder.respect()
         response = self._send(method, path, request)
         if self._dialect.verdict(response) is Verdict.UNAUTHENTICATED and self._renew is not None:
             self._renew()
@@ -282,7 +304,7 @@ class HttpEdge:
 
     def _require_own_origin(self, url: httpx.URL) -> None:
         """A next page or a location that a vendor names is followed only at the same place: our credentials go with the call."""
-        if (url.scheme, url.host, url.port) != self._origin:
+        if not self.is_at(url):
             message = f"{self._dialect.name}: sent us to another host; check the instance's address"
             raise Refused(message, cause="foreign_address")
 
@@ -296,6 +318,7 @@ class HttpEdge:
     def _judge(self, response: httpx.Response) -> httpx.Response:
         error = self._dialect.error(response)
         if error is None:
+            self._remainder.heard(response)
             return response
         if isinstance(error, RetryLater):
             self._quiet.keep(error.after_seconds or 0.0)
@@ -380,6 +403,10 @@ class _CappedBody(httpx.SyncByteStream):
 def _cap_body(response: httpx.Response) -> None:
     if isinstance(response.stream, httpx.SyncByteStream):
         response.stream = _CappedBody(response.stream)
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port
 
 
 def _usable(base_url: str, system: str) -> httpx.URL:

@@ -16,26 +16,23 @@ def without_nulls(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def refuse_nulls(key: str, values: Mapping[str, object]) -> None:
-    """Refuse a ``None`` for a field that connector ``key`` cannot empty: one whose type in its ``target.schema.json`` has no null.
+    """Refuse ``None`` for a field that connector ``key`` cannot empty. Looks at flat ``values``.
 
-    Looks at flat ``values``. Raises ``Refused`` (cause ``cannot_be_emptied``) naming the field.
+    Raises ``Refused`` (cause ``cannot_be_emptied``) naming the field.
     """
-    schema = target_schema(key) or {}
-    listed, others = schema.get("properties", {}), schema.get("additionalProperties", True)
     for name, value in values.items():
-        if value is None and not _takes_null(listed.get(name, others)):
+        if value is None and not takes_null(key, name):
             raise cannot_be_emptied(key, name)
+
+
+def takes_null(key: str, name: str) -> bool:
+    """Whether connector ``key`` can empty the field ``name``: whether its type in ``target.schema.json`` has null."""
+    schema = target_schema(key) or {}
+    held: JsonSchema = schema.get("properties", {}).get(name, schema.get("additionalProperties", True))
+    return held if isinstance(held, bool) else "type" not in held or "null" in held["type"]
 
 
 def cannot_be_emptied(key: str, name: str) -> Refused:
     """The refusal of ``None`` for one field."""
-    message = (
-        f"{key}: {name} cannot be emptied through its API; give it a value or take it out of the mapping, and empty it by hand"
-    )
+    message = f"{key}: {name} cannot be emptied from here; give it a value, or take it out of the mapping and empty it by hand"
     return Refused(message, cause="cannot_be_emptied", field=name)
-
-
-def _takes_null(schema: JsonSchema) -> bool:
-    if isinstance(schema, bool):
-        return schema
-    return "type" not in schema or "null" in schema["type"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from workforce.errors import Refused, RetryLater
 
 P = TypeVar("P")
+E = TypeVar("E")
 
 
 def every_page(system: str, read: Callable[[str | None], P], following: Callable[[P], str | None]) -> Iterator[P]:
@@ -27,6 +29,17 @@ def every_page(system: str, read: Callable[[str | None], P], following: Callable
         if place in seen:
             raise RetryLater(f"{system}: the pages go round in a circle", cause="circular_pages")
         seen.add(place)
+
+
+def until_nothing_new(read: Callable[[int], Sequence[E]], identity: Callable[[E], str]) -> Iterator[E]:
+    """Every entry, once, of pages that are read by their number, from 1 until one brings nothing new: for lists that tell no last page."""
+    seen = set[str]()
+    for number in count(1):
+        fresh = [one for one in read(number) if identity(one) not in seen]
+        if not fresh:
+            return
+        yield from fresh
+        seen.update(map(identity, fresh))
 
 
 class Position(BaseModel):

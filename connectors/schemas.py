@@ -29,6 +29,12 @@ def target_schema(key: str) -> dict[str, Any] | None:
     return _read(key, "target")
 
 
+def or_null(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """``schema``, of one type, for a value that may also be null."""
+    words = {"enum": [*schema["enum"], None]} if "enum" in schema else {}
+    return {**schema, "type": [schema["type"], "null"], **words}
+
+
 def closed_object(properties: Mapping[str, JsonSchema], *, required: Iterable[str]) -> dict[str, Any]:
     """The schema of an object that has these ``properties`` and no others."""
     needed = set(required)

@@ -68,6 +68,10 @@ class TokenCache:
             if self._token is getattr(self._handed_out, "token", None):
                 self._token = None
 
+    def edge(self, base_url: str, dialect: Dialect, reach: Reach, headers: Mapping[str, str] | None = None) -> HttpEdge:
+        """An edge whose calls carry this token; one that is not accepted is renewed once."""
+        return HttpEdge(base_url, dialect, authorize=self.authorize, renew=self.renew, headers=headers, reach=reach)
+
 
 class AccessGrant(BaseModel):
     """The answer of a token endpoint (RFC 6749 §5.1)."""

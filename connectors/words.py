@@ -30,6 +30,16 @@ def without_values(words: str, sent: Mapping[str, object]) -> str:
     return told[:LONGEST]
 
 
+def named_in(words: str, sent: Mapping[str, object]) -> str | None:
+    """The ``sent`` field of which a vendor's ``words`` speak, however they spell it ("Work Email", "workEmail"); the longest name wins."""
+    said = _squeezed(words)
+    return max((name for name in sent if _squeezed(name) in said), key=len, default=None)
+
+
+def _squeezed(text: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", text.lower())
+
+
 def folded(text: object) -> str:
     """As people would call it the same: vendors may trim, and letters have more than one encoding. Nothing is ``""``."""
     return " ".join(unicodedata.normalize("NFKC", str(text or "")).casefold().split())

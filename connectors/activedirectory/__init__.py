@@ -16,4 +16,5 @@ CONNECTOR = Connector(
     can=Capabilities(directory=LdapV3Directory),
     evidence=Evidence(peer="a Samba 4.17 domain controller; no domain controller of Microsoft's"),
     limits="one domain controller, every search paged; tickets that are out live on for hours; cannot tell which accounts are gone",
+    login_attribute="userPrincipalName",
 )

@@ -11,7 +11,7 @@ import structlog
 
 from connectors.bamboohr.client import BambooHrClient
 from connectors.bamboohr.records import Change
-from connectors.instants import instant_in
+from connectors.instants import instant_in, utc_now
 from workforce.errors import Refused
 from workforce.events import SourceEvent
 from workforce.ports import EventPage
@@ -34,7 +34,7 @@ class BambooHrBackfill:
     when the second is ``OPEN`` past. ``now`` is aware.
     """
 
-    def __init__(self, client: BambooHrClient, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(self, client: BambooHrClient, *, now: Callable[[], datetime] = utc_now) -> None:
         self._client, self._now = client, now
 
     def missed(self, cursor: str | None) -> EventPage:

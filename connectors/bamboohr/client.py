@@ -25,12 +25,12 @@ from connectors.bamboohr.records import (
     parse,
 )
 from connectors.bamboohr.settings import BambooHrSettings
-from connectors.contract import ALONE, Surroundings
+from connectors.contract import ALONE, Surroundings, faults_as_result
 from connectors.http import Dialect, HttpEdge
 from connectors.instants import instant_text
 from connectors.paging import every_page
 from connectors.tokens import basic
-from connectors.words import sent_in, without_values
+from connectors.words import named_in, sent_in, without_values
 from workforce.errors import AlreadyTaken, HubError, OutcomeUnknown, Refused, RetryLater
 from workforce.ports import CheckResult
 
@@ -67,13 +67,11 @@ class BambooHrClient:
             reach=around.reach(settings),
         )
 
+    @faults_as_result
     def check(self) -> CheckResult:
         """Three small reads: the marker's field, the status table, and the list without which nothing is ever found again."""
-        try:
-            missing = self._missing()
-            self._page({"page[limit]": "1"})
-        except HubError as error:
-            return CheckResult(ok=False, detail=str(error))
+        missing = self._missing()
+        self._page({"page[limit]": "1"})
         if missing:
             return CheckResult(ok=False, detail=f"bamboohr: the API user cannot see {', '.join(missing)}; grant access to it")
         return CheckResult(ok=True, detail=f"bamboohr: {self.settings.base_url} answers, {MARKER_FIELD} and {STATUS_TABLE} exist")
@@ -189,15 +187,8 @@ def _words(response: httpx.Response) -> str:
 def _refusal(said: str, response: httpx.Response) -> HubError:
     """``Refused`` naming the field, or ``AlreadyTaken`` where a creation meets a record that can be looked up."""
     words = _words(response)
-    field = _field_in(words, sent_in(response))
+    field = named_in(words, sent_in(response))
     is_creation = (response.request.method, response.request.url.path) == ("POST", EMPLOYEES)
     if is_creation and response.status_code == 409 and field in FOUND_BY and _DUPLICATE.search(words):
         return AlreadyTaken(f"{said}; look at the record that holds {field or 'the same value'}", field=field)
     return Refused(f"{said}; correct {field or 'the record'} and replay", cause=f"http_{response.status_code}", field=field)
-
-
-def _field_in(reason: str, sent: Mapping[str, object]) -> str | None:
-    """The sent field that the reason speaks of, however it is spelled ("Work Email", "workEmail"); the longest name wins."""
-    squeezed = re.sub(r"[^a-z0-9]", "", reason.lower())
-    named = [name for name in sent if re.sub(r"[^a-z0-9]", "", name.lower()) in squeezed]
-    return max(named, key=len, default=None)

@@ -7,7 +7,7 @@ from typing import Any
 
 from connectors.bamboohr.client import BambooHrClient
 from connectors.bamboohr.records import ListedOptions, MetaField
-from connectors.schemas import JsonSchema, closed_object, target_schema
+from connectors.schemas import JsonSchema, closed_object, or_null, target_schema
 from workforce.ports import Schemas
 
 _OWN: Mapping[str, Mapping[str, Any]] = {"date": {"type": ["string", "null"], "format": "date"}}
@@ -33,6 +33,5 @@ def _taken(field: MetaField, shipped: Mapping[str, Any], options: ListedOptions 
     known: JsonSchema = shipped["properties"].get(field.alias or field.id, _OWN.get(field.type, shipped["additionalProperties"]))
     if isinstance(known, bool) or options is None or options.multiple == "yes":
         return known
-    words = [option.name for option in options.options if option.archived != "yes"]
-    is_emptied = "null" in known["type"]
-    return {"type": ["string", "null"], "enum": [*words, None]} if is_emptied else {"type": "string", "enum": words}
+    listed = {"type": "string", "enum": [option.name for option in options.options if option.archived != "yes"]}
+    return or_null(listed) if "null" in known["type"] else listed

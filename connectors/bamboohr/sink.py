@@ -8,6 +8,7 @@ from datetime import datetime
 from connectors.bamboohr.client import MARKER_FIELD, BambooHrClient
 from connectors.bamboohr.history import StatusHistory
 from connectors.bamboohr.records import Employee, ListedEmployee
+from connectors.nulls import refuse_nulls, without_nulls
 from connectors.words import folded
 from workforce.errors import NotFound, Refused, RetryLater
 from workforce.ports import StoredRecord
@@ -41,14 +42,15 @@ class BambooHrSink:
 
     def create(self, marker: str, values: Mapping[str, object]) -> str:
         """Create the employee with ``marker`` as ``employeeNumber``; its id. ``None`` values are left out."""
-        given = {name: value for name, value in values.items() if value is not None}
-        return self._client.create_employee({**given, MARKER_FIELD: marker})
+        return self._client.create_employee({**without_nulls(values), MARKER_FIELD: marker})
 
     def update(self, external_id: str, values: Mapping[str, object]) -> None:
         """Set ``values`` except the marker, and see that the stint starts in the status table on ``hireDate``.
 
-        Raises ``RetryLater`` while the employee does not show: an update follows a creation, which BambooHR may show late.
+        ``None`` empties a field that takes null, and is refused of another (cause ``cannot_be_emptied``). Raises ``RetryLater`` while the
+        employee does not show: an update follows a creation, which BambooHR may show late.
         """
+        refuse_nulls("bamboohr", values)
         fields = {name: value for name, value in values.items() if name != MARKER_FIELD}
         try:
             if fields:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 
 from pydantic import Field
@@ -20,7 +20,7 @@ from connectors.checkr.client import CheckrClient
 from connectors.checkr.records import Candidate
 from connectors.checkr.screening import Progress, may_still_show
 from connectors.cursors import Cursor
-from connectors.instants import instant_text
+from connectors.instants import instant_text, utc_now
 from workforce.errors import NotFound
 from workforce.events import SourceEvent
 from workforce.ports import EventPage
@@ -29,10 +29,6 @@ LISTS = ("created", "report_revised", "report_adjudicated")
 OVERLAP = timedelta(hours=2)
 """Our clock may be an hour ahead of Checkr's, and a list may lag."""
 MAX_TOLD = 5_000
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +75,7 @@ class _Look:
 class CheckrBackfill:
     """The ``MissedEvents`` capability."""
 
-    def __init__(self, client: CheckrClient, *, now: Callable[[], datetime] = _utc_now) -> None:
+    def __init__(self, client: CheckrClient, *, now: Callable[[], datetime] = utc_now) -> None:
         self._client, self._now = client, now
         self._look_back = timedelta(days=client.settings.look_back_days)
 

@@ -14,10 +14,10 @@ from connectors.budget import Budget
 from connectors.checkr.records import Account, Candidate, Invitation, Listed, Made, Report, parse
 from connectors.checkr.refusals import refusal, verdict, wait_seconds
 from connectors.checkr.settings import CheckrSettings
-from connectors.contract import ALONE, Surroundings
+from connectors.contract import ALONE, Surroundings, faults_as_result
 from connectors.http import Dialect, HttpEdge, json_object
 from connectors.tokens import basic
-from workforce.errors import HubError, NotFound
+from workforce.errors import NotFound
 from workforce.ports import CheckResult
 
 PER_PAGE = 100
@@ -32,12 +32,10 @@ class CheckrClient:
         dialect = Dialect("checkr", verdict=verdict, wait=wait_seconds, budgets=(Budget(1200, 60),))
         self._edge = HttpEdge(settings.base_url, dialect, headers=key, reach=around.reach(settings))
 
+    @faults_as_result
     def check(self) -> CheckResult:
         """Ask whose key it is, and whether Checkr has credentialed the account."""
-        try:
-            account = parse(Account, self._get("/account").content)
-        except HubError as error:
-            return CheckResult(ok=False, detail=str(error))
+        account = parse(Account, self._get("/account").content)
         if account.authorized is False:
             return CheckResult(ok=False, detail="checkr: the account is not authorized yet; finish its credentialing in Checkr")
         return CheckResult(ok=True, detail=f"checkr: {self.settings.base_url} answers for the account")

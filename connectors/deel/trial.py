@@ -21,8 +21,9 @@ class DeelTrial(HttpTrial[DeelSandbox]):
         "sink.read": Wire("GET", r"/contracts/[^/]+$"),
     }
     description = Description("interface-only/deel/deel-platform.rest-v2.interface.json", prefix="/rest/v2")
-    max_lines = 600
-    """Source, record and webhooks; the source compares because Deel tells no changes, and ends and rates have wires of their own."""
+    max_lines = 740
+    """Source, record and webhooks; the source compares because Deel tells no changes, an update because it changes little, and ends and
+    amendments have wires of their own."""
 
     def sandbox(self) -> DeelSandbox:
         """A fresh organisation."""

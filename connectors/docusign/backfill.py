@@ -11,9 +11,9 @@ from pydantic import Field
 from connectors.answers import Instant
 from connectors.cursors import Cursor
 from connectors.docusign.client import DocuSignClient
-from connectors.docusign.records import EnvelopesInformation, ListedEnvelope, instant
+from connectors.docusign.records import EnvelopesInformation, ListedEnvelope
 from connectors.docusign.signing import BEGINNING
-from connectors.instants import instant_text
+from connectors.instants import instant, instant_text
 from workforce.events import SourceEvent
 from workforce.ports import EventPage
 

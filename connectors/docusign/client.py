@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 
 import structlog
 
 from connectors.answers import Reading, whole_pdf
-from connectors.contract import ALONE, Surroundings
+from connectors.contract import ALONE, Surroundings, faults_as_result
 from connectors.docusign.limits import DIALECT
 from connectors.docusign.records import (
     ENVELOPE_ID,
@@ -25,9 +25,10 @@ from connectors.docusign.records import (
 from connectors.docusign.settings import DocuSignSettings
 from connectors.docusign.tokens import assertion, sign_in
 from connectors.http import HttpEdge, json_object
+from connectors.instants import utc_now
 from connectors.tokens import TokenCache
 from workforce.engagement import canonical
-from workforce.errors import HubError, Misconfigured, NotFound, RetryLater
+from workforce.errors import Misconfigured, NotFound, RetryLater
 from workforce.ports import CheckResult
 
 log = structlog.get_logger(__name__)
@@ -36,22 +37,18 @@ PAGE_SIZE = 100
 parse = Reading(DIALECT.name)
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 class DocuSignClient:
     """One account's client. Thread-safe; connects on first use. Methods raise the four errors of ``workforce.errors``."""
 
     def __init__(
-        self, settings: DocuSignSettings, around: Surroundings = ALONE, *, now: Callable[[], datetime] = _utc_now
+        self, settings: DocuSignSettings, around: Surroundings = ALONE, *, now: Callable[[], datetime] = utc_now
     ) -> None:
-        self.settings, self._around = settings, around
+        self.settings, self._reach = settings, around.reach(settings)
         self._sign_in, asserted = sign_in(settings, around), assertion(settings)
         self._tokens = TokenCache(
             lambda: self._sign_in.grant("/oauth/token", data=asserted.as_grant(now())), clock=lambda: now().timestamp()
         )
-        self._auth = self._edge(str(settings.auth_server))
+        self._auth = self._tokens.edge(str(settings.auth_server), DIALECT, self._reach)
         self._api: HttpEdge | None = None
         self._lock = threading.Lock()
 
@@ -100,12 +97,10 @@ class DocuSignClient:
         path = f"{self._envelope_path(envelope_id)}/documents/combined"
         return whole_pdf(self._account_api().read("GET", path, headers={"Accept": "application/pdf"}), DIALECT.name)
 
+    @faults_as_result
     def check(self) -> CheckResult:
         """Sign in, find the account's server and read the account."""
-        try:
-            self._account_api().read_object("GET", self._account_path())
-        except HubError as error:
-            return CheckResult(ok=False, detail=str(error))
+        self._account_api().read_object("GET", self._account_path())
         return CheckResult(ok=True, detail=f"signed in; account {self.settings.account_id} can be read")
 
     def close(self) -> None:
@@ -125,7 +120,7 @@ class DocuSignClient:
     def _account_api(self) -> HttpEdge:
         with self._lock:
             if self._api is None:
-                self._api = self._edge(f"{self._base_uri()}/restapi/v2.1")
+                self._api = self._tokens.edge(f"{self._base_uri()}/restapi/v2.1", DIALECT, self._reach)
             return self._api
 
     def _base_uri(self) -> str:
@@ -141,7 +136,3 @@ class DocuSignClient:
             )
         log.info("docusign.account_located", account_id=wanted)
         return str(found).rstrip("/")
-
-    def _edge(self, base_url: str) -> HttpEdge:
-        tokens, reach = self._tokens, self._around.reach(self.settings)
-        return HttpEdge(base_url, DIALECT, authorize=tokens.authorize, renew=tokens.renew, reach=reach)

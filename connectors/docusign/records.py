@@ -5,44 +5,21 @@ Only the fields that the hub uses are kept; whatever else an answer holds ends h
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
 from pydantic.alias_generators import to_camel
-from pydantic_core import PydanticCustomError
 
 from connectors.answers import Wire
 from connectors.forms import HttpsUrl
+from connectors.instants import InstantText, instant
 from workforce.errors import Refused
-
-# DocuSign writes seven fractional digits; a datetime holds six.
-_FRACTION = re.compile(r"(\.\d{6})\d+")
-
-
-def instant(text: str) -> datetime:
-    """The UTC instant in one of DocuSign's date-times. Raises ``ValueError`` without an offset."""
-    moment = datetime.fromisoformat(_FRACTION.sub(r"\1", text))
-    if moment.tzinfo is None:
-        raise ValueError("no offset")
-    return moment.astimezone(UTC)
-
-
-def _checked(text: str) -> str:
-    try:
-        instant(text)
-    except (ValueError, OverflowError):
-        raise PydanticCustomError("instant", "must be an ISO 8601 instant with its offset") from None
-    return text
-
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 NoneIsEmpty = BeforeValidator(lambda given: () if given is None else given)
 ENVELOPE_ID = r"[0-9A-Za-z\-]{1,64}"
 EnvelopeId = Annotated[str, StringConstraints(pattern=rf"^{ENVELOPE_ID}$")]
-InstantText = Annotated[str, AfterValidator(_checked)]
-"""An instant, kept as the vendor wrote it."""
 
 
 class _Wire(Wire, alias_generator=to_camel, populate_by_name=True):

@@ -30,10 +30,10 @@ from starlette.types import ASGIApp
 
 from connectors import webhooks
 from connectors.assertions import JWT_BEARER
-from connectors.docusign.records import instant
 from connectors.docusign.tokens import SCOPE
 from connectors.docusign.webhooks import SCHEME
 from connectors.http import tls_context
+from connectors.instants import instant
 from connectors.sandbox import Answer, EffectLedger, FaultKind, Faults, FaultyApp
 
 TOKEN_SECONDS = 3600

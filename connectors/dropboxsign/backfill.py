@@ -13,6 +13,7 @@ from connectors.answers import Instant
 from connectors.cursors import Cursor
 from connectors.dropboxsign.client import DropboxSignClient
 from connectors.dropboxsign.records import SignatureRequest
+from connectors.instants import utc_now
 from workforce.events import SourceEvent
 from workforce.ports import EventPage
 
@@ -25,10 +26,6 @@ KINDS = {
     "error": "signature_request_invalid",
 }
 Moment = Annotated[Instant, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), le=datetime(2900, 1, 1, tzinfo=UTC))]
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +45,7 @@ class DropboxSignBackfill:
     that came within the second of the signature; otherwise the request is read once more. Deleted requests are not listed.
     """
 
-    def __init__(self, client: DropboxSignClient, *, now: Callable[[], datetime] = _utc_now) -> None:
+    def __init__(self, client: DropboxSignClient, *, now: Callable[[], datetime] = utc_now) -> None:
         self._client, self._now = client, now
 
     def missed(self, cursor: str | None) -> EventPage:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 from typing import TypeVar
 
@@ -12,10 +11,11 @@ from pydantic import BaseModel
 
 from connectors.answers import Reading, code_in, whole_pdf
 from connectors.budget import Budget
-from connectors.contract import ALONE, Surroundings
+from connectors.contract import ALONE, Surroundings, faults_as_result
 from connectors.dropboxsign.records import REQUEST_ID, NewRequest, OneRequest, RequestList, Sent, SignatureRequest
 from connectors.dropboxsign.settings import DropboxSignSettings
-from connectors.http import Dialect, HttpEdge, Verdict, json_object, retry_after_seconds, verdict_by_status
+from connectors.http import Dialect, HttpEdge, Verdict, json_object, reset_seconds, retry_after_seconds, verdict_by_status
+from connectors.instants import utc_now
 from connectors.tokens import basic
 from workforce.engagement import canonical
 from workforce.errors import HubError, NotFound, Refused, RetryLater
@@ -45,9 +45,9 @@ def verdict(response: httpx.Response) -> Verdict:
 def wait_seconds(response: httpx.Response) -> float | None:
     """Seconds that a throttled caller has to wait: to the Unix time in ``X-Ratelimit-Reset``, within the hour that it counts."""
     asked = retry_after_seconds(response.headers.get("retry-after"))
-    text = response.headers.get("x-ratelimit-reset", "").strip()
-    rest = int(text) - time.time() if re.fullmatch(r"[0-9]{1,12}", text) else 0.0
-    return asked if asked is not None else rest if 0 < rest <= _LONGEST_WINDOW_SECONDS else None
+    if asked is not None:
+        return asked
+    return reset_seconds(response.headers.get("x-ratelimit-reset"), utc_now(), within_seconds=_LONGEST_WINDOW_SECONDS)
 
 
 DIALECT = Dialect(
@@ -114,12 +114,10 @@ class DropboxSignClient:
             raise _unreadable_files(error) from None
         return whole_pdf(response, SYSTEM)
 
+    @faults_as_result
     def check(self) -> CheckResult:
         """List one request."""
-        try:
-            self.page(None, 1, size=1)
-        except HubError as error:
-            return CheckResult(ok=False, detail=str(error))
+        self.page(None, 1, size=1)
         return CheckResult(ok=True, detail=f"{SYSTEM}: the API key may list signature requests")
 
     def close(self) -> None:

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from urllib.parse import quote
 
-from connectors.contract import ALONE, Surroundings
+from connectors.contract import ALONE, Surroundings, faults_as_result
 from connectors.fieldglass.records import Row, UploadReceipt, parse, read_rows
 from connectors.fieldglass.settings import FieldglassSettings
-from connectors.http import Dialect, HttpEdge, json_object
+from connectors.http import Dialect, json_object
 from connectors.tokens import TokenCache, TokenEndpoint, basic
-from workforce.errors import HubError, Misconfigured, NotFound, Refused
+from workforce.errors import Misconfigured, NotFound, Refused
 from workforce.ports import CheckResult
 
 SYSTEM = "Fieldglass"
@@ -30,9 +30,7 @@ class FieldglassClient:
         query = {"grant_type": "client_credentials", "response_type": "token"}
         pair = basic(settings.client_id, settings.client_secret.get_secret_value())
         tokens = TokenCache(lambda: self._sign_in.grant(TOKEN_PATH, params=query, headers=pair))
-        self._edge = HttpEdge(
-            settings.base_url, Dialect(SYSTEM), authorize=tokens.authorize, renew=tokens.renew, headers=headers, reach=reach
-        )
+        self._edge = tokens.edge(settings.base_url, Dialect(SYSTEM), reach, headers)
 
     def changed(self, since: datetime | None, limit: int) -> list[Row]:
         """At most about ``limit`` work orders modified at or after ``since``, in the order of their modification."""
@@ -67,12 +65,10 @@ class FieldglassClient:
                 cause=f"return_code_{receipt.return_code}",
             )
 
+    @faults_as_result
     def check(self) -> CheckResult:
         """Get a token and download one row."""
-        try:
-            self.changed(None, 1)
-        except HubError as error:
-            return CheckResult(ok=False, detail=str(error))
+        self.changed(None, 1)
         return CheckResult(ok=True, detail=f"connector {self.settings.download_connector!r} can be read")
 
     def close(self) -> None:

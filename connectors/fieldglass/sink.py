@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from connectors.fieldglass.client import SYSTEM, FieldglassClient
 from connectors.fieldglass.records import Row
 from connectors.fieldglass.source import every_row
+from connectors.nulls import refuse_nulls, without_nulls
 from workforce.errors import HubError, Misconfigured, OutcomeUnknown, Refused
 from workforce.ports import StoredRecord
 
@@ -31,7 +32,7 @@ class FieldglassSink:
         """
         name = self._required("creation_connector", self._settings.creation_connector)
         column = self._required("marker_column", self._layout.marker_column)
-        self._client.upload(name, _cells({**values, column: marker}))
+        self._client.upload(name, _cells({**without_nulls(values), column: marker}))
         try:
             found = self._marked(marker)
         except HubError as error:  # whatever keeps us from looking: the upload was accepted
@@ -42,7 +43,11 @@ class FieldglassSink:
         return found[0].work_order_id
 
     def update(self, external_id: str, values: Mapping[str, object]) -> None:
-        """Upload ``values`` (by column label; the end date among them) for a work order. Idempotent."""
+        """Upload ``values`` (by column label; the end date among them) for a work order. Idempotent.
+
+        ``None`` makes an empty cell; one in a column that every work order has is refused (cause ``cannot_be_emptied``).
+        """
+        refuse_nulls("fieldglass", values)
         if values:
             name = self._required("revision_connector", self._settings.revision_connector)
             self._client.upload(name, _cells({**values, self._layout.id_column: external_id}))

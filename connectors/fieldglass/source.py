@@ -10,14 +10,11 @@ from typing import Protocol
 from connectors.cursors import Feed
 from connectors.fieldglass.records import Row
 from connectors.fieldglass.settings import FieldglassSettings
+from connectors.instants import utc_now
 from workforce.errors import Misconfigured
 from workforce.ports import ChangePage, SourceRecord
 
 MAX_ROWS = 100_000
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 class Downloads(Protocol):
@@ -41,7 +38,7 @@ class FieldglassSource:
     that is now, where the vendor tells whole seconds, waits for the next poll: it may change once more without its version telling so.
     """
 
-    def __init__(self, client: Downloads, *, now: Callable[[], datetime] = _utc_now) -> None:
+    def __init__(self, client: Downloads, *, now: Callable[[], datetime] = utc_now) -> None:
         self._client, self._now = client, now
 
     def changes(self, cursor: str | None) -> ChangePage:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
-from connectors.contract import ALONE, Surroundings
+from connectors.contract import ALONE, Surroundings, faults_as_result
 from connectors.files.rows import read_rows
 from connectors.files.settings import FilesSettings, Mode
 from connectors.protocols.csv_tables import read_header, write_row
@@ -15,7 +15,7 @@ from connectors.protocols.folders import Folders, LocalFolders
 from connectors.protocols.history import History
 from connectors.protocols.sftp import SftpFolders
 from connectors.protocols.snapshots import Comparison, Snapshot
-from workforce.errors import HubError, Misconfigured, Refused
+from workforce.errors import Misconfigured, Refused
 from workforce.ports import CheckResult
 
 KEPT_SNAPSHOTS = 4
@@ -45,21 +45,19 @@ class FilesClient:
             sleep=sleep,
             clock=clock,
         )
-        absent = {settings.layout.status_column: settings.layout.absent_status}
-        self.comparison = Comparison(settings.absence_limit_percent, settings.confirmed_files, absent)
+        self.comparison = Comparison(settings.absence_limit_percent, settings.confirmed_files)
         self.history = History(self.drop, self.snapshot, self.comparison if settings.mode is Mode.FULL else None)
+        self._clock = clock
         self._lock = threading.Lock()
         self._snapshots: dict[str, Snapshot] = {}
 
+    @faults_as_result
     def check(self) -> CheckResult:
         """List every folder."""
         settings = self.settings
-        try:
-            found = self.drop.present()
-            for folder in filter(None, (settings.archive, settings.outbox, settings.taken)):
-                self._folders.entries(folder)
-        except HubError as error:
-            return CheckResult(ok=False, detail=str(error))
+        found = self.drop.present()
+        for folder in filter(None, (settings.archive, settings.outbox, settings.taken)):
+            self._folders.entries(folder)
         return CheckResult(ok=True, detail=f"files: {settings.inbox} can be read; {len(found)} match {settings.pattern}")
 
     def close(self) -> None:
@@ -74,7 +72,8 @@ class FilesClient:
             return kept
         name, content = export.entry.name, self._content(export)
         rows = read_rows(content, name, self.settings)
-        snapshot = Snapshot(name, export.key, export.entry.modified_us, digest(content), rows)
+        ending = self.settings.layout.ending(min(export.entry.modified_us, int(self._clock() * 1_000_000)))
+        snapshot = Snapshot(name, export.key, export.entry.modified_us, digest(content), rows, ending)
         with self._lock:
             self._snapshots[export.identity] = snapshot
             while len(self._snapshots) > KEPT_SNAPSHOTS:

@@ -1,6 +1,7 @@
 """The lines of an export as rows of a snapshot: which column is the id, and which says when the record changed.
 
-Only a row without its id is passed on, under a name of its own, so that it alone is parked.
+Only a row without its id is passed on, under a name of its own, so that it alone is parked. Each has the column for the instant of its
+end, which an export may lack.
 """
 
 from __future__ import annotations
@@ -27,10 +28,11 @@ def read_rows(content: bytes, name: str, settings: FilesSettings) -> list[Row]:
 def _row(line: Line, name: str, layout: Layout) -> Row:
     record_id = line.cells[layout.id_column].strip()
     modified = _modified(line, name, layout.modified_column) if layout.modified_column else ""
+    values = {layout.ended_at_column: "", **line.cells}
     if record_id:
-        return Row(record_id, line.number, modified, line.cells)
+        return Row(record_id, line.number, modified, values)
     content = json.dumps(line.cells, sort_keys=True).encode()
-    return Row(f"row:{digest(content)}", line.number, modified, line.cells, has_id=False)
+    return Row(f"row:{digest(content)}", line.number, modified, values, has_id=False)
 
 
 def _modified(line: Line, name: str, column: str) -> str:

@@ -18,5 +18,6 @@ class FilesSchemas:
         exports = self._client.drop.and_archived(self._client.drop.present())
         if not exports:
             return Schemas()
-        columns = self._client.header(exports[-1])
+        told = self._client.header(exports[-1])
+        columns = dict.fromkeys([*told, self._client.settings.layout.ended_at_column])  # which every record has
         return Schemas(source=closed_object({column: {"type": "string"} for column in columns}, required=columns))

@@ -13,6 +13,7 @@ from connectors.contract import ConnectorSettings
 from connectors.protocols.csv_tables import CsvFormat, Encoding
 from connectors.protocols.drops import Order
 from connectors.protocols.sftp import SftpSettings
+from connectors.protocols.snapshots import Ending
 
 Label = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 FolderPath = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=r"^[^\x00-\x1f]+$")]
@@ -43,7 +44,10 @@ class Layout(ConnectorSettings):
         default=None,
         description="the column in which uploads carry our marker and exports give it back; needed to create records",
     )
-    ended_at_column: Label = Field(default="ended_at", description="ISO 8601 instant, in uploads only")
+    ended_at_column: Label = Field(
+        default="ended_at",
+        description="ISO 8601 instant of the end, in uploads; a record that has ended and does not tell it has the time of the file instead",
+    )
     closed_status: Label = Field(default="ended", description="the status that an upload asks for at the end")
     absent_status: Label = Field(
         default="ended", description="the status of a record that is missing from two full files in a row"
@@ -57,6 +61,10 @@ class Layout(ConnectorSettings):
         if not {self.absent_status, self.closed_status} <= set(self.inactive_statuses):
             raise PydanticCustomError("statuses", "absent_status and closed_status must be among inactive_statuses")
         return self
+
+    def ending(self, us: int) -> Ending:
+        """How a row of a file of the time ``us`` (no later than now: a file that is dated ahead puts no end off) tells an end."""
+        return Ending(self.status_column, self.ended_at_column, frozenset(self.inactive_statuses), self.absent_status, us)
 
     def required(self) -> tuple[str, ...]:
         """The columns without which a file cannot be used."""

@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from urllib.parse import quote
 
 from connectors.files.client import FilesClient
+from connectors.nulls import refuse_nulls, without_nulls
 from connectors.protocols.drops import digest
-from workforce.errors import Misconfigured, NotFound, Refused
+from workforce.errors import AlreadyTaken, Misconfigured, NotFound, Refused
 from workforce.markers import is_marker
 from workforce.ports import SourceRecord, StoredRecord
 
@@ -39,16 +40,24 @@ class FilesSink:
         return shown or ([StoredRecord(marker, marker, active=True)] if _creation(marker) in asked_for else [])
 
     def create(self, marker: str, values: Mapping[str, object]) -> str:
-        """Ask for a record that carries ``marker``, which is its id. Asked for already, or there: nothing is written.
+        """Ask for a record that carries ``marker``, which is its id. Asked for already: nothing is written.
 
+        Raises ``AlreadyTaken`` where the exports show it, of this stint or an earlier one: it is adopted, and what differs is asked for.
         Raises ``Misconfigured`` without marker_column, outbox and taken; ``OutcomeUnknown``.
         """
-        if not self.find(marker, values):
-            self._client.upload(_creation(marker), {**values, self._marker_column(): marker})
+        found, column = self.find(marker, values), self._marker_column()
+        if any(record.values for record in found):
+            raise AlreadyTaken("files: the exports show a record with this marker; it is looked up", field=column)
+        if not found:
+            self._client.upload(_creation(marker), {**without_nulls(values), column: marker})
         return marker
 
     def update(self, external_id: str, values: Mapping[str, object]) -> None:
-        """Ask for ``values``. Idempotent: the same again replaces the upload, if it still waits."""
+        """Ask for ``values``. Idempotent: the same again replaces the upload, if it still waits.
+
+        ``None`` makes an empty cell; one in a column that every record has is refused (cause ``cannot_be_emptied``).
+        """
+        refuse_nulls("files", values)
         if values:
             self._ask("update", external_id, values)
 

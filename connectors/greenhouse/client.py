@@ -13,12 +13,12 @@ from typing import Generic, TypeVar
 import httpx
 
 from connectors.answers import served_at
-from connectors.contract import ALONE, Surroundings
+from connectors.contract import ALONE, Surroundings, faults_as_result
 from connectors.greenhouse.records import RESOURCES, Application, Offer, Row, rows
 from connectors.greenhouse.settings import GreenhouseSettings
-from connectors.http import Dialect, HttpEdge
+from connectors.http import Dialect
 from connectors.tokens import Expiry, TokenCache, TokenEndpoint, basic
-from workforce.errors import HubError, RetryLater
+from workforce.errors import RetryLater
 from workforce.ports import CheckResult
 
 MAX_IDS = 50
@@ -46,20 +46,12 @@ class GreenhouseClient:
         self._sign_in = TokenEndpoint(settings.auth_url, "greenhouse", reach, field="client_secret", headers=pair, expiry=EXPIRY)
         form = {"grant_type": "client_credentials", **({"sub": settings.sub} if settings.sub else {})}
         tokens = TokenCache(lambda: self._sign_in.grant("/token", data=form))
-        self._edge = HttpEdge(
-            settings.base_url,
-            Dialect("greenhouse", reason=_reason),
-            authorize=tokens.authorize,
-            renew=tokens.renew,
-            reach=reach,
-        )
+        self._edge = tokens.edge(settings.base_url, Dialect("greenhouse", reason=_reason), reach)
 
+    @faults_as_result
     def check(self) -> CheckResult:
         """Read one row of each list that a hire is put together from: that proves the credentials and every scope."""
-        try:
-            seen = {shape: self.page(shape, {"per_page": "1"}).rows for shape in RESOURCES}
-        except HubError as error:
-            return CheckResult(ok=False, detail=str(error))
+        seen = {shape: self.page(shape, {"per_page": "1"}).rows for shape in RESOURCES}
         detail = f"greenhouse: {self.settings.base_url} answers"
         if self.settings.sub is not None and not seen[Offer]:
             detail += "; no offer can be seen: unless there is none yet, the user in sub lacks the permission to manage offers"

@@ -14,14 +14,14 @@ from urllib.parse import quote
 import structlog
 from pydantic import SecretStr
 
-from connectors.contract import ALONE, Surroundings
+from connectors.contract import ALONE, Surroundings, faults_as_result
 from connectors.gusto.records import Contractor, Created, TokenInfo
 from connectors.gusto.settings import GustoSettings
 from connectors.gusto.wire import DIALECT, GustoWire
 from connectors.http import HttpEdge
 from connectors.rotation import InProcessCredentials, RotatingAccess
 from connectors.tokens import TokenCache, TokenEndpoint
-from workforce.errors import HubError, Misconfigured, Refused, RetryLater
+from workforce.errors import Misconfigured, Refused, RetryLater
 from workforce.ports import CheckResult
 
 log = structlog.get_logger(__name__)
@@ -81,6 +81,7 @@ class GustoClient:
         tokens = TokenCache(lambda: self._endpoint.grant(TOKENS, json=self._application("system_access")))
         return self._wire(tokens.authorize, tokens.renew)
 
+    @faults_as_result
     def check(self) -> CheckResult:
         """Ask what the token opens: it must be this company's, with the scopes to read, create and update contractors.
 
@@ -88,10 +89,7 @@ class GustoClient:
         """
         if not self._check_is_free:
             return CheckResult(ok=False, detail=NOT_TRIED)
-        try:
-            info = self.wire.read(TokenInfo, "/v1/token_info")
-        except HubError as error:
-            return CheckResult(ok=False, detail=str(error))
+        info = self.wire.read(TokenInfo, "/v1/token_info")
         if info.resource is None or info.resource.uuid != self.settings.company_uuid:
             return CheckResult(
                 ok=False, detail="gusto: the token is not one of the company in company_uuid; authorise that company"

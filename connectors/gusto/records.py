@@ -4,31 +4,19 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
-from pydantic import Field, SecretStr, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import Field, SecretStr
 
-from connectors.answers import Reading, Wire
+from connectors.answers import Reading, Usable, Wire
 
 parse = Reading("gusto")
 
-T = TypeVar("T")
 MAX_EPOCH_SECONDS = 253_402_300_799  # the end of the year 9999
 
 Name = Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,128}$")]
 """An id or the name of a kind or field, fit to be kept and shown."""
 Epoch = Annotated[int, Field(ge=0, le=MAX_EPOCH_SECONDS)]
-
-
-def _or_nothing(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
-    try:
-        return validate(value)
-    except ValidationError:
-        return None
-
-
-Usable = WrapValidator(_or_nothing)
-"""Whatever cannot be used counts as absent, so that one odd event never hides the others of its page."""
 
 
 class Listed(Wire):
@@ -127,11 +115,11 @@ class TokenInfo(Wire):
 
 
 class Fault(Wire):
-    """One entry of ``errors``. ``error_key`` is the attribute; nested entries have ``errors`` of their own."""
+    """The body of a 404, 409 or 422, and each entry of its ``errors``. ``error_key`` is the attribute; entries may be nested."""
 
     error_key: Annotated[Name | None, Usable] = None
-    category: str = ""
-    message: str = ""
+    category: Annotated[str | None, Usable] = None
+    message: Annotated[str | None, Usable] = None
     errors: tuple[Fault, ...] = ()
 
     @property
@@ -141,14 +129,4 @@ class Fault(Wire):
 
     def leaves(self) -> list[Fault]:
         """The entries that say something, in order."""
-        return [leaf for nested in self.errors for leaf in nested.leaves()] if self.errors else [self]
-
-
-class Faults(Wire):
-    """The body of a 404, 409 or 422."""
-
-    errors: tuple[Fault, ...] = ()
-
-    def leaves(self) -> list[Fault]:
-        """All entries that say something, in order."""
-        return [leaf for fault in self.errors for leaf in fault.leaves()]
+        return [leaf for nested in self.errors for leaf in nested.leaves() or [nested]]

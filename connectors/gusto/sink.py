@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from connectors.gusto.client import GustoClient
 from connectors.gusto.records import Contractor
+from connectors.nulls import refuse_nulls, without_nulls
 from connectors.words import folded
 from workforce.errors import NotFound, Refused, RetryLater
 from workforce.ports import StoredRecord
@@ -52,14 +53,15 @@ class GustoSink:
                 "gusto: type must be Individual; a Business carries no natural key", cause="unrecognisable", field="type"
             )
         _natural_key(values)
-        return self._client.create_contractor({name: value for name, value in values.items() if value is not None})
+        return self._client.create_contractor(without_nulls(values))
 
     def update(self, external_id: str, values: Mapping[str, object]) -> None:
-        """Set ``values`` on the current version.
+        """Set ``values`` on the current version. ``None`` empties a field that takes null, and is refused of another.
 
         Raises ``RetryLater`` when somebody else keeps changing the contractor, and while he does not show: an update follows a
         creation, which Gusto may show late.
         """
+        refuse_nulls("gusto", values)
         try:
             if values:
                 self._client.update_contractor(external_id, values)

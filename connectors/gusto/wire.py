@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from itertools import count
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import httpx
-from pydantic import ValidationError
 
+from connectors.answers import told_in
 from connectors.budget import Budget
-from connectors.gusto.records import Fault, Faults, Listed, parse
+from connectors.gusto.records import Fault, Listed, parse
 from connectors.http import Dialect, HttpEdge
+from connectors.paging import until_nothing_new
 from connectors.words import sent_in, without_values
 from workforce.errors import AlreadyTaken, HubError, OutcomeUnknown, Refused
 
@@ -42,14 +42,11 @@ class GustoWire:
 
         The description gives no last page; the header X-Total-Pages (not verified against the vendor) is not relied upon.
         """
-        seen: set[str] = set()
-        for page in count(1):
-            listed = self.read(shape, path, page=str(page), per=str(PER_PAGE), **params)
-            fresh = [one for one in listed if one.uuid not in seen]
-            if not fresh:
-                return
-            yield from fresh
-            seen.update(one.uuid for one in fresh)
+
+        def page(number: int) -> Sequence[L]:
+            return self.read(shape, path, page=str(number), per=str(PER_PAGE), **params)
+
+        return until_nothing_new(page, lambda one: one.uuid)
 
     def send(self, shape: type[T], method: str, path: str, fields: Mapping[str, object]) -> T:
         """A write and what it is answered with. Raises ``AlreadyTaken``, ``OutcomeUnknown``."""
@@ -78,15 +75,12 @@ def _refusal(said: str, response: httpx.Response) -> HubError:
 
 
 def _faults(response: httpx.Response) -> list[Fault]:
-    try:
-        return Faults.model_validate_json(response.content).leaves()
-    except ValidationError:
-        return []
+    return told_in(response.content, Fault, Fault()).leaves()
 
 
 def _is_duplicate(fault: Fault) -> bool:
     """By the category of the vendor's guide to errors, or the words of the description's examples."""
-    return fault.category == "duplicate_operation" or "already been taken" in fault.message
+    return fault.category == "duplicate_operation" or "already been taken" in (fault.message or "")
 
 
 DIALECT = Dialect("gusto", reason=_reason, refusal=_refusal, budgets=(BUDGET,))

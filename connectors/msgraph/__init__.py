@@ -19,4 +19,5 @@ CONNECTOR = Connector(
         "3,000 writes in 150 s and 3,500 resource units in 10 s (small tenants) are kept by themselves; changes tell users, and a change of "
         "groups alone shows only when accounts are read from the beginning"
     ),
+    login_attribute="userPrincipalName",
 )

@@ -21,7 +21,7 @@ from connectors.msgraph.records import (
     UserDelta,
     WholeUser,
 )
-from connectors.odata import Outcome, Part
+from connectors.protocols.odata import Outcome, Part
 from workforce.access import AccountState
 from workforce.errors import HubError, NotFound
 

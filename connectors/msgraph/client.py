@@ -16,8 +16,8 @@ from connectors.msgraph.quotas import budgets
 from connectors.msgraph.records import DirectoryObjectPage, GraphRecord, UserPage
 from connectors.msgraph.settings import MsGraphSettings
 from connectors.msgraph.tokens import AppTokens
-from connectors.odata import Batch
 from connectors.paging import every_page
+from connectors.protocols.odata import Batch
 from workforce.errors import HubError, Refused
 from workforce.ports import CheckResult
 from workforce.urgency import is_revoking

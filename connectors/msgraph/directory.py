@@ -20,7 +20,7 @@ from connectors.msgraph.accounts import KNOWN, Accounts
 from connectors.msgraph.answers import ALREADY_MEMBER, RESYNC_REQUIRED
 from connectors.msgraph.client import MsGraphClient
 from connectors.msgraph.records import CreatedUser, User, UserDelta, UserPage
-from connectors.odata import Outcome, Part
+from connectors.protocols.odata import Outcome, Part
 from workforce.access import AccountPage, AccountState, DesiredAccount
 from workforce.errors import HubError, NotFound, Refused, RetryLater, outcome_of_each
 from workforce.markers import is_marker

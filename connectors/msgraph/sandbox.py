@@ -38,6 +38,7 @@ _DEFAULT_FIELDS = ("businessPhones", "displayName", "givenName", "id", "jobTitle
 _WRITABLE = frozenset({*_DEFAULT_FIELDS, "accountEnabled", "city", "companyName", "country", "department", "employeeHireDate", "employeeId",
                        "employeeLeaveDateTime", "employeeOrgData", "employeeType", "mailNickname", "onPremisesExtensionAttributes",
                        "otherMails", "passwordPolicies", "passwordProfile", "postalCode", "state", "streetAddress", "usageLocation", "userType"} - {"id"})  # fmt: skip
+_LISTS = frozenset({"businessPhones", "otherMails"})
 _REQUIRED = ("accountEnabled", "displayName", "mailNickname", "userPrincipalName", "passwordProfile")
 _FILTER = re.compile(r"(employeeId|userPrincipalName|onPremisesExtensionAttributes/extensionAttribute\d+) eq '((?:[^']|'')*)'")
 
@@ -407,10 +408,8 @@ class MsGraphSandbox:
     def _page(self, request: Request, items: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], str | None]:
         start = int(request.query_params.get("$skiptoken", "0"))
         size = min(int(request.query_params.get("$top", "100")), self.page_size)
-        link = None
-        if start + size < len(items):
-            link = str(request.url.include_query_params(**{"$skiptoken": start + size}))
-        return items[start : start + size], link
+        link = str(request.url.include_query_params(**{"$skiptoken": start + size}))
+        return items[start : start + size], link if start + size < len(items) else None
 
     def _view(self, user_id: str) -> dict[str, Any]:
         user = {name: value for name, value in self._users[user_id].now.items() if name != "passwordProfile"}
@@ -454,8 +453,7 @@ async def _body(request: Request) -> dict[str, Any]:
 
 def _merged(user: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
     """The user with ``fields`` set; of a complex property, what is not named stays (OData 4.01 part 1, 11.4.3)."""
-    complex_ones = {name: value for name, value in fields.items() if isinstance(value, dict) and isinstance(user.get(name), dict)}
-    return {**user, **fields, **{name: {**user[name], **value} for name, value in complex_ones.items()}}
+    return {**user, **{n: {**(user.get(n) or {}), **value} if isinstance(value, dict) else value for n, value in fields.items()}}
 
 
 def _check_fields(body: Mapping[str, Any]) -> None:
@@ -480,10 +478,8 @@ def _condition(request: Request) -> Callable[[dict[str, Any]], bool]:
 
 
 def _selected(request: Request, user: Mapping[str, Any]) -> dict[str, Any]:
-    wanted = request.query_params.get("$select")
-    names = wanted.split(",") if wanted else _DEFAULT_FIELDS
-    empty: dict[str, list[str]] = {"businessPhones": []}
-    return {name: user.get(name, empty.get(name)) for name in names if name != "passwordProfile"}
+    names = request.query_params.get("$select", ",".join(_DEFAULT_FIELDS)).split(",")
+    return {name: user.get(name, [] if name in _LISTS else None) for name in names if name != "passwordProfile"}
 
 
 def _listed(request: Request, items: list[dict[str, Any]], link: str | None, count: int | None = None) -> Response:
@@ -499,7 +495,6 @@ def _not_found(key: str) -> _GraphError:
 
 def _error_answer(request: Request, error: _GraphError) -> Response:
     trace = {"date": _now(), "request-id": str(uuid4()), "client-request-id": request.headers.get("client-request-id", "")}
-    main: dict[str, Any] = {"code": error.code, "message": error.message, "innerError": trace}
-    if error.details is not None:
-        main["details"] = error.details
+    details = {} if error.details is None else {"details": error.details}
+    main = {"code": error.code, "message": error.message, "innerError": trace, **details}
     return JSONResponse({"error": main}, error.status, error.headers)

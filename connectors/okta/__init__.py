@@ -16,4 +16,5 @@ CONNECTOR = Connector(
     can=Capabilities(directory=OktaDirectory),
     evidence=Evidence(description="Okta Management API 2026.06.3"),
     limits="rate limits are each org's own: X-Rate-Limit-Reset is heeded, none is known beforehand; apps must not demand DPoP",
+    login_attribute="login",
 )

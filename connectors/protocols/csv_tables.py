@@ -19,7 +19,8 @@ from typing import Literal, TypeAlias
 from workforce.errors import Misconfigured, Refused
 
 Encoding: TypeAlias = Literal["utf-8-sig", "utf-8", "utf-16", "windows-1252", "iso-8859-1", "iso-8859-15"]
-_FORMULA = re.compile(r"[=@\t\r]|[+-](?![\d\s().,/-]*$)")
+_FORMULA = re.compile(r"[=@\t\r\n\uff1d\uff20]|[+\-\uff0b\uff0d](?![\d\s().,/-]*$)")
+"""With the full-width forms, which spreadsheets of East Asian languages take for the same signs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from workforce.errors import Refused
 from workforce.ports import SourceRecord
 
 REPEATED_WITHIN_US = 600 * 1_000_000
 A_HANDFUL = 5
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,35 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Ending:
+    """How a record says that it has ended: by one of ``statuses`` in the column ``status``, with the instant in ``ended_at``.
+
+    Where a record does not tell the instant, it is the time of the snapshot that tells the end, ``us`` in Unix time. ``absent`` is the
+    status of what is missing.
+    """
+
+    status: str
+    ended_at: str
+    statuses: Collection[str]
+    absent: str
+    us: int
+
+    def told(self, values: Mapping[str, str]) -> Mapping[str, str]:
+        """A record's ``values``; once it has ended, with an instant."""
+        if not self._has_ended(values) or values.get(self.ended_at, "").strip():
+            return values
+        return {**values, self.ended_at: (_EPOCH + timedelta(microseconds=self.us)).isoformat()}
+
+    def missed(self, values: Mapping[str, str]) -> Mapping[str, str]:
+        """The last known ``values`` of a record that is missing. An end that it told for later does not count any more."""
+        own = values.get(self.ended_at, "") if self._has_ended(values) else ""
+        return self.told({**values, self.status: self.absent, self.ended_at: own})
+
+    def _has_ended(self, values: Mapping[str, str]) -> bool:
+        return values[self.status].strip() in self.statuses
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """All rows at one time, in their order. ``key`` orders snapshots as text; ``taken_us`` is Unix time; ``digest`` is of the content.
 
@@ -42,6 +73,7 @@ class Snapshot:
     taken_us: int
     digest: str
     rows: Sequence[Row]
+    ending: Ending
 
     def by_id(self) -> dict[str, Row]:
         """The rows by their ids; of several with one id the last."""
@@ -53,11 +85,11 @@ class Snapshot:
 
     def record(self, row: Row) -> SourceRecord:
         """A row as this snapshot shows it."""
-        return SourceRecord(row.record_id, self._version(row, row.line), row.values)
+        return SourceRecord(row.record_id, self._version(row, row.line), self.ending.told(row.values))
 
-    def ended(self, row: Row, values: Mapping[str, str]) -> SourceRecord:
-        """The last known record, with ``values`` changed, ended by this snapshot that lacks it."""
-        return SourceRecord(row.record_id, self._version(row, 0), {**row.values, **values})
+    def ended(self, row: Row) -> SourceRecord:
+        """The last known record, ended by this snapshot that lacks it."""
+        return SourceRecord(row.record_id, self._version(row, 0), self.ending.missed(row.values))
 
     @property
     def ids(self) -> set[str]:
@@ -73,12 +105,11 @@ class Comparison:
     """How snapshots are judged. ``earlier`` are always the latest two that count, newest first.
 
     ``absence_limit_percent`` of the records may be missing at once, or a handful; more waits for a person, who names the snapshot's digest
-    in ``confirmed``. ``absent`` is what is changed in a record that has ended.
+    in ``confirmed``.
     """
 
     absence_limit_percent: int
     confirmed: Collection[str]
-    absent: Mapping[str, str]
 
     def is_left_out(self, now: Snapshot, earlier: Sequence[Snapshot]) -> bool:
         """Whether a snapshot is not newer than the last, or is the last one delivered once more."""
@@ -109,4 +140,4 @@ class Comparison:
         ]  # what is there again is told again
         older = earlier[1].rows if len(earlier) > 1 else ()
         ended = [row for row in older if row.has_id and row.record_id not in before and row.record_id not in after]
-        return [now.record(row) for row in changed] + [now.ended(row, self.absent) for row in ended]
+        return [now.record(row) for row in changed] + [now.ended(row) for row in ended]

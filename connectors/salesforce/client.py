@@ -5,25 +5,31 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+import httpx
 import requests
 from simple_salesforce.api import Salesforce, SFType
 from simple_salesforce.format import format_external_id
 
 from connectors.answers import served_at
-from connectors.contract import ALONE, Surroundings
-from connectors.http import Dialect, HttpEdge
+from connectors.budget import Allowance
+from connectors.contract import ALONE, Surroundings, faults_as_result
+from connectors.http import Dialect
+from connectors.instants import utc_now
+from connectors.protocols.requests_sessions import session_over
 from connectors.salesforce import permissions
-from connectors.salesforce.records import RECORD_ID, DescribedObject, Identified, QueryAnswer, Saved, parse, without_attributes
-from connectors.salesforce.refusals import in_our_terms, verdict
+from connectors.salesforce.records import DescribedObject, Identified, QueryAnswer, Saved, parse, required_id, without_attributes
+from connectors.salesforce.refusals import names_from, reason, refusal, verdict
 from connectors.salesforce.settings import SalesforceSettings
 from connectors.salesforce.tokens import SignIn
-from connectors.salesforce.transport import salesforce_over
 from connectors.tokens import TokenCache
 from workforce.errors import HubError, Misconfigured, NotFound, OutcomeUnknown, RetryLater
 from workforce.ports import CheckResult
+
+USAGE = re.compile(r"api-usage=(?P<used>\d{1,12})/(?P<total>[1-9]\d{0,11})")
+"""In Sforce-Limit-Info: the requests in 24 hours that were used, of those that all applications of the organisation share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,30 +45,25 @@ class SalesforceClient:
     """One organisation. Thread-safe; connects on first use. Every method raises only the errors of ``workforce.errors``."""
 
     def __init__(
-        self,
-        settings: SalesforceSettings,
-        around: Surroundings = ALONE,
-        *,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        self, settings: SalesforceSettings, around: Surroundings = ALONE, *, now: Callable[[], datetime] = utc_now
     ) -> None:
         self.settings = settings
         self._sign_in = SignIn(settings, around, now)
-        tokens = TokenCache(self._sign_in.token)
-        self._edge = HttpEdge(
-            settings.my_domain_url,
-            Dialect("salesforce", verdict=verdict),
-            authorize=tokens.authorize,
-            renew=tokens.renew,
-            reach=around.reach(settings),
+        allowance = Allowance("API requests of the organisation", left=share_left, reserved_share=settings.reserved_share)
+        dialect = Dialect("salesforce", verdict=verdict, reason=reason, refusal=refusal, allowance=allowance)
+        self._edge = TokenCache(self._sign_in.token).edge(settings.my_domain_url, dialect, around.reach(settings))
+        self._salesforce = Salesforce(
+            instance_url=settings.my_domain_url,
+            session_id="held-by-the-edge",
+            session=session_over(self._edge, "salesforce", sent_headers=("Content-Type", "Sforce-Query-Options")),
+            version=settings.api_version,
+            object_pairs_hook=dict,
         )
-        self._salesforce: Salesforce = salesforce_over(self._edge, settings)
 
+    @faults_as_result
     def check(self) -> CheckResult:
         """Let Salesforce describe the configured objects: names what the integration user lacks, before anything is written."""
-        try:
-            missing = list(self._missing())
-        except HubError as error:
-            return CheckResult(ok=False, detail=str(error))
+        missing = list(self._missing())
         if missing:
             return CheckResult(ok=False, detail=f"salesforce: {'; '.join(missing)}")
         return CheckResult(ok=True, detail=f"salesforce: {self.settings.my_domain_url} answers; objects and fields can be used")
@@ -76,22 +77,21 @@ class SalesforceClient:
     def query(self, soql: str, *, part: str, include_deleted: bool = False) -> Page:
         """The first page of a query. ``part`` of the form names what is asked; unknown names in it raise ``Misconfigured``."""
         headers = {"Sforce-Query-Options": f"batchSize={self.settings.page_size}"}
-        with in_our_terms("query", names_are_settings=part):
-            heard = _Heard()
+        heard = _Heard()
+        with names_from(part):
             answer = self._salesforce.query(soql, include_deleted, headers=headers, hooks={"response": heard})
         return _page(answer, heard.told_at)
 
     def more(self, next_records_url: str) -> Page:
         """A further page. Raises ``NotFound`` when Salesforce has forgotten the query."""
-        with in_our_terms("query"):
-            heard = _Heard()
-            answer = self._salesforce.query_more(next_records_url, identifier_is_url=True, hooks={"response": heard})
+        heard = _Heard()
+        answer = self._salesforce.query_more(next_records_url, identifier_is_url=True, hooks={"response": heard})
         return _page(answer, heard.told_at)
 
     def record(self, sobject: str, record_id: str, fields: tuple[str, ...]) -> dict[str, Any]:
         """Some fields of a record. Raises ``NotFound``."""
-        with in_our_terms(f"read {sobject}", names_are_settings="sink"):
-            answer = self._type(sobject).get(_required_id(record_id), params={"fields": ",".join(("Id", *fields))})
+        with names_from("sink"):
+            answer = self._type(sobject).get(required_id(record_id), params={"fields": ",".join(("Id", *fields))})
         return without_attributes(parse(dict[str, Any], answer))
 
     def upsert(self, sobject: str, field: str, marker: str, values: Mapping[str, object]) -> str:
@@ -100,9 +100,7 @@ class SalesforceClient:
         Raises ``AlreadyTaken`` for another unique field, ``OutcomeUnknown``.
         """
         try:
-            with in_our_terms(f"upsert {sobject}"):
-                address = format_external_id(field, marker)
-                answer = self._type(sobject).upsert(address, dict(values), raw_response=True)
+            answer = self._type(sobject).upsert(format_external_id(field, marker), dict(values), raw_response=True)
         except NotFound:
             message = f"salesforce: {sobject} has no external id {field} that the integration user may see; see sink.marker_field"
             raise Misconfigured(message, cause="unknown_name", field="sink.marker_field") from None
@@ -112,16 +110,14 @@ class SalesforceClient:
 
     def update(self, sobject: str, record_id: str, values: Mapping[str, object]) -> None:
         """Set ``values``. Raises ``NotFound``, ``OutcomeUnknown``, ``RetryLater`` while somebody else holds the record."""
-        with in_our_terms(f"update {sobject}"):
-            status = self._type(sobject).update(_required_id(record_id), dict(values))
+        status = self._type(sobject).update(required_id(record_id), dict(values))
         if status != requests.codes.no_content:  # a proxy's page is a success as well
             raise OutcomeUnknown(f"salesforce: update {sobject} answered {status} instead of 204", cause="unreadable_answer")
 
     def described(self, sobject: str, part: str) -> DescribedObject:
         """The object as the integration user sees it. Raises ``Misconfigured`` naming ``part`` of the form where there is none."""
         try:
-            with in_our_terms(f"describe {sobject}"):
-                return parse(DescribedObject, self._type(sobject).describe())
+            return parse(DescribedObject, self._type(sobject).describe())
         except NotFound:
             message = f"salesforce: there is no object {sobject}, or the integration user may not see it; see {part}"
             raise Misconfigured(message, cause="unknown_name", field=part) from None
@@ -129,8 +125,7 @@ class SalesforceClient:
     def _id_of(self, sobject: str, field: str, marker: str) -> str:
         """An upsert that changed something and said no more (204): the record is there, and only its id is asked for."""
         try:
-            with in_our_terms(f"read {sobject}"):
-                answer = self._type(sobject).get_by_custom_id(field, marker, params={"fields": "Id"})
+            answer = self._type(sobject).get_by_custom_id(field, marker, params={"fields": "Id"})
             return parse(Identified, answer).id
         except HubError:
             raise OutcomeUnknown(
@@ -151,6 +146,12 @@ class SalesforceClient:
             yield from permissions.for_sink(sink, self.described(sink.object, "sink.object"))
 
 
+def share_left(response: httpx.Response) -> float | None:
+    """The share of the organisation's API requests that is left, as an answer tells it."""
+    usage = USAGE.match(response.headers.get("Sforce-Limit-Info", ""))
+    return 1 - int(usage["used"]) / int(usage["total"]) if usage else None
+
+
 class _Heard:
     """A response hook of ``requests`` that notes the time at Salesforce, which simple-salesforce does not hand on."""
 
@@ -165,10 +166,3 @@ def _page(answer: object, told_at: datetime | None) -> Page:
     if not read.done and read.next_records_url is None:
         raise RetryLater("salesforce: there are further records, and the answer does not tell where", cause="unreadable_answer")
     return Page(read.records, None if read.done else read.next_records_url, told_at)
-
-
-def _required_id(record_id: str) -> str:
-    """A record id is put into an address, so it must be one."""
-    if re.fullmatch(RECORD_ID, record_id) is None:
-        raise NotFound("salesforce: not the form of a record id")
-    return record_id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -9,11 +10,11 @@ from pydantic import Field, StringConstraints
 
 from connectors.answers import Instant, Reading, Wire
 from connectors.cursors import Change
+from workforce.errors import NotFound
 
 parse = Reading("salesforce")
 
 RECORD_ID = r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?"
-
 
 NextPage = Annotated[str, StringConstraints(pattern=r"^/services/data/v[\w./\-]+$")]
 """The address of a query's next page, without its host."""
@@ -24,6 +25,16 @@ class Fault(Wire):
 
     error_code: str = Field(default="", alias="errorCode")
     fields: tuple[str, ...] = ()
+
+    @property
+    def code(self) -> str:
+        """The error code, if it is fit to be shown."""
+        return self.error_code if re.fullmatch(r"[A-Z_]{1,80}", self.error_code) else ""
+
+    @property
+    def field(self) -> str | None:
+        """The first field that is fit to be shown."""
+        return next((name for name in self.fields if re.fullmatch(r"\w{1,80}", name)), None)
 
 
 class Saved(Wire):
@@ -93,6 +104,13 @@ class Identified(Wire):
 
 class _Stamp(Identified):
     modified: Instant = Field(alias="SystemModstamp")
+
+
+def required_id(record_id: str) -> str:
+    """A record id is put into an address or a query, so it must be one. Raises ``NotFound``."""
+    if re.fullmatch(RECORD_ID, record_id) is None:
+        raise NotFound("salesforce: not the form of a record id")
+    return record_id
 
 
 def change(record: Mapping[str, Any]) -> Change:

@@ -1,4 +1,4 @@
-"""What Salesforce's refusals mean: verdicts for the edge, and simple-salesforce's exceptions in our terms.
+"""What Salesforce's refusals mean. The edge raises them, before simple-salesforce would.
 
 An error answer is a list of {errorCode, message, fields}. Messages quote values and ids, so only codes and field names are shown.
 """
@@ -10,70 +10,71 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import httpx
-import structlog
-from pydantic import TypeAdapter, ValidationError
-from simple_salesforce.exceptions import SalesforceError
 
+from connectors.answers import told_in
 from connectors.http import Verdict, verdict_by_status
 from connectors.salesforce.records import Fault
 from workforce.errors import AlreadyTaken, HubError, Misconfigured, NotFound, Refused, RetryLater
 
-log = structlog.get_logger(__name__)
-
 LOST_PLACE = "INVALID_QUERY_LOCATOR"
 TAKEN = frozenset({"DUPLICATE_VALUE", "DUPLICATES_DETECTED"})
-UNKNOWN_NAMES = frozenset({"INVALID_FIELD", "INVALID_TYPE", "INVALID_FIELD_FOR_INSERT_UPDATE"})
+UNKNOWN_NAMES = frozenset({"invalid_field", "invalid_type", "invalid_field_for_insert_update"})
 LOCKED = "UNABLE_TO_LOCK_ROW"
-
-_FAULTS = TypeAdapter(list[Fault])
+_OBJECT = re.compile(r"/sobjects/(\w{1,80})/")
 
 
 def verdict(response: httpx.Response) -> Verdict:
-    """The verdict for the edge. Refusals pass it: simple-salesforce raises them, and only there is it known what was asked."""
-    codes = {fault.error_code for fault in _faults(response.content)} if not response.is_success else set()
+    """The verdict of RFC 9110, except where Salesforce's error code says it better. What is no success is for ``refusal`` to tell apart."""
+    codes = {fault.error_code for fault in _faults(response)} if not response.is_success else set()
     if "REQUEST_LIMIT_EXCEEDED" in codes:
         return Verdict.THROTTLED
-    by_status = Verdict.OK if LOCKED in codes else verdict_by_status(response)
-    is_refusal = by_status in {Verdict.FORBIDDEN, Verdict.NOT_FOUND, Verdict.REFUSED}
-    return Verdict.OK if is_refusal and not response.has_redirect_location else by_status
+    by_status = Verdict.REFUSED if LOCKED in codes else verdict_by_status(response)
+    return Verdict.REFUSED if by_status in {Verdict.FORBIDDEN, Verdict.NOT_FOUND} else by_status
+
+
+def reason(response: httpx.Response) -> str:
+    """The code, the field and the object, for people."""
+    fault, sobject = _fault(response), _OBJECT.search(response.request.url.path)
+    at_field = f" at {fault.field}" if fault.field else ""
+    return (fault.code or response.reason_phrase) + at_field + (f" of {sobject[1]}" if sobject else "")
+
+
+def refusal(said: str, response: httpx.Response) -> HubError:
+    """What is refused, by its code first and its status else."""
+    status, fault = response.status_code, _fault(response)
+    if status == 300:
+        return Refused(f"{said}: several records carry the marker; keep it on one of them", cause="ambiguous_marker")
+    if fault.code == LOCKED:
+        return RetryLater(f"{said}: somebody else holds the record", cause="row_locked")
+    if fault.code in TAKEN:
+        return AlreadyTaken(f"{said}; look at the record that holds it", field=fault.field)
+    if fault.code == LOST_PLACE or status in {404, 410}:
+        return NotFound(said, cause="lost_place" if fault.code == LOST_PLACE else "not_found")
+    if status == 403:
+        return Refused(f"{said}; grant the integration user the permission", cause="forbidden", field=fault.field)
+    cause = fault.code.lower() or f"http_{status}"
+    return Refused(f"{said}; correct {fault.field or 'the record'} and replay", cause=cause, field=fault.field)
 
 
 @contextmanager
-def in_our_terms(action: str, *, names_are_settings: str | None = None) -> Iterator[None]:
-    """Turn simple-salesforce's exceptions into those of ``workforce.errors``.
+def names_from(part: str) -> Iterator[None]:
+    """Objects and fields that are named within are those in ``part`` of the form, and no content of a record.
 
-    ``names_are_settings`` is the part of the form that names an unknown object or field, where these are no content of a record.
+    Raises ``Misconfigured`` where Salesforce knows one of them not.
     """
     try:
         yield
-    except SalesforceError as error:
-        raise _translated(error, action, names_are_settings) from None
+    except Refused as error:
+        if error.cause not in UNKNOWN_NAMES:
+            raise
+        told = f"salesforce: {error.cause.upper()}" + (f" at {error.field}" if error.field else "")
+        message = f"{told}; correct the names in {part}, or let the integration user see them"
+        raise Misconfigured(message, cause="unknown_name", field=part) from None
 
 
-def _translated(error: SalesforceError, action: str, names_are_settings: str | None) -> HubError:
-    fault = next(iter(_faults(error.content)), Fault())
-    code = fault.error_code if re.fullmatch(r"[A-Z_]{1,80}", fault.error_code) else f"http_{error.status}"
-    field = next((name for name in fault.fields if re.fullmatch(r"\w{1,80}", name)), None)
-    told = f"salesforce: {action}: {code}" + (f" at {field}" if field else "")
-    log.info("salesforce.refused", action=action, status=error.status, code=code, field=field)
-    if error.status == 300:
-        return Refused(f"{told}: several records carry the marker; keep it on one of them", cause="ambiguous_marker")
-    if code == LOCKED:
-        return RetryLater(f"{told}: somebody else holds the record", cause="row_locked")
-    if code in TAKEN:
-        return AlreadyTaken(f"{told}; look at the record that holds it", field=field)
-    if names_are_settings is not None and code in UNKNOWN_NAMES:
-        message = f"{told}; correct the names in {names_are_settings}, or let the integration user see them"
-        return Misconfigured(message, cause="unknown_name", field=names_are_settings)
-    if code == LOST_PLACE or error.status in {404, 410}:
-        return NotFound(told, cause="lost_place" if code == LOST_PLACE else "not_found")
-    if error.status == 403:
-        return Refused(f"{told}; grant the integration user the permission", cause="forbidden", field=field)
-    return Refused(f"{told}; correct {field or 'the record'} and replay", cause=code.lower(), field=field)
+def _fault(response: httpx.Response) -> Fault:
+    return next(iter(_faults(response)), Fault())
 
 
-def _faults(content: object) -> list[Fault]:
-    try:
-        return _FAULTS.validate_json(content) if isinstance(content, bytes) else _FAULTS.validate_python(content)
-    except ValidationError:
-        return []
+def _faults(response: httpx.Response) -> list[Fault]:
+    return told_in(response.content, list[Fault], [])

@@ -9,7 +9,7 @@ from connectors.salesforce.client import SalesforceClient
 from connectors.salesforce.records import DescribedField
 from connectors.salesforce.settings import SinkObject, SourceObject
 from connectors.salesforce.source import NEEDED
-from connectors.schemas import JsonSchema, closed_object
+from connectors.schemas import JsonSchema, closed_object, or_null
 from workforce.ports import Schemas
 
 _TYPES: Mapping[str, Mapping[str, Any]] = {
@@ -46,7 +46,7 @@ class SalesforceSchemas:
             held = next((each for each in described if name in (each.name, each.relationship_name)), None)
             if held is None:
                 continue
-            yield name, self._related(held, further) if further else _read_as(held)
+            yield name, self._related(held, further) if further else _held_as(held)
 
     def _related(self, held: DescribedField, paths: Sequence[tuple[str, ...]]) -> JsonSchema:
         """A related record; one that may be of several objects is not described further."""
@@ -57,7 +57,8 @@ class SalesforceSchemas:
     def _target(self, sink: SinkObject) -> dict[str, Any]:
         ours = {sink.marker_field, sink.end_date_field, sink.status_field}
         fields = self._client.described(sink.object, "sink").fields
-        properties = {each.name: _written_as(each) if each.is_writable and each.name not in ours else False for each in fields}
+        writable = {each.name for each in fields if each.is_writable} - ours
+        properties = {each.name: each.name in writable and _held_as(each, is_written=True) for each in fields}
         return closed_object(properties, required=[each.name for each in fields if each.is_demanded and properties[each.name]])
 
 
@@ -67,25 +68,10 @@ def _queried(fields: Iterable[tuple[str, JsonSchema]]) -> dict[str, Any]:
     return closed_object(properties, required=properties)
 
 
-def _read_as(held: DescribedField) -> dict[str, Any]:
-    plain = _plain(held)
-    return _or_null(plain) if held.nillable else plain
-
-
-def _written_as(held: DescribedField) -> dict[str, Any]:
-    plain = _plain(held)
-    if plain["type"] == "string" and held.length and "enum" not in plain:
-        plain["maxLength"] = held.length
-    return _or_null(plain) if held.nillable else plain
-
-
-def _plain(held: DescribedField) -> dict[str, Any]:
+def _held_as(held: DescribedField, *, is_written: bool = False) -> dict[str, Any]:
     plain = dict(_TYPES.get(held.type, {"type": "string"}))
     if held.type == "picklist" and held.restricted_picklist:
         plain["enum"] = [entry.value for entry in held.picklist_values if entry.active]
-    return plain
-
-
-def _or_null(plain: Mapping[str, Any]) -> dict[str, Any]:
-    words = {"enum": [*plain["enum"], None]} if "enum" in plain else {}
-    return {**plain, "type": [plain["type"], "null"], **words}
+    elif is_written and plain["type"] == "string" and held.length:
+        plain["maxLength"] = held.length
+    return or_null(plain) if held.nillable else plain

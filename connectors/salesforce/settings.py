@@ -13,11 +13,10 @@ from pydantic import Field, SecretStr, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from connectors.contract import ConnectorSettings
-from connectors.forms import RsaPrivateKey
+from connectors.forms import HttpsOrigin, RsaPrivateKey
 
 _NAME = r"[A-Za-z][A-Za-z0-9_]{0,79}"
 
-HttpsOrigin = Annotated[str, StringConstraints(pattern=r"^https://[A-Za-z0-9.\-]+(:\d{1,5})?$", to_lower=True)]
 ApiName = Annotated[str, StringConstraints(pattern=rf"^{_NAME}$")]
 FieldPath = Annotated[str, StringConstraints(pattern=rf"^{_NAME}(\.{_NAME}){{0,5}}$")]
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from simple_salesforce.format import format_soql
 
+from connectors.nulls import refuse_nulls, takes_null
 from connectors.salesforce.client import SalesforceClient
 from connectors.salesforce.records import Identified, parse, without_attributes
 from connectors.salesforce.settings import SinkObject
@@ -44,15 +45,22 @@ class SalesforceSink:
         return [self._stored(without_attributes(record)) for record in found]
 
     def create(self, marker: str, values: Mapping[str, object]) -> str:
-        """Create the record that carries ``marker``, or set ``values`` on it; its id. ``None`` values are left out.
+        """Create the record that carries ``marker``, or begin anew with the one that an earlier stint left; its id.
 
-        Raises ``AlreadyTaken`` for another unique field or a duplicate rule of the organisation.
+        Of a record that is there, ``None`` empties a field, and the end is taken back, with the status that told it: nothing of the
+        earlier stint stays but what ``values`` do not name. Raises ``AlreadyTaken`` for another unique field or a duplicate rule of the
+        organisation.
         """
-        told = {name: value for name, value in self._writable(values).items() if value is not None}
-        return self._client.upsert(self._sink.object, self._sink.marker_field, marker, told)
+        sink, told = self._sink, self._writable(values)
+        known = {name: value for name, value in told.items() if value is not None or takes_null("salesforce", name)}
+        anew: dict[str, object] = {sink.end_date_field: None}
+        if sink.status_field is not None and any(not record.active for record in self.find(marker, {})):
+            anew[sink.status_field] = None
+        return self._client.upsert(sink.object, sink.marker_field, marker, {**known, **anew})
 
     def update(self, external_id: str, values: Mapping[str, object]) -> None:
-        """Set ``values``; ``None`` empties a field. Raises ``NotFound``."""
+        """Set ``values``; ``None`` empties a field, unless no record is without it: that is refused. Raises ``NotFound``."""
+        refuse_nulls("salesforce", values)
         if values:
             self._client.update(self._sink.object, external_id, self._writable(values))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -11,7 +10,7 @@ from simple_salesforce.format import format_soql
 from connectors.cursors import Feed
 from connectors.instants import instant_text
 from connectors.salesforce.client import Page, SalesforceClient
-from connectors.salesforce.records import RECORD_ID, NextPage, change
+from connectors.salesforce.records import NextPage, change, required_id
 from connectors.salesforce.settings import SourceObject
 from workforce.errors import Misconfigured, NotFound
 from workforce.ports import ChangePage, SourceRecord
@@ -54,9 +53,7 @@ class SalesforceSource:
 
     def read(self, external_id: str) -> SourceRecord:
         """The record as it is now, also when it is deleted. Raises ``NotFound``."""
-        if re.fullmatch(RECORD_ID, external_id) is None:
-            raise NotFound("salesforce: not the form of a record id")
-        page = self._ask(ONE, id=external_id)
+        page = self._ask(ONE, id=required_id(external_id))
         if not page.records:
             raise NotFound(f"salesforce: there is no {self._source.object} {external_id}")
         return change(page.records[0]).record

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
-import httpx
-
 from connectors.assertions import Assertion
 from connectors.contract import Surroundings
 from connectors.salesforce.settings import SalesforceSettings
@@ -34,9 +32,9 @@ class SignIn(TokenEndpoint):
     def token(self) -> GrantedToken:
         """A new one. Raises ``Misconfigured``, ``RetryLater``."""
         answer = self.ask(TOKEN_PATH, data=self._form())
-        token, own = self.granted(answer), self._settings.my_domain_url
+        token = self.granted(answer)
         # calls go to the configured place only, not wherever an answer says: they carry the token
-        if _origin(str(answer.get("instance_url", own))) != _origin(own):
+        if not self._edge.is_at(str(answer.get("instance_url", self._settings.my_domain_url))):
             message = "salesforce sign-in: the organisation's API is at another address; enter its My Domain as my_domain_url"
             raise Misconfigured(message, cause="foreign_address", field="my_domain_url")
         return token
@@ -47,11 +45,3 @@ class SignIn(TokenEndpoint):
             return {"grant_type": "client_credentials", "client_id": key, "client_secret": secret.get_secret_value()}
         username, private_key = self._settings.bearer
         return Assertion(key, username, self._settings.audience, private_key, ASSERTION_LIFETIME).as_grant(self._now())
-
-
-def _origin(address: str) -> tuple[str, str, int | None] | None:
-    try:
-        url = httpx.URL(address)
-    except httpx.InvalidURL:
-        return None
-    return url.scheme, url.host, url.port

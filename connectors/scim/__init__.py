@@ -16,4 +16,5 @@ CONNECTOR = Connector(
     can=Capabilities(directory=ScimDirectory),
     evidence=Evidence(peer="scim2-server 0.8; its sandbox is judged by scim2-tester 0.5"),
     limits="active: false is all that SCIM knows of an end: no sessions, and no expiry unless the target has an attribute for it",
+    login_attribute="userName",
 )

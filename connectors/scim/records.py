@@ -11,7 +11,7 @@ from scim2_models import EnterpriseUser, ScimPolicy
 from scim2_models import User as WholeUser
 
 from connectors.accounts import reserved
-from connectors.resources import CORE, ENTERPRISE, merged
+from connectors.protocols.scim_resources import CORE, ENTERPRISE, merged
 from workforce.errors import Refused
 
 MARKER_PATHS = {"externalId": "externalId", "employeeNumber": f"{ENTERPRISE}:employeeNumber"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from connectors.resources import ENTERPRISE
+from connectors.protocols.scim_resources import ENTERPRISE
 from connectors.scim.sandbox import ScimSandbox
 from connectors.trial import HttpTrial, Wire
 from workforce.access import DesiredAccount

@@ -11,13 +11,13 @@ from typing import Any, TypeVar
 
 import httpx
 
-from connectors.contract import ALONE, Surroundings
+from connectors.contract import ALONE, Surroundings, faults_as_result
 from connectors.http import HttpEdge, harmless, json_object
 from connectors.paging import every_page
 from connectors.slack.answers import accepted, dialect
 from connectors.slack.records import ChannelPage, History, Opened, Page, UserFound, parse
 from connectors.slack.settings import SlackSettings
-from workforce.errors import HubError, NotFound, OutcomeUnknown
+from workforce.errors import NotFound, OutcomeUnknown
 from workforce.ports import CheckResult
 
 PAGE_LIMIT = 200  # what the vendor recommends at most
@@ -34,13 +34,11 @@ class SlackClient:
         bearer = {"Authorization": f"Bearer {settings.bot_token.get_secret_value()}"}
         self._edge = HttpEdge(settings.base_url, dialect(), authorize=lambda: bearer, reach=around.reach(settings))
 
+    @faults_as_result
     def check(self) -> CheckResult:
         """Ask whose token it is. Where Slack tells the token's scopes, chat:write has to be among them."""
-        try:
-            response = self._edge.read("GET", "/api/auth.test")
-            self._payload(response, "auth.test")
-        except HubError as error:
-            return CheckResult(ok=False, detail=str(error))
+        response = self._edge.read("GET", "/api/auth.test")
+        self._payload(response, "auth.test")
         scopes = response.headers.get("x-oauth-scopes")
         if scopes is not None and SCOPE not in {scope.strip() for scope in scopes.split(",")}:
             return CheckResult(ok=False, detail=f"slack: the app lacks the scope {SCOPE}; add it and install the app again")

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 
 import structlog
 
-from connectors.contract import ALONE, Surroundings
+from connectors.contract import ALONE, Surroundings, faults_as_result
 from connectors.http import tls_context
 from connectors.smtp.replies import before_content, judged, not_sent, status
 from connectors.smtp.session import conversation
 from connectors.smtp.settings import SmtpSettings
-from workforce.errors import HubError, OutcomeUnknown, Refused
+from workforce.errors import OutcomeUnknown, Refused
 from workforce.ports import CheckResult
 
 log = structlog.get_logger(__name__)
@@ -29,13 +29,11 @@ class SmtpClient:
         self.settings, self._reach = settings, around.reach(settings)
         self._context = tls_context(settings.ca_file)
 
+    @faults_as_result
     def check(self) -> CheckResult:
         """Connect, encrypt, sign in, and leave. Whether the server takes from_address is seen with the first message."""
-        try:
-            with conversation(self.settings, self._reach, self._context):
-                pass
-        except HubError as error:
-            return CheckResult(ok=False, detail=str(error))
+        with conversation(self.settings, self._reach, self._context):
+            pass
         return CheckResult(ok=True, detail=f"smtp: {self.settings.host} answers over TLS")
 
     def close(self) -> None:

@@ -9,12 +9,13 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from connectors.contract import ALONE, Surroundings
-from connectors.http import Dialect, HttpEdge, json_object
+from connectors.contract import ALONE, Surroundings, faults_as_result
+from connectors.http import Dialect, json_object
+from connectors.instants import utc_now
 from connectors.tokens import Expiry, GrantedToken, TokenCache, TokenEndpoint
 from connectors.workmarket.records import SYSTEM, Assignment, Created, Envelope, Listing, parse, reading, reason, verdict
 from connectors.workmarket.settings import WorkMarketSettings
-from workforce.errors import HubError, Misconfigured, NotFound, OutcomeUnknown, Refused, RetryLater
+from workforce.errors import Misconfigured, NotFound, OutcomeUnknown, Refused, RetryLater
 from workforce.ports import CheckResult
 
 TOKEN_PATH = "/v1/employer/authorization/request"  # noqa: S105 - a path
@@ -22,15 +23,11 @@ ASSIGNMENTS = "/v1/employer/assignments"
 Params = Mapping[str, str]
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 class WorkMarketClient:
     """One company. Thread-safe; connects on first use. Methods raise the four errors of ``workforce.errors``."""
 
     def __init__(
-        self, settings: WorkMarketSettings, around: Surroundings = ALONE, *, now: Callable[[], datetime] = _utc_now
+        self, settings: WorkMarketSettings, around: Surroundings = ALONE, *, now: Callable[[], datetime] = utc_now
     ) -> None:
         self.settings, self.now = settings, now
         reach = around.reach(settings)
@@ -38,14 +35,12 @@ class WorkMarketClient:
         self._sign_in = TokenEndpoint(settings.base_url, SYSTEM, reach, field="api_secret", expiry=lifetime)
         tokens = TokenCache(self._granted, early_seconds=60)
         dialect = Dialect(SYSTEM, verdict, reason)
-        self._edge = HttpEdge(settings.base_url, dialect, authorize=tokens.authorize, renew=tokens.renew, reach=reach)
+        self._edge = tokens.edge(settings.base_url, dialect, reach)
 
+    @faults_as_result
     def check(self) -> CheckResult:
         """Get a token and ask for the company's statuses; one that the settings do not know is no fault."""
-        try:
-            self._read(f"{ASSIGNMENTS}/statuses")
-        except HubError as error:
-            return CheckResult(ok=False, detail=str(error))
+        self._read(f"{ASSIGNMENTS}/statuses")
         return CheckResult(ok=True, detail=f"{SYSTEM}: {self.settings.base_url} answers")
 
     def close(self) -> None:

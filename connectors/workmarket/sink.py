@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
+from connectors.nulls import refuse_nulls, without_nulls
 from connectors.workmarket.client import WorkMarketClient
 from connectors.workmarket.records import SYSTEM, Assignment
 from connectors.workmarket.source import every_item
@@ -20,6 +21,12 @@ from workforce.ports import StoredRecord
 
 _MARKED = re.compile(r"\s*\[([0-9A-Za-z]{1,40})\]\s*$")
 _SCHEDULE = ("scheduled_start", "scheduled_end")
+_DATED = re.compile(r"(\d{4}/\d{2}/\d{2} \d{2}:\d{2} [AP]M)(?: (\S+))?")
+ONLY_AT_CREATION = frozenset({
+    "assign_to_first_to_accept", "auto_invite", "deliverables_due_date", "deliverables_instructions", "disable_address_correction",
+    "external_work_id", "payment_terms_days", "private_instructions", "resource_id", "send_radius", "show_in_work_feed", "template_id",
+})  # fmt: skip
+"""Parameters that the description has for ``create`` and not for ``edit``."""
 
 
 class WorkMarketSink:
@@ -41,18 +48,28 @@ class WorkMarketSink:
         return found
 
     def create(self, marker: str, values: Mapping[str, object]) -> str:
-        """Create an assignment whose title carries ``marker``; its id. Raises ``Refused``, ``OutcomeUnknown``."""
-        return self._client.create(_params({**values, "title": f"{values.get('title') or 'Assignment'} [{marker}]"}))
+        """Create an assignment whose title carries ``marker``; its id. ``None`` values are left out. Raises ``Refused``, ``OutcomeUnknown``."""
+        return self._client.create(
+            _params({**without_nulls(values), "title": f"{values.get('title') or 'Assignment'} [{marker}]"})
+        )
 
     def update(self, external_id: str, values: Mapping[str, object]) -> None:
-        """Set parameters of ``edit``, and of ``reschedule`` once somebody is assigned. Idempotent. Raises ``NotFound``."""
-        assignment, _ = self._client.assignment(external_id)
+        """Set parameters of ``edit``, and of ``reschedule`` once somebody is assigned. Idempotent. Raises ``NotFound``.
+
+        Before anything is sent, raises ``Refused`` naming the parameter: the API empties none (cause ``cannot_be_emptied``), and some only
+        a creation takes (``not_amendable``; the worker who is assigned already is passed over).
+        """
+        refuse_nulls("workmarket", values)
+        assignment, shown = self._client.assignment(external_id)
+        _refuse_what_only_a_creation_takes(values, shown)
         marker = _marker(assignment.title)
-        fields = {**values, "title": f"{values['title']} [{marker}]"} if values.get("title") and marker else dict(values)
-        schedule = {name: fields.pop(name) for name in _SCHEDULE if name in fields} if self._is_assigned(assignment) else {}
+        fields = {name: value for name, value in values.items() if name not in ONLY_AT_CREATION}
+        if fields.get("title") and marker:
+            fields["title"] = f"{fields['title']} [{marker}]"
+        schedule = self._taken_out(assignment, fields) if self._is_assigned(assignment) else {}
         if fields:
             self._client.change(f"{quote(external_id, safe='')}/edit", _params(fields))
-        if schedule:
+        if any(getattr(assignment, name) != value for name, value in schedule.items()):
             self._reschedule(assignment, schedule)
 
     def end(self, external_id: str, *, ended_at: datetime, ends_on: str) -> None:
@@ -95,9 +112,15 @@ class WorkMarketSink:
         has_passed = assignment.scheduled_end is not None and assignment.scheduled_end <= at and self._is_assigned(assignment)
         return assignment.status in self._settings.ended_statuses or has_passed
 
+    def _taken_out(self, assignment: Assignment, fields: dict[str, object]) -> dict[str, object]:
+        """The times among ``fields``, which lose them, in the API's unit: ``reschedule`` knows no dates."""
+        dated = {name: fields.pop(f"{name}_date") for name in _SCHEDULE if f"{name}_date" in fields}
+        plain = {name: fields.pop(name) for name in _SCHEDULE if name in fields}
+        return {name: self._client.ticks(_instant(assignment, f"{name}_date", text)) for name, text in dated.items()} | plain
+
     def _reschedule(self, assignment: Assignment, schedule: Mapping[str, object]) -> None:
         now = {"scheduled_start": assignment.scheduled_start, "scheduled_end": assignment.scheduled_end}
-        self._client.change("reschedule", _params({"id": assignment.id, **now, **schedule}))
+        self._client.change("reschedule", _params(without_nulls({"id": assignment.id, **now, **schedule})))
 
     def _ends_on(self, assignment: Assignment) -> str | None:
         """The day of the scheduled end at the place of work."""
@@ -118,8 +141,32 @@ def _marker(title: str | None) -> str | None:
     return match[1] if match else None
 
 
+def _refuse_what_only_a_creation_takes(values: Mapping[str, object], shown: Mapping[str, Any]) -> None:
+    held = shown.get("active_resource") or {}
+    assigned = {str(held[name]) for name in ("id", "email") if held.get(name)}
+    for name in sorted(values.keys() & ONLY_AT_CREATION):
+        told = values[name]
+        if name == "resource_id" and assigned.intersection(map(str, told if isinstance(told, list | tuple) else [told])):
+            continue
+        message = f"{SYSTEM}: {name} is taken only while an assignment is made; change it in WorkMarket and make its rule weak"
+        raise Refused(message, cause="not_amendable", field=name)
+
+
+def _instant(assignment: Assignment, name: str, text: object) -> datetime:
+    """The instant that a date of the API's names (``yyyy/MM/dd hh:mm a``), in its own zone or that of the place of work."""
+    written = _DATED.fullmatch(str(text))
+    try:
+        zone = ZoneInfo((written[2] if written else None) or assignment.time_zone or "")
+        return datetime.strptime(written[1] if written else "", "%Y/%m/%d %I:%M %p").replace(tzinfo=zone)
+    except (ValueError, KeyError, OSError):
+        message = (
+            f"{SYSTEM}: {name} is no instant; write yyyy/MM/dd hh:mm a with an IANA zone, or none where the assignment has one"
+        )
+        raise Refused(message, cause="no_instant", field=name) from None
+
+
 def _params(values: Mapping[str, object]) -> dict[str, str]:
-    return {name: _param(name, value) for name, value in values.items() if value is not None}
+    return {name: _param(name, value) for name, value in values.items()}
 
 
 def _param(name: str, value: object) -> str:

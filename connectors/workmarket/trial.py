@@ -22,7 +22,7 @@ class WorkMarketTrial(HttpTrial[WorkMarketSandbox]):
     }
     description = Description("interface-only/workmarket/employer-api.v1.interface.json")
     signature_covers_body = False
-    max_lines = 650  # four capabilities, a list by offset that is read safely, refusals inside HTTP 200
+    max_lines = 700  # four capabilities, a list by offset that is read safely, refusals inside HTTP 200, ways to change that each take other fields
 
     def sandbox(self) -> WorkMarketSandbox:
         """A fresh sandbox."""

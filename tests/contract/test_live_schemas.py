@@ -86,7 +86,7 @@ def test_the_newest_file_tells_the_columns_though_it_holds_no_row(tmp_path: Path
         system.add_record()
         system.drop("export-000009.csv", b"id,status,end_date,stint_marker,Kostenstelle\n")
         schema = source_of(instance.schemas().read())
-    assert list(schema["properties"]) == ["id", "status", "end_date", "stint_marker", "Kostenstelle"]
+    assert list(schema["properties"]) == ["id", "status", "end_date", "stint_marker", "Kostenstelle", "ended_at"]
     assert schema["additionalProperties"] is False
 
 

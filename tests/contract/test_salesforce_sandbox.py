@@ -142,6 +142,7 @@ def test_a_unique_field_that_is_in_use_is_told_by_its_name_and_without_its_holde
         instance.sink().create(MARKER, {**ADA, "Employee_Number__c": "E-1"})
     assert caught.value.field == "Employee_Number__c"
     assert holder not in str(caught.value)
+    assert "DUPLICATE_VALUE at Employee_Number__c of Contact" in str(caught.value)
 
 
 def test_several_records_under_one_marker_are_shown_to_a_person(opened: Opened[SalesforceSandbox], instance: Instance) -> None:
@@ -201,6 +202,7 @@ def test_a_source_field_that_is_gone_is_a_setting_to_mend(opened: Opened[Salesfo
     with pytest.raises(Misconfigured) as caught:
         instance.source().changes(None)
     assert caught.value.field == "source"
+    assert str(caught.value) == ("salesforce: INVALID_FIELD; correct the names in source, or let the integration user see them")
 
 
 def test_an_end_is_written_once_and_an_earlier_one_stands(opened: Opened[SalesforceSandbox], instance: Instance) -> None:
@@ -211,6 +213,32 @@ def test_an_end_is_written_once_and_an_earlier_one_stands(opened: Opened[Salesfo
     assert opened.sandbox.effects.count("update_record") == 1
     shown = sink.read(record_id)
     assert (shown.active, shown.ends_on, shown.values["Status__c"]) == (False, "2026-03-31", "Inactive")
+
+
+@pytest.mark.parametrize("has_status", [True, False])
+def test_a_record_that_an_earlier_stint_left_begins_anew_and_keeps_no_value_in_silence(
+    opened: Opened[SalesforceSandbox], has_status: bool
+) -> None:
+    contacts = opened.sandbox.objects[SINK]
+    status = {} if has_status else {"status_field": None, "ended_status": None}
+    with an_instance({**opened.settings, "sink": {**opened.settings["sink"], **status}}) as instance:
+        sink = instance.sink()
+        earlier = sink.create(MARKER, {**ADA, "Title": "Engineer"})
+        sink.end(earlier, ended_at=ENDED_AT, ends_on="2026-03-31")
+        assert not sink.read(earlier).active
+        assert sink.create(MARKER, {**ADA, "Title": None}) == earlier
+        again = sink.read(earlier)
+    assert (again.active, again.ends_on) == (True, None)
+    assert contacts.records[earlier]["Title"] is None
+    assert len(contacts.records) == 1
+
+
+def test_a_new_record_keeps_the_status_that_the_organisation_gives_by_default(
+    opened: Opened[SalesforceSandbox], instance: Instance
+) -> None:
+    instance.sink().create(MARKER, ADA)
+    (sent,) = [exchange.request_body for exchange in opened.exchanges if exchange.method == "PATCH"]
+    assert b"Status__c" not in sent
 
 
 def test_a_deleted_record_is_told_as_deleted(opened: Opened[SalesforceSandbox], instance: Instance) -> None:

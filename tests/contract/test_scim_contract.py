@@ -33,7 +33,7 @@ from scim2_models import User as WholeUser
 from starlette.responses import JSONResponse
 
 from connectors.contract import Instance
-from connectors.resources import Group, User, value_at
+from connectors.protocols.scim_resources import Group, User, value_at
 from connectors.sandbox import ON_LOOPBACK, Fault, FaultKind, serve
 from connectors.scim import CONNECTOR
 from connectors.scim.sandbox import BASE, TOKEN, Person, ScimSandbox

@@ -166,6 +166,53 @@ def test_the_end_is_a_day_at_the_place_of_work(opened: Opened[WorkMarketSandbox]
     assert instance.sink().read(assignment).ends_on == "2031-04-01"
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("resource_id", ["eve@acme.example"]), ("external_work_id", 7), ("template_id", "T1")]
+)
+def test_what_only_a_creation_takes_is_refused_by_name_and_nothing_is_sent(
+    opened: Opened[WorkMarketSandbox], instance: Instance, name: str, value: object
+) -> None:
+    assignment = instance.sink().create(MARKER, {**ADA, "resource_id": ["ada@acme.example"]})
+    with pytest.raises(Refused) as raised:
+        instance.sink().update(assignment, {"description": "new", name: value})
+    assert (raised.value.cause, raised.value.field) == ("not_amendable", name)
+    assert [entry.operation for entry in opened.sandbox.effects.entries] == ["create_assignment"]
+
+
+def test_the_worker_who_is_assigned_already_is_no_change(opened: Opened[WorkMarketSandbox], instance: Instance) -> None:
+    assignment = opened.sandbox.add_assignment(active_resource={"id": "4001", "email": "ada@acme.example"})
+    for worker in ("ada@acme.example", "4001"):
+        instance.sink().update(assignment, {"resource_id": [worker]})
+    assert [exchange.method for exchange in opened.exchanges if exchange.path.endswith(("/edit", "/reschedule"))] == []
+
+
+def test_the_days_of_a_mapping_move_the_schedule_of_an_assigned_one_in_its_own_zone(
+    opened: Opened[WorkMarketSandbox], instance: Instance
+) -> None:
+    assignment = opened.sandbox.add_assignment()
+    for _ in range(2):
+        instance.sink().update(assignment, {"scheduled_end_date": "2039/03/31 11:59 PM"})
+    held = opened.sandbox.assignments[assignment]["scheduled_end"]
+    assert datetime.fromtimestamp(held / 1000, UTC) == datetime(2039, 4, 1, 3, 59, tzinfo=UTC)  # in New York's summer time
+    instance.sink().update(assignment, {"scheduled_end_date": "2039/03/31 11:59 PM Asia/Tokyo"})
+    held = opened.sandbox.assignments[assignment]["scheduled_end"]
+    assert datetime.fromtimestamp(held / 1000, UTC) == datetime(2039, 3, 31, 14, 59, tzinfo=UTC)
+    assert [entry.operation for entry in opened.sandbox.effects.entries] == ["reschedule_assignment"] * 2
+    assert len([exchange for exchange in opened.exchanges if exchange.path.endswith("/reschedule")]) == 2
+    spec = VendorSpec.load(SPEC)
+    for exchange in opened.exchanges:
+        spec.check(exchange)
+
+
+@pytest.mark.parametrize("text", ["2039-03-31", "2039/13/31 11:59 PM", "2039/03/31 11:59 PM Nowhere/Land"])
+def test_a_day_that_is_no_instant_is_refused_by_name(opened: Opened[WorkMarketSandbox], instance: Instance, text: str) -> None:
+    assignment = opened.sandbox.add_assignment()
+    with pytest.raises(Refused) as raised:
+        instance.sink().update(assignment, {"scheduled_end_date": text})
+    assert (raised.value.cause, raised.value.field) == ("no_instant", "scheduled_end_date")
+    assert opened.sandbox.effects.entries == []
+
+
 def test_a_new_end_is_a_reschedule_once_somebody_is_assigned(opened: Opened[WorkMarketSandbox], instance: Instance) -> None:
     later = int((TODAY + timedelta(days=200)).timestamp() * 1000)
     for status, operations in (("draft", ["edit_assignment"]), ("active", ["edit_assignment", "reschedule_assignment"])):

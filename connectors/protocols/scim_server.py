@@ -11,7 +11,7 @@ import httpx
 
 from connectors.http import Dialect, HttpEdge, Verdict, harmless, json_object, verdict_by_status
 from connectors.paging import Position
-from connectors.resources import MESSAGES, Resource, User, inside
+from connectors.protocols.scim_resources import MESSAGES, Resource, User, inside
 from workforce.errors import AlreadyTaken, HubError, NotFound, OutcomeUnknown, Refused, RetryLater, UnusableContent
 
 MEDIA_TYPE = "application/scim+json"
