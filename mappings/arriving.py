@@ -6,10 +6,10 @@ them, which are pure. Of all others only the types are followed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from types import NoneType
-from typing import TypeAlias
+from types import MappingProxyType, NoneType
+from typing import TypeAlias, cast
 
 from mappings.document import Place
 from mappings.explain import run_step
@@ -17,7 +17,7 @@ from mappings.model import FieldRule
 from mappings.plan import FieldPlan, Step, Table
 from mappings.schema import Spot, same, type_words
 from mappings.transforms import is_empty
-from mappings.values import ABSENT, Absent, ValueFault
+from mappings.values import ABSENT, Absent, ChangedType, ValueFault
 
 Trouble: TypeAlias = tuple[Place, str]
 """Something that a step does not take: the step's place within its rule, and a sentence."""
@@ -38,16 +38,22 @@ class Named:
 class Arriving:
     """What may arrive: the ``named`` values, and others of ``types``. ``types`` is ``None`` where nothing is known of them.
 
-    ``formats`` are those of texts among the others, as far as they are sure.
+    ``formats`` are those of texts among the others, as far as they are sure. ``items`` are those of a list that was gathered.
     """
 
     types: frozenset[type] | None = frozenset()
     named: tuple[Named, ...] = ()
     formats: frozenset[str | None] = frozenset()
+    items: tuple[Arriving, ...] | None = None
 
     def may_be(self, value: object) -> bool:
         """Whether ``value`` is one of those named."""
         return any(same(each.value, value) for each in self.named)
+
+    @property
+    def may_be_empty(self) -> bool:
+        """Whether it may be absent, null or empty text."""
+        return self.types is None or any(is_empty(each.value) for each in self.named)
 
     def without(self, *values: object) -> Arriving:
         """The same without these named values."""
@@ -71,10 +77,10 @@ def arriving_at(spot: Spot) -> Arriving:
     return Arriving(open_types - {NoneType}, _all_named(named), spot.formats)
 
 
-def gathered(parts: Iterable[Arriving]) -> Arriving:
+def gathered(parts: Sequence[Arriving]) -> Arriving:
     """What ``gather`` makes of several: a list, absent where all are."""
-    named = [Named(ABSENT)] if all(part.may_be(ABSENT) for part in parts) else []
-    return Arriving(frozenset({list}), tuple(named))
+    named = [Named(ABSENT)] if all(part.types is None or part.may_be(ABSENT) for part in parts) else []
+    return Arriving(frozenset({list}), tuple(named), items=tuple(parts))
 
 
 def followed(plan: FieldPlan, first: Arriving) -> tuple[Arriving, list[Trouble]]:
@@ -85,7 +91,7 @@ def followed(plan: FieldPlan, first: Arriving) -> tuple[Arriving, list[Trouble]]
     arriving, troubles = first, list[Trouble]()
     for index, step in enumerate(plan.steps):
         place = _place(plan.rule, step, index)
-        arriving, found = _through(step, arriving, place) if step.table is None else _looked_up(step.table, arriving, place)
+        arriving, found = _taken(step, arriving, place, plan.rule)
         troubles += found
     return _ended(plan.rule, arriving), troubles
 
@@ -96,11 +102,34 @@ def _place(rule: FieldRule, step: Step, index: int) -> Place:
     return ("apply", index) if step.table is None else ("apply", index, step.name, "table")
 
 
+def _taken(step: Step, arriving: Arriving, place: Place, rule: FieldRule) -> tuple[Arriving, list[Trouble]]:
+    """What comes out of one step, and what it does not take."""
+    if arriving.items is not None and step.name in _OF_ITEMS:
+        return _OF_ITEMS[step.name](step, arriving.items), [*_wrong_items(step, arriving.items, place)]
+    out, troubles = _through(step, arriving, place) if step.table is None else _looked_up(step, step.table, arriving, place)
+    if not rule.required and arriving.may_be("") and _refuses_empty(step):
+        troubles.append((place, f"an empty text may arrive, which {step.name} does not take: say absent_if_empty before it"))
+    return out, troubles
+
+
+def _refuses_empty(step: Step) -> bool:
+    if step.table is not None and not step.table:
+        return False  # a table that nobody has here
+    try:
+        run_step(step, "")
+    except ChangedType:
+        return False  # told of all texts
+    except ValueFault:
+        return True
+    return False
+
+
 def _through(step: Step, arriving: Arriving, place: Place) -> tuple[Arriving, list[Trouble]]:
     named, refused = _applied(step, arriving.named, place)
     passes = not step.takes and _passes(step)
     types = arriving.types if passes else _given(step, arriving)
-    out = Arriving(types, (*named, *_nothing_given(step, arriving, named)), arriving.formats if passes else frozenset())
+    formats = arriving.formats if passes else _FORMATS.get(step.name, frozenset())
+    out = Arriving(types, (*named, *_nothing_given(step, arriving, named)), formats, arriving.items if passes else None)
     return out, [*_wrong_types(step, arriving, place), *_refusal(step.name, refused, place)]
 
 
@@ -117,18 +146,19 @@ def _applied(step: Step, named: Iterable[Named], place: Place) -> tuple[tuple[Na
     return tuple(out), [value for value in refused if not is_empty(value)]
 
 
-def _looked_up(table: Table, arriving: Arriving, place: Place) -> tuple[Arriving, list[Trouble]]:
+def _looked_up(step: Step, table: Table, arriving: Arriving, place: Place) -> tuple[Arriving, list[Trouble]]:
     nothing = tuple(each for each in arriving.named if each.value is None or each.value is ABSENT)
     if not table:
         return Arriving(None, nothing), []
     words = [each.value for each in arriving.named if not is_empty(each.value)]
+    otherwise = [Named(step.parameters["otherwise"], (place[0], "otherwise"))] if "otherwise" in step.parameters else []
     unknown = [word for word in words if not isinstance(word, str) or word not in table]
     others = (arriving.types or frozenset()) - {str}
     troubles: list[Trouble] = [(place, f"takes text, and {type_words(others)} may arrive")] if others else []
-    if unknown:
+    if unknown and not otherwise:
         troubles.append((place, f"the source also says {_quoted(unknown)}, and no entry is for that"))
     entries = (Named(value, (*place, word) if place[-1] == "table" else place) for word, value in table.items())
-    return Arriving(frozenset(), (*nothing, *entries)), troubles
+    return Arriving(frozenset(), (*nothing, *entries, *otherwise)), troubles
 
 
 def _ended(rule: FieldRule, arriving: Arriving) -> Arriving:
@@ -174,6 +204,57 @@ def _passes(step: Step) -> bool:
         return run_step(step, _ANYTHING) is _ANYTHING
     except ValueFault:
         return False
+
+
+def _wrong_items(step: Step, items: Sequence[Arriving], place: Place) -> Iterator[Trouble]:
+    """Items of a gathered list that a step does not take."""
+    takes = _ITEM_TYPES.get(step.name)
+    for position, item in enumerate(items):
+        others = {type(each.value) for each in item.named if not is_empty(each.value)} | (item.types or frozenset())
+        if takes and (wrong := others - takes):
+            yield place, f"{step.name} takes {type_words(takes)}, and {type_words(wrong)} may arrive from gather.{position}"
+
+
+def _first(_step: Step, items: Sequence[Arriving]) -> Arriving:
+    """Any item before which all may be empty; nothing where all may be."""
+    reached = [item for position, item in enumerate(items) if all(before.may_be_empty for before in items[:position])]
+    known = [each for item in reached for each in item.named if not is_empty(each.value)]
+    types = [item.types for item in reached]
+    nothing = [Named(ABSENT)] if all(item.may_be_empty for item in items) else []
+    return Arriving(
+        None if None in types else frozenset[type]().union(*(each for each in types if each is not None)),
+        tuple(Named(each.value, ("gather",)) for each in known) + tuple(nothing),
+        frozenset[str | None]().union(*(item.formats for item in reached)),
+    )
+
+
+def _agreed(step: Step, items: Sequence[Arriving]) -> Arriving:
+    anything = [item.with_named(Named(ABSENT)) for item in items]
+    out = _first(step, anything)
+    return out if all(item.may_be_empty for item in items) else out.without(ABSENT)
+
+
+def _joined(_step: Step, items: Sequence[Arriving]) -> Arriving:
+    nothing = (Named(ABSENT),) if all(item.may_be_empty for item in items) else ()
+    return Arriving(frozenset({str}), nothing)
+
+
+def _item(step: Step, items: Sequence[Arriving]) -> Arriving:
+    at = cast("int", step.parameters["at"])
+    return items[at] if -len(items) <= at < len(items) else Arriving(named=(Named(ABSENT),))
+
+
+_OF_ITEMS: Mapping[str, Callable[[Step, Sequence[Arriving]], Arriving]] = MappingProxyType(
+    {"first": _first, "agreed": _agreed, "join": _joined, "item": _item}
+)
+"""The steps whose result is known by the items of a gathered list."""
+_ITEM_TYPES: Mapping[str, frozenset[type]] = MappingProxyType({"join": frozenset({str})})
+_DAY, _INSTANT = frozenset[str | None]({"date"}), frozenset[str | None]({"date-time"})
+_FORMATS: Mapping[str, frozenset[str | None]] = MappingProxyType({
+    "iso_date": _DAY, "midnight_day": _DAY, "day_add": _DAY, "local_day": _DAY,
+    "iso_instant": _INSTANT, "from_epoch": _INSTANT, "local_instant": _INSTANT,
+})  # fmt: skip
+"""The formats of the texts that steps give."""
 
 
 def _all_named(values: Iterable[object]) -> tuple[Named, ...]:

@@ -69,7 +69,7 @@ class Assumptions:
             self._take_negated(condition.negated, parse_path(condition.negated.path).steps)
 
     def _take_comparison(self, condition: Condition, steps: Steps) -> None:
-        if condition.presence is Presence.PRESENT:
+        if condition.presence is Presence.PRESENT or condition.bound:
             self._fill(steps)
         values = compared_values(condition)
         if values is None:
@@ -90,7 +90,7 @@ class Assumptions:
 
 
 def compared_values(condition: Condition) -> list[object] | None:
-    """The values that a comparison compares with, ``None`` where it asks for presence or combines others."""
+    """The values that a comparison is for, ``None`` where it asks for presence or a bound, or combines others."""
     if condition.one_of is not None:
         return condition.one_of
     return [condition.equals] if condition.says("equals") else None

@@ -10,17 +10,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from types import MappingProxyType, NoneType
 from typing import TypeAlias, cast
 
 from mappings.conditions import is_one_of
-from mappings.explain import run_step
+from mappings.explain import gathered, run_step
+from mappings.ordered import is_in_order
 from mappings.paths import Path, items_by, parse_path
-from mappings.plan import FieldPlan, Plan, Step
+from mappings.plan import LOOKUP, FieldPlan, Plan, Step
 from mappings.quick import quick_form
 from mappings.source import Reads, Writer
-from mappings.transforms import is_empty
-from mappings.values import ABSENT, Absent, ValueFault
+from mappings.transforms import is_empty, is_missing
+from mappings.values import ABSENT, Absent, ValueFault, detached
 
 Compiled: TypeAlias = Callable[[object], tuple[dict[str, object], tuple[str, ...], list[int]]]
 """Record → values nested by target, cleared targets, and notes: ``n`` for field n left out, ``~n`` for its default taken."""
@@ -31,6 +33,8 @@ Lines: TypeAlias = tuple[str, ...]
 _DEPARTS = ("raise Departure",)
 _CONSTANTS = (str, int, NoneType)
 """What many records may share: it cannot be changed."""
+_UNCHANGING = frozenset({str, int, float, bool, Decimal, NoneType})
+"""Types of values that a record and its result may share."""
 
 
 class Departure(ValueFault):
@@ -97,7 +101,10 @@ class _Mapping:
         """Write every line."""
         line = self._writer.line
         line("get = record.get if type(record) is dict else getter(record)")
-        line("values, cleared, notes = {}, [], []")
+        line("values, notes = {}, []")
+        clears = any(field.rule.clear for field in self._plan.fields)
+        if clears:
+            line("cleared = []")
         self._require_known_names()
         self._reads.hoist()
         for demand in self._plan.demands:
@@ -105,7 +112,7 @@ class _Mapping:
         for number, field in enumerate(self._plan.fields):
             self._field(number, field)
         self._drop_empty_groups()
-        line("return values, tuple(cleared), notes")
+        line(f"return values, {'tuple(cleared)' if clears else '()'}, notes")
 
     def _require_known_names(self) -> None:
         plan, constant = self._plan, self._writer.constant
@@ -122,10 +129,10 @@ class _Mapping:
         with writer.block(f"if {self._reads.condition(when)}") if when else nullcontext():
             if field.rule.clear:
                 writer.line(f"cleared.append({writer.constant(field.target)})")
-            elif not field.paths:
+            elif field.rule.says("value"):
                 writer.line(f"{place} = {writer.constant(field.rule.value)}")
             else:
-                _Value(number, field, place, writer).write(self._read(field))
+                _Value(number, field, place, writer).write(self._read(field) if field.paths else self._chosen(field))
         if when:
             with writer.block("else"):
                 writer.line(f"notes.append({number})")
@@ -137,8 +144,20 @@ class _Mapping:
             return _May()
         self._writer.line(f"v = [{', '.join(found)}]")
         with self._writer.block("if ABSENT in v"):
-            self._writer.line("v = present(v)")
+            self._writer.line("v = gathered(v)")
         return _May(frozenset({list}), be_null=False)
+
+    def _chosen(self, field: FieldPlan) -> _May:
+        """The constant of the first case that applies."""
+        word, cases = "if", field.rule.cases or []
+        for case in cases:
+            with self._writer.block(f"{word} {self._reads.condition(case.when)}"):
+                self._writer.line(f"v = {self._writer.constant(case.value)}")
+            word = "elif"
+        with self._writer.block("else"):
+            self._writer.line("v = ABSENT")
+        types = frozenset(type(case.value) for case in cases)
+        return _May(types - {NoneType}, be_null=NoneType in types)
 
     def _group(self, names: tuple[str, ...]) -> str:
         """The variable of the nested dictionary at ``names``, which is made where a field of it is first met."""
@@ -231,6 +250,8 @@ class _Value:
     def _applied(self, step: Step) -> str:
         if step.table is not None and set(step.parameters) == {"table"}:
             return f"{self._writer.constant(step.table)}[v]"
+        if step.name == LOOKUP:
+            return "{}.get(v, {})".format(*(self._writer.constant(step.parameters[name]) for name in ("table", "otherwise")))
         write = _EXPRESSIONS.get(step.name)
         return write(self._writer, step) if write else self._called(step)
 
@@ -258,6 +279,9 @@ class _Value:
                 self._write(lines)
             word = "elif"
         with self._writer.block("else") if endings else nullcontext():
+            if may.types is None or not may.types <= _UNCHANGING:
+                with self._writer.block("if type(v) not in UNCHANGING"):
+                    self._writer.line(f"v = {'needed' if required else 'detached'}(v)")
             self._writer.line(f"{self._place} = v")
 
     def _absent(self) -> Lines:
@@ -275,7 +299,7 @@ class _Value:
 
 def _paths(plan: Plan) -> list[Path]:
     """Every path that the plan reads, as often as it does."""
-    conditions = [demand.that for demand in plan.demands] + [field.rule.when for field in plan.fields if field.rule.when]
+    conditions = [demand.that for demand in plan.demands] + [each for field in plan.fields for each in field.rule.asks]
     read = [parse_path(path) for condition in conditions for path in condition.paths()]
     return read + [path for field in plan.fields for path in field.paths]
 
@@ -283,11 +307,15 @@ def _paths(plan: Plan) -> list[Path]:
 def _is_sure(field: FieldPlan) -> bool:
     """Whether the field has a value in every record that can be mapped."""
     rule = field.rule
-    return rule.when is None and not rule.clear and (not field.paths or rule.required or rule.says("default"))
+    return rule.when is None and (rule.says("value") or rule.required or rule.says("default"))
 
 
-def _present(found: list[object]) -> object:
-    return [value for value in found if value is not ABSENT] or ABSENT
+def _needed(value: object) -> object:
+    """A value of its own for a field that requires one."""
+    found = detached(value)
+    if is_missing(found):
+        raise Departure("nothing but what is empty")
+    return found
 
 
 def _getter(record: object) -> Callable[..., object]:
@@ -295,6 +323,15 @@ def _getter(record: object) -> Callable[..., object]:
     if not isinstance(record, Mapping):
         raise Departure("the record is no mapping")
     return record.get
+
+
+def _inside(node: object) -> Callable[..., object]:
+    """How keys of what stands in a record are read where it is no plain dictionary; there are none in what is no mapping."""
+    return node.get if isinstance(node, Mapping) else _nothing_inside
+
+
+def _nothing_inside(_name: str, otherwise: object) -> object:
+    return otherwise
 
 
 def _words_of(step: Step) -> Mapping[str, bool]:
@@ -322,6 +359,7 @@ _EXPRESSIONS: Mapping[str, Callable[[Writer, Step], str]] = MappingProxyType({
 
 _RUNTIME: Mapping[str, object] = MappingProxyType({
     "type": type, "dict": dict, "str": str, "tuple": tuple, "ABSENT": ABSENT, "EMPTY": "", "Departure": Departure,
-    "getter": _getter, "present": _present, "items_by": items_by, "is_one_of": is_one_of,
+    "UNCHANGING": _UNCHANGING, "getter": _getter, "inside": _inside, "gathered": gathered, "detached": detached, "needed": _needed, "items_by": items_by,
+    "is_one_of": is_one_of, "is_in_order": is_in_order,
 })  # fmt: skip
 """Everything that the function can name besides its constants."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mappings.model import Condition, Presence
+from mappings.ordered import is_in_order
 from mappings.paths import parse_path
 from mappings.transforms import is_empty
 from mappings.values import ABSENT
@@ -17,6 +18,11 @@ def holds(condition: Condition, record: object) -> bool:
     if condition.negated:
         return not holds(condition.negated, record)
     return _compares(condition, parse_path(condition.path or "").read(record))
+
+
+def is_within(value: object, condition: Condition) -> bool:
+    """Whether ``value`` keeps to the bound of a comparison."""
+    return condition.bound is not None and is_in_order(value, *condition.bound)
 
 
 def wanted(condition: Condition) -> list[object]:
@@ -37,4 +43,4 @@ def _compares(condition: Condition, value: object) -> bool:
             return is_empty(value)
         case Presence.ABSENT:
             return value is ABSENT
-    return is_one_of(value, wanted(condition))
+    return is_within(value, condition) if condition.bound else is_one_of(value, wanted(condition))

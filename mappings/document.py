@@ -15,6 +15,8 @@ import yaml
 from pydantic import ValidationError
 
 from mappings.faults import Fault, FaultyMapping
+from mappings.model import DOCUMENTS
+from mappings.sentences import sentences
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 32
@@ -31,6 +33,19 @@ _PLAINLY: Mapping[str, re.Pattern[str]] = MappingProxyType({
 """What is read as no text, and looks it. To YAML 1.1 also ``NO`` is false, ``12:30`` is 750, ``010`` is 8 and ``1_0`` is 10."""
 _MISREAD = "YAML reads this as something else than it looks like; put text in quotes, write true, false and numbers plainly"
 
+_SYNTAX: Mapping[str, str] = MappingProxyType({
+    "mapping values are not allowed": "a colon where none belongs; indent with spaces, and put text with a colon in quotes",
+    "cannot start any token": "a character where none like it belongs; indent with spaces, and put text with @ ` % or tabs in quotes",
+    "could not find expected ':'": "a key without its colon, or text over several lines without quotes",
+    "did not find expected key": "not indented like the lines around it, or a comma is missing",
+    "expected <block end>": "not indented like the lines around it, or a comma is missing",
+    "did not find expected ',' or": "a comma or a closing bracket is missing", "expected ',' or": "a comma or a closing bracket is missing",
+    "did not find expected node": "a value is missing, or begins with a character that belongs in quotes",
+    "expected the node content": "a value is missing, or begins with a character that belongs in quotes",
+    "unexpected end of stream": "quotes are opened and not closed",
+})  # fmt: skip
+"""What libyaml or PyYAML says of text that is no YAML, and how it reads here."""
+
 Place: TypeAlias = tuple[str | int, ...]
 
 
@@ -42,16 +57,16 @@ class Document:
     data: object
     places: Mapping[Place, tuple[int, int]] = field(repr=False)
 
-    def fault(self, place: Place, message: str) -> Fault:
-        """A fault at ``place``, or at its nearest parent that stands in the document."""
-        known = next((place[:n] for n in range(len(place), -1, -1) if place[:n] in self.places), ())
+    def fault(self, place: Place, message: str, *, shown_at: Place | None = None) -> Fault:
+        """A fault of ``place``, shown there or at ``shown_at``, or at its nearest parent that stands in the document."""
+        shown = place if shown_at is None else shown_at
+        known = next((shown[:n] for n in range(len(shown), -1, -1) if shown[:n] in self.places), ())
         line, column = self.places.get(known, (1, 1))
         return Fault(self.file, line, column, ".".join(map(str, place)) or "document", message)
 
     def faults_of(self, error: ValidationError) -> list[Fault]:
-        """Every fault of a pydantic validation of ``data``."""
-        details = error.errors(include_input=False, include_url=False)
-        return [self.fault(detail["loc"], detail["msg"].removeprefix("Value error, ")) for detail in details]
+        """Every fault that reading ``data`` as one of ``mappings.model.DOCUMENTS`` found."""
+        return [self.fault(place, message) for place, message in sentences(error, DOCUMENTS[error.title])]
 
 
 def read_document(content: bytes, file: str) -> Document:
@@ -82,7 +97,9 @@ def _text(content: bytes, file: str) -> str:
 def _syntax_fault(error: yaml.YAMLError, file: str) -> Fault:
     if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
         return Fault(file, 1, 1, "document", "not YAML text")
-    return Fault(file, error.problem_mark.line + 1, error.problem_mark.column + 1, "document", error.problem or "not YAML")
+    problem = error.problem or "not YAML text"
+    told = next((said for found, said in _SYNTAX.items() if found in problem), problem)
+    return Fault(file, error.problem_mark.line + 1, error.problem_mark.column + 1, "document", told)
 
 
 class _TooDeep(Exception):

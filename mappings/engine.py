@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 
 from mappings.compiler import compile_plan
 from mappings.explain import FieldExplanation, explain_field, record_faults
@@ -36,14 +37,13 @@ class CompiledMapping:
         self.effective_from: date = mapping.effective_from
         self.content_sha256 = content_sha256
         self._plan = plan_of(mapping, tables or {})
-        self._lineage = tuple((each.lineage(by_default=False), each.lineage(by_default=True)) for each in self._plan.fields)
         self._compiled = compile_plan(self._plan, f"{self.mapping_id} {self.version}")
 
     def apply(self, record: Mapping[str, object]) -> Mapped:
         """Map ``record``. Raises ``Unmappable`` naming every field that cannot be mapped, target and source."""
         try:
             values, cleared, notes = self._compiled(record)
-        except (ValueFault, KeyError):  # the compiled function only knows that something is out of the ordinary
+        except (ValueFault, KeyError, ArithmeticError):  # the compiled function only knows that something is out of the ordinary
             return self._interpreted(record)
         return Mapped(values, cleared, self, notes)
 
@@ -68,8 +68,13 @@ class CompiledMapping:
     def lineage(self, notes: Sequence[int]) -> tuple[FieldLineage, ...]:
         """The lineage of a record from the ``notes`` of its mapping (see ``mappings.compiler``)."""
         noted = frozenset(notes)
-        lines = enumerate(self._lineage)
+        lines = enumerate(self._lines)
         return tuple(by_default if ~number in noted else usual for number, (usual, by_default) in lines if number not in noted)
+
+    @cached_property
+    def _lines(self) -> tuple[tuple[FieldLineage, FieldLineage], ...]:
+        """Each field's lineage, and the one where its default was taken."""
+        return tuple((each.lineage(by_default=False), each.lineage(by_default=True)) for each in self._plan.fields)
 
     def _interpreted(self, record: Mapping[str, object]) -> Mapped:
         explanations = self.explain(record)
@@ -82,11 +87,11 @@ class CompiledMapping:
         return Mapped(_nested(self._plan.fields, explanations), cleared, self, [*left_out, *defaults])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # frozen would cost a record as much as three of its fields
 class Mapped:
     """A mapped record. ``values`` is nested by target; ``cleared`` are the targets that shall lose their value, and are not in it.
 
-    ``mapping`` is the version that did it.
+    ``mapping`` is the version that did it. Nobody but the engine makes one, or changes it.
     """
 
     values: dict[str, object] = field(repr=False)

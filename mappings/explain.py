@@ -10,14 +10,15 @@ from dataclasses import dataclass, field
 
 from mappings.conditions import holds
 from mappings.faults import FaultKind, RecordFault
-from mappings.model import Demand, Strength
+from mappings.model import Demand, FieldRule, Strength
 from mappings.paths import labels
 from mappings.plan import FieldPlan, Origin, Plan, Step
-from mappings.transforms import is_empty, words
-from mappings.values import ABSENT, CLEAR, ChangedType, MissingValue, NewValue, ValueFault
+from mappings.transforms import is_missing, words
+from mappings.values import ABSENT, CLEAR, ChangedType, MissingValue, NewValue, ValueFault, detached
 
 RECORD = "record"
 """The target of a fault that is of the record as a whole."""
+MISSING = "required, but missing or empty"
 MAX_WORD_CHARACTERS = 64
 """A longer text is no word of a list, and is not shown."""
 
@@ -121,6 +122,13 @@ def run_step(step: Step, value: object) -> object:
         if step.table is not None and isinstance(value, str):
             raise NewValue(str(fault), word=value) from None
         raise
+    except ArithmeticError:  # a decimal that is no number
+        raise ValueFault("expected numbers that can be worked with") from None
+
+
+def gathered(found: list[object]) -> object:
+    """What several paths give: all of it, each in its place, also ``ABSENT``; or ``ABSENT`` where there is nothing at all."""
+    return ABSENT if all(value is ABSENT for value in found) else found
 
 
 def _carry_out(plan: FieldPlan, record: object, trace: _Trace) -> None:
@@ -128,28 +136,41 @@ def _carry_out(plan: FieldPlan, record: object, trace: _Trace) -> None:
     if rule.when is not None and not holds(rule.when, record):
         trace.applies = False
         return
-    if not plan.paths:
-        trace.value, trace.origin = (CLEAR if rule.clear else rule.value), plan.origin
-        return
-    value = _read(plan, record, trace)
-    for step in plan.steps:
-        value = run_step(step, value)
-        trace.steps.append(StepTaken(step.name, {k: v for k, v in step.parameters.items() if k != "table"}, value))
+    value = CLEAR if rule.clear else _of_source(plan, record, trace) if plan.paths else _constant(rule, record)
     by_default = value is ABSENT
-    value = plan.default if by_default else value
-    if rule.required and is_empty(value):
-        raise MissingValue("required, but missing or empty")
+    value = plan.default if by_default else detached(value)
+    if rule.required and is_missing(value):
+        raise MissingValue(MISSING)
     trace.value = value
     if value is not ABSENT:
-        trace.origin = Origin.DEFAULT if by_default else Origin.SOURCE
+        trace.origin = Origin.DEFAULT if by_default else plan.origin
+
+
+def _constant(rule: FieldRule, record: object) -> object:
+    """The rule's constant; of several, that of the first case that applies."""
+    if rule.cases is None:
+        return rule.value
+    return next((case.value for case in rule.cases if holds(case.when, record)), ABSENT)
+
+
+def _of_source(plan: FieldPlan, record: object, trace: _Trace) -> object:
+    value = _read(plan, record, trace)
+    for step in plan.steps:
+        try:
+            value = run_step(step, value)
+        except ValueFault:
+            if plan.rule.required and value == "":  # that the source says nothing is the fault, not how it says it
+                raise MissingValue(MISSING) from None
+            raise
+        trace.steps.append(StepTaken(step.name, {k: v for k, v in step.parameters.items() if k != "table"}, value))
+    return value
 
 
 def _read(plan: FieldPlan, record: object, trace: _Trace) -> object:
     for path in plan.paths:
         trace.readings.append(Reading(path.text, path.read(record)))
-    if plan.rule.gather is None:
-        return trace.readings[0].value
-    return [reading.value for reading in trace.readings if reading.value is not ABSENT] or ABSENT
+    found = [reading.value for reading in trace.readings]
+    return gathered(found) if plan.rule.gather else found[0]
 
 
 def _unmet(demand: Demand, record: object) -> RecordFault | None:

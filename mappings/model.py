@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Annotated, Any, Self, TypeAlias
 
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StrictBool,
@@ -21,7 +24,10 @@ from pydantic import (
     model_validator,
 )
 
+from mappings.ordered import Bound, Ordered, measure, ordered
 from mappings.paths import parse_path, parse_target
+from mappings.schema import nearest
+from mappings.sentences import sentences
 from mappings.transforms import transforms, words
 from mappings.values import Plain
 
@@ -36,12 +42,36 @@ def _target(text: str) -> str:
     return text
 
 
+def _like(pattern: str, sentence: str) -> AfterValidator:
+    """A text that ``pattern`` fits; ``sentence`` says how it is written."""
+    fits = re.compile(pattern).fullmatch
+
+    def check(text: str) -> str:
+        if not fits(text):
+            raise ValueError(sentence)
+        return text
+
+    return AfterValidator(check)
+
+
+def _business_date(value: object) -> object:
+    found = measure(value) if isinstance(value, str) else value
+    if type(found) is not date:
+        raise ValueError("write a business date, such as 2026-12-01")
+    return found
+
+
 PathText: TypeAlias = Annotated[StrictStr, AfterValidator(_path)]
 TargetText: TypeAlias = Annotated[StrictStr, AfterValidator(_target)]
-MappingId: TypeAlias = Annotated[StrictStr, StringConstraints(pattern=r"^[a-z0-9]+(_[a-z0-9]+)*__[a-z0-9]+(_[a-z0-9]+)*$")]
-ShippedLabel: TypeAlias = Annotated[StrictStr, StringConstraints(pattern=r"^v[0-9]{4}$")]
+MappingId: TypeAlias = Annotated[
+    StrictStr, _like(r"[a-z0-9]+(_[a-z0-9]+)*__[a-z0-9]+(_[a-z0-9]+)*", "write source and target, such as fieldglass__engagement")
+]
+ShippedLabel: TypeAlias = Annotated[StrictStr, _like(r"v[0-9]{4}", "write a shipped version, such as v0001")]
+BusinessDate: TypeAlias = Annotated[date, BeforeValidator(_business_date)]
 Reason: TypeAlias = Annotated[StrictStr, StringConstraints(strip_whitespace=True, min_length=3)]
 Words: TypeAlias = Annotated[StrictStr, StringConstraints(strip_whitespace=True, min_length=1)]
+
+BOUNDS = ("at_least", "at_most", "above", "below")
 
 MAX_FIELDS = 1000
 MAX_TRANSFORMS = 16
@@ -77,25 +107,39 @@ class Presence(StrEnum):
 
 
 class Condition(_Part):
-    """When a rule applies: a comparison at ``path``, or ``all``, ``any`` or ``not`` of other conditions. Nothing else."""
+    """When a rule applies: a comparison at ``path``, or ``all``, ``any`` or ``not`` of other conditions. Nothing else.
+
+    ``at_least``, ``at_most``, ``above`` and ``below`` compare numbers with a number and calendar days with a day (``ordered``).
+    """
 
     path: PathText | None = None
     equals: Plain = None
     one_of: list[Plain] | None = Field(default=None, alias="in", min_length=1)
     presence: Presence | None = Field(default=None, alias="is")
+    at_least: Bound | None = None
+    at_most: Bound | None = None
+    above: Bound | None = None
+    below: Bound | None = None
     every: list[Condition] | None = Field(default=None, alias="all", min_length=1)
     some: list[Condition] | None = Field(default=None, alias="any", min_length=1)
     negated: Condition | None = Field(default=None, alias="not")
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:
-        comparisons = self.model_fields_set & {"equals", "one_of", "presence"}
+        comparisons = self.model_fields_set & {"equals", "one_of", "presence", *BOUNDS}
         combinations = self.model_fields_set & {"every", "some", "negated"}
         is_comparison = self.says("path") and len(comparisons) == 1 and not combinations
         is_combination = not self.says("path") and not comparisons and len(combinations) == 1
         if not (is_comparison or is_combination) or self.says_null("equals"):
-            raise ValueError("a condition is path with one of equals, in, is; or one of all, any, not")
+            raise ValueError(
+                "a condition is path with one of equals, in, is, at_least, at_most, above, below; or one of all, any, not"
+            )
         return self
+
+    @property
+    def bound(self) -> tuple[str, Ordered] | None:
+        """How it compares with what, where it compares with a bound."""
+        return next(((name, ordered(said)) for name in BOUNDS if (said := getattr(self, name)) is not None), None)
 
     def paths(self) -> Iterator[str]:
         """Every path that the condition reads."""
@@ -125,40 +169,59 @@ class TransformCall(_Part):
     def _is_registered(self) -> Self:
         transform = transforms().get(self.name)
         if transform is None:
-            raise ValueError(f"there is no transform {self.name!r}; known: {', '.join(sorted(transforms()))}")
+            meant = nearest(self.name, transforms())
+            told = f"did you mean {meant!r}?" if meant else f"known: {', '.join(sorted(transforms()))}"
+            raise ValueError(f"there is no transform {self.name!r}; {told}")
         try:
             transform.parameters.model_validate(self.parameters)
         except ValidationError as error:
-            faults = error.errors(include_input=False, include_url=False)
-            sentence = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults)
-            raise ValueError(f"{self.name}: {sentence}") from None
+            found = sentences(error, transform.parameters)
+            told = "; ".join(f"{'.'.join(map(str, place))}: {message}" for place, message in found)
+            raise ValueError(f"{self.name}: {told}") from None
         return self
 
 
 class Lookup(_Part):
-    """A table from source text to target value: inline, or a file of the mapping's own folder fixed by its SHA-256."""
+    """A table from source text to target value: inline, or a file of the mapping's own folder fixed by its SHA-256.
+
+    A word that it does not know is refused, unless ``otherwise`` says what it gives for every such word.
+    """
 
     table: dict[str, Plain] | None = Field(default=None, min_length=1)
-    file: Annotated[StrictStr, StringConstraints(pattern=r"^table\.[a-z0-9_]+\.yaml$")] | None = None
-    sha256: Annotated[StrictStr, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
+    file: (
+        Annotated[StrictStr, _like(r"table\.[a-z0-9_]+\.yaml", "write a file beside this one, called table.NAME.yaml")] | None
+    ) = None
+    sha256: Annotated[StrictStr, _like(r"[0-9a-f]{64}", "write the 64 characters that sha256sum shows for the file")] | None = (
+        None
+    )
+    otherwise: Plain = None
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:
-        if self.model_fields_set not in ({"table"}, {"file", "sha256"}) or self.says_null():
+        if self.model_fields_set - {"otherwise"} not in ({"table"}, {"file", "sha256"}) or self.says_null("otherwise"):
             raise ValueError("a lookup is table, or file with its sha256")
         return self
 
 
+class Case(_Part):
+    """A constant, and when it is the value."""
+
+    when: Condition
+    value: Plain
+
+
 class FieldRule(_Part):
-    """How one target field gets its value: ``from`` one path, ``gather`` a list of several, a constant ``value``, or ``clear``.
+    """How one target field gets its value: ``from`` one path, ``gather`` of several, a constant ``value``, one of ``cases``, or ``clear``.
 
     ``when`` decides whether the rule applies at all. A source value passes through ``apply``, then ``lookup``; ``default``
-    replaces an absent one; ``required`` refuses the record when the value is then absent, null or empty.
+    replaces an absent one; ``required`` refuses the record when the value is then absent, null or empty. Of ``cases`` the first that
+    applies gives the value; where none does, it is absent.
     """
 
     source: PathText | None = Field(default=None, alias="from")
     gather: list[PathText] | None = Field(default=None, min_length=1)
     value: Plain = None
+    cases: list[Case] | None = Field(default=None, min_length=1)
     clear: StrictBool = False
     apply: list[TransformCall] = Field(default_factory=list, max_length=MAX_TRANSFORMS)
     lookup: Lookup | None = None
@@ -170,13 +233,15 @@ class FieldRule(_Part):
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
-        origins = self.model_fields_set & {"source", "gather", "value", "clear"}
+        origins = self.model_fields_set & {"source", "gather", "value", "cases", "clear"}
         if len(origins) != 1 or any(getattr(self, origin) is None for origin in origins - {"value"}):
-            raise ValueError("a field has exactly one of from, gather, value, clear")
+            raise ValueError("a field has exactly one of from, gather, value, cases, clear")
         if self.says("clear") and not self.clear:
             raise ValueError("clear is true or left out")
-        if not self.reads and self.model_fields_set & {"apply", "lookup", "default", "required"}:
-            raise ValueError("apply, lookup, default and required need from or gather")
+        if not self.reads and self.model_fields_set & {"apply", "lookup"}:
+            raise ValueError("apply and lookup need from or gather")
+        if not (self.reads or self.cases) and self.model_fields_set & {"default", "required"}:
+            raise ValueError("default and required need from, gather or cases")
         return self
 
     @model_validator(mode="after")
@@ -197,6 +262,11 @@ class FieldRule(_Part):
     def reads(self) -> tuple[str, ...]:
         """The source paths that give the value."""
         return (self.source,) if self.source is not None else tuple(self.gather or ())
+
+    @property
+    def asks(self) -> tuple[Condition, ...]:
+        """Its conditions: when it applies, then those of its cases."""
+        return (*([self.when] if self.when else ()), *(case.when for case in self.cases or ()))
 
 
 class Demand(_Part):
@@ -222,7 +292,7 @@ class MappingFile(_Part):
 
     mapping: MappingId
     version: Annotated[StrictInt, Field(ge=1, le=9999)]
-    effective_from: date
+    effective_from: BusinessDate
     because: Reason
     base: ShippedLabel | None = None
     removes: list[TargetText] = Field(default_factory=list, max_length=MAX_FIELDS)
@@ -242,7 +312,7 @@ class MappingFile(_Part):
     def reads(self) -> frozenset[str]:
         """The top-level fields of the source that any field, condition or demand reads."""
         conditions = [demand.that for demand in self.demands]
-        conditions += [rule.when for rule in self.fields.values() if rule.when is not None]
+        conditions += [condition for rule in self.fields.values() for condition in rule.asks]
         paths = [path for rule in self.fields.values() for path in rule.reads]
         paths += [path for condition in conditions for path in condition.paths()]
         return frozenset(parse_path(path).first for path in paths)
@@ -283,3 +353,9 @@ class TableFile(_Part):
     """A lookup table in a file of its own."""
 
     table: Annotated[dict[StrictStr, Plain], Field(min_length=1)]
+
+
+DOCUMENTS: Mapping[str, type[BaseModel]] = MappingProxyType(
+    {each.__name__: each for each in (MappingFile, ExamplesFile, TableFile)}
+)
+"""What a file of a mapping may be, by name."""

@@ -1,6 +1,7 @@
 """Paths into a record: dotted names, quoted names, and selectors of list items. They read mappings and lists, nothing else.
 
-``customFields.textCustomFields[name=stint_work_order].value`` · ``"Start Date"`` · ``recipients.signers[0].email``
+``customFields.textCustomFields[name=stint_work_order].value`` · ``"Start Date"`` · ``recipients.signers[0].email`` ·
+``emails[type=work, primary=true].value``
 """
 
 from __future__ import annotations
@@ -17,9 +18,12 @@ MAX_PATH_CHARACTERS = 512
 MAX_PATH_STEPS = 16
 
 _NAME = r'(?:"(?:[^"\\]|\\["\\])+"|[\w@$:#-]+)'
-_SEGMENT = re.compile(rf"(?P<name>{_NAME})(?P<selectors>(?:\[[^\]]*\])*)(?:\.(?=.)|$)")
-_SELECTOR = re.compile(rf"\[(?:(?P<index>\d{{1,4}})|(?P<key>{_NAME})=(?P<text>{_NAME}))\]")
+_PAIR = rf"{_NAME}={_NAME}"
+_SEGMENT = re.compile(rf'(?P<name>{_NAME})(?P<selectors>(?:\[(?:[^\]"]|"(?:[^"\\]|\\.)*")*\])*)(?:\.(?=.)|$)')
+_SELECTOR = re.compile(rf"\[(?:(?P<index>[0-9]{{1,4}})|(?P<pairs>{_PAIR}(?:, *{_PAIR})*))\]")
+_PAIRS = re.compile(rf"({_NAME})=({_NAME})")
 
+_LARGEST = 10**100
 _MAPPING = (dict, Mapping)  # the plain type first: an abstract one costs a call
 
 Read: TypeAlias = Callable[[object], object]
@@ -52,14 +56,16 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """The one list item whose ``key`` equals ``text``."""
+    """The one list item whose ``key`` says ``text``; and whose other keys say what ``also`` has for them."""
 
     key: str
     text: str
+    also: tuple[tuple[str, str], ...] = ()
 
     def read(self, node: object) -> object:
         """The item of ``node``, or ``ABSENT``. Raises ``AmbiguousItem``."""
-        return items_by(node, self.key, {self.text}).get(self.text, ABSENT)
+        among = [item for item in node if _says(item, self.also)] if self.also and isinstance(node, (list, tuple)) else node
+        return items_by(among, self.key, {self.text}).get(self.text, ABSENT)
 
 
 Step: TypeAlias = Key | Index | Match
@@ -128,20 +134,30 @@ def items_by(node: object, key: str, texts: Collection[str]) -> Mapping[str, obj
     """The items of a list whose ``key`` is one of ``texts``, by that text. Raises ``AmbiguousItem`` where two are alike."""
     found: dict[str, object] = {}
     for item in node if isinstance(node, (list, tuple)) else ():
-        if isinstance(item, _MAPPING):
-            text = item.get(key)
-            if type(text) is int:
-                text = str(text)
-            if type(text) is str and text in texts:
-                if text in found:
-                    raise AmbiguousItem(f"several items have {key}={text}; exactly one is expected")
-                found[text] = item
+        text = item.get(key) if isinstance(item, _MAPPING) else None
+        if type(text) is not str:
+            text = _word(text)
+        if text in texts and text is not None:
+            if text in found:
+                raise AmbiguousItem(f"several items have {key}={text}; exactly one is expected")
+            found[text] = item
     return found
 
 
 def labels(texts: Iterable[str]) -> str:
     """Paths as messages name them, each once."""
     return ", ".join(dict.fromkeys(parse_path(text).label for text in texts))
+
+
+def _word(value: object) -> str | None:
+    """What a selector writes for ``value``: a text, a whole number, ``true`` or ``false``; no selector names anything else."""
+    if type(value) is int and abs(value) < _LARGEST:
+        return str(value)
+    return str(value).lower() if type(value) is bool else value if type(value) is str else None
+
+
+def _says(item: object, pairs: Iterable[tuple[str, str]]) -> bool:
+    return isinstance(item, _MAPPING) and all(_word(item.get(key)) == text for key, text in pairs)
 
 
 def _unquoted(name: str) -> str:
@@ -151,8 +167,10 @@ def _unquoted(name: str) -> str:
 def _selectors(text: str) -> list[Step]:
     found = list(_SELECTOR.finditer(text))
     if "".join(selector[0] for selector in found) != text:
-        raise ValueError("a selector is [number] or [name=text]")
-    return [
-        Index(int(selector["index"])) if selector["index"] else Match(_unquoted(selector["key"]), _unquoted(selector["text"]))
-        for selector in found
-    ]
+        raise ValueError("a selector is [number], [name=text] or [name=text, name=text]")
+    return [Index(int(selector["index"])) if selector["index"] else _match(selector["pairs"]) for selector in found]
+
+
+def _match(text: str) -> Match:
+    (key, word), *also = [(_unquoted(name), _unquoted(said)) for name, said in _PAIRS.findall(text)]
+    return Match(key, word, tuple(also))

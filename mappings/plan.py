@@ -80,8 +80,8 @@ class FieldPlan:
 
     @property
     def source(self) -> str:
-        """What it reads, as messages name it."""
-        return labels(self.rule.reads)
+        """What it reads, or asks for in its conditions, as messages name it."""
+        return labels(self.rule.reads or (path for condition in self.rule.asks for path in condition.paths()))
 
     @property
     def default(self) -> object:
@@ -141,16 +141,17 @@ def _transform(call: TransformCall) -> Step:
 
 def _lookup(lookup: Lookup, tables: Mapping[str, Table]) -> Step:
     table = lookup.table if lookup.table is not None else tables[lookup.file or ""]
-    gives = frozenset(type(value) for value in table.values())
-    return Step(LOOKUP, frozenset({str}), gives, _look_up, MappingProxyType({"table": table}))
+    otherwise = {"otherwise": lookup.otherwise} if lookup.says("otherwise") else {}
+    gives = frozenset(type(value) for value in (*table.values(), *otherwise.values()))
+    return Step(LOOKUP, frozenset({str}), gives, _look_up, MappingProxyType({"table": table, **otherwise}))
 
 
-def _look_up(value: str, *, table: Table) -> object:
-    if value not in table:
+def _look_up(value: str, *, table: Table, otherwise: object = ABSENT) -> object:
+    if value not in table and otherwise is ABSENT:
         known = sorted(table)
         more = f" and {len(known) - _TOLD_ENTRIES} more" if len(known) > _TOLD_ENTRIES else ""
         raise NewValue(f"not a value that the table knows ({', '.join(known[:_TOLD_ENTRIES])}{more})", word=value)
-    return table[value]
+    return table.get(value, otherwise)
 
 
 def _require_separate(fields: tuple[FieldPlan, ...]) -> None:

@@ -6,7 +6,7 @@ A quick form never says anything of its own: it gives what the transform gives, 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from functools import partial
 from types import MappingProxyType
@@ -61,6 +61,11 @@ def _iso_instant(step: Step) -> Callable[[str], object]:
             except ValueError:
                 return slow(value)
             return f"{value[:19]}+00:00"
+        if 22 <= len(value) <= 29 and value[4] == value[7] == "-" and value[10] == "T" and value[13] == ":" and value[-3] == ":":
+            try:
+                return exists(value).astimezone(UTC).isoformat() if value[-6] in "+-" and "," not in value else slow(value)
+            except (ValueError, OverflowError):
+                return slow(value)
         return slow(value)
 
     return iso_instant
@@ -103,8 +108,13 @@ def _text(step: Step) -> Callable[[str | int | Decimal], object]:
     slow = step.function
 
     def text(value: str | int | Decimal) -> object:
-        written = str(value)
-        return slow(value) if "E" in written and type(value) is Decimal else written
+        if type(value) is str:
+            return value
+        try:
+            written = str(value)
+        except ValueError:
+            return slow(value)
+        return slow(value) if "E" in written else written
 
     return text
 

@@ -93,14 +93,20 @@ class MappingRegistry:
         return conflicts(self.source(mapping_id, overlay.base).mapping, self.source(mapping_id, onto).mapping, overlay)
 
     def check_all(self, ends: Ends | None = None) -> list[Fault]:
-        """Every fault of every file of the library, examples and release records included, in order. Empty when all is well."""
+        """Every fault of every file of the library, examples and release records included, in order. Empty when all is well.
+
+        Only the newest version of a mapping is held against both ends: the others can be changed no more, whatever became of these.
+        """
         faults = list(release_faults(self._library.shelves, self._library.record))
         return sorted(
             {*faults, *(fault for shelf in self._library.shelves.values() for fault in self._shelf_faults(shelf, ends))}
         )
 
     def check_own(self, ends: Ends | None = None, promoted: Mapping[tuple[str, str], str] | None = None) -> list[Fault]:
-        """Every fault of the tenant's own versions. ``promoted`` is (id, label) → content hash of what may not change any more."""
+        """Every fault of the tenant's own versions, the newest of each mapping held against both ends.
+
+        ``promoted`` is (id, label) → content hash of what may not change any more.
+        """
         faults = [fault for shelf in self._own.values() for fault in self._shelf_faults(shelf, ends)]
         return sorted({*faults, *self._changed_since(promoted or {})})
 
@@ -169,7 +175,7 @@ class MappingRegistry:
     def _shelf_faults(self, shelf: Shelf, ends: Ends | None) -> Iterator[Fault]:
         yield from _numbering_faults(shelf)
         for label in shelf.labels():
-            yield from self.version_faults(shelf.mapping_id, label, ends)
+            yield from self.version_faults(shelf.mapping_id, label, ends if label == shelf.labels()[-1] else None)
         if shelf.series == SHIPPED:
             yield from self._dates_that_go_back(shelf)
 

@@ -205,8 +205,8 @@ class Spot:
                 return self._under(name)
             case Index(position):
                 return self._at(position)
-            case Match(key, text):
-                return self._matching(key, text)
+            case Match(key, text, also):
+                return self._matching(((key, text), *also))
 
     def _under(self, name: str) -> Spot:
         objects = self._which_are(dict, f"has nothing inside, so no {name!r}")
@@ -224,15 +224,17 @@ class Spot:
             raise NoSuchPlace(f"{self._here()} is never long enough for [{position}]")
         return self._further(members, f"{self.label}[{position}]", is_sure=self._are_only(list))
 
-    def _matching(self, key: str, text: str) -> Spot:
+    def _matching(self, pairs: tuple[tuple[str, str], ...]) -> Spot:
         members = [member for choice in self._which_are(list, "is not a list") for member in choice.items()]
         items = self._further(members, f"{self.label}[]", is_sure=False)
-        keys = items.step(Key(key))
-        if keys.problem(text) is not None and not (text.isdecimal() and keys.problem(int(text)) is None):
-            told = keys.problem(text)
-            raise NoSuchPlace(f"no item of {self._here()} has {key}={text}: it {told}")
-        fitting = tuple(choice for choice in items.choices if _may_say(self.schema, choice, key, text))
-        return Spot(self.schema, fitting, True, f"{self.label}[{key}={text}]")
+        fitting = items.choices
+        for key, text in pairs:
+            problems = [items.step(Key(key)).problem(word) for word in _words_for(text)]
+            if None not in problems:
+                raise NoSuchPlace(f"no item of {self._here()} has {key}={text}: it {problems[0]}")
+            fitting = tuple(choice for choice in fitting if _may_say(self.schema, choice, key, text))
+        label = ", ".join(f"{key}={text}" for key, text in pairs)
+        return Spot(self.schema, fitting, True, f"{self.label}[{label}]")
 
     def _which_are(self, kind: type, otherwise: str) -> list[Choice]:
         found = [choice for choice in self.choices if kind in choice.types]
@@ -378,11 +380,17 @@ def _at(part: Mapping[str, Any], position: int) -> Iterator[Plain]:
         yield part["items"]
 
 
+def _words_for(text: str) -> list[object]:
+    """The values that a selector writes as ``text``."""
+    found: list[object] = [text]
+    found += [int(text)] if re.fullmatch(r"-?[0-9]{1,18}", text) else []
+    return found + ([text == "true"] if text in {"true", "false"} else [])
+
+
 def _may_say(schema: Schema, item: Choice, key: str, text: str) -> bool:
     member = item.member(key) if dict in item.types else None
     choices = schema.choices(member.schemas) if member else ()
-    values: list[object] = [text, int(text)] if text.isdecimal() else [text]
-    return any(choice.problem(value) is None for choice in choices for value in values)
+    return any(choice.problem(word) is None for choice in choices for word in _words_for(text))
 
 
 def _is_found(pattern: str, text: str) -> bool:

@@ -68,6 +68,7 @@ class Reads:
     def __init__(self, paths: Iterable[Path], writer: Writer) -> None:
         self._writer = writer
         self._names: dict[Steps, str] = {}
+        self._getters: dict[Steps, str] = {}
         self._indexes: dict[tuple[Steps, str], str] = {}
         self._uses = Counter(path.steps[:n] for path in paths for n in range(1, len(path.steps) + 1))
 
@@ -80,12 +81,19 @@ class Reads:
                 name = f"n{len(self._names)}"
                 self._writer.line(f"{name} = {self.of(steps)}")
                 self._names[steps] = name
+                self._open(steps, name)
             for (parent, key), found in texts.items():
                 if len(parent) == length and len(found) > 1:
                     name = f"i{len(self._indexes)}"
                     constants = f"{self._writer.constant(key)}, {self._writer.constant(frozenset(found))}"
                     self._writer.line(f"{name} = items_by({self.of(parent)}, {constants})")
                     self._indexes[parent, key] = name
+
+    def _open(self, steps: Steps, name: str) -> None:
+        """Write how keys of a place are read, if several are."""
+        if sum(isinstance(each[-1], Key) and each[:-1] == steps for each in self._uses) > 1:
+            self._getters[steps] = f"r{len(self._getters)}"
+            self._writer.line(f"{self._getters[steps]} = {name}.get if type({name}) is dict else inside({name})")
 
     def of(self, steps: Steps) -> str:
         """An expression for what stands at ``steps``: a value, or ``ABSENT``."""
@@ -95,7 +103,9 @@ class Reads:
         constant = self._writer.constant
         if not parent and isinstance(last, Key):
             return f"get({constant(last.name)}, ABSENT)"
-        if isinstance(last, Match) and (parent, last.key) in self._indexes:
+        if isinstance(last, Key) and parent in self._getters:
+            return f"{self._getters[parent]}({constant(last.name)}, ABSENT)"
+        if isinstance(last, Match) and not last.also and (parent, last.key) in self._indexes:
             return f"{self._indexes[parent, last.key]}.get({constant(last.text)}, ABSENT)"
         node = self.of(parent)
         if not isinstance(last, Key):
@@ -115,6 +125,8 @@ class Reads:
 
     def _comparison(self, condition: Condition) -> str:
         value = self.of(_steps_of(condition))
+        if condition.bound:
+            return f"is_in_order({value}, {', '.join(map(self._writer.constant, condition.bound))})"
         name, value = (value, value) if value.isidentifier() else ("c", f"(c := {value})")
         match condition.presence:
             case Presence.PRESENT:
@@ -143,7 +155,7 @@ class Reads:
         """The texts by which items of a list are found, by the list and the key."""
         found: dict[tuple[Steps, str], set[str]] = {}
         for steps in self._uses:
-            if isinstance(last := steps[-1], Match):
+            if isinstance(last := steps[-1], Match) and not last.also:
                 found.setdefault((steps[:-1], last.key), set()).add(last.text)
         return found
 

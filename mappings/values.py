@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Annotated, TypeAlias
 
@@ -18,6 +19,9 @@ class Absent(Enum):
     def __repr__(self) -> str:
         return "ABSENT"
 
+    def __str__(self) -> str:
+        return "(absent)"
+
 
 class Clear(Enum):
     """The type of ``CLEAR``."""
@@ -27,12 +31,19 @@ class Clear(Enum):
     def __repr__(self) -> str:
         return "CLEAR"
 
+    def __str__(self) -> str:
+        return "(cleared)"
+
 
 ABSENT = Absent.ABSENT
 """There is nothing: the record has no such key. Not the same as ``None``, which the source says on purpose."""
 
 CLEAR = Clear.CLEAR
 """The mapping says that the target shall lose its value. Never inferred from an absent or null source."""
+
+
+MAX_NESTING = 64
+"""Levels of lists and objects that one value may have."""
 
 
 class ValueFault(Exception):
@@ -67,6 +78,20 @@ class AmbiguousItem(ValueFault):
     """Several items of a list match where exactly one is expected."""
 
     kind = FaultKind.AMBIGUOUS
+
+
+def detached(value: object, levels: int = MAX_NESTING) -> object:
+    """``value`` in lists and objects of its own: a change to it shows nowhere else. What is absent in a list is left out of it.
+
+    Raises ``ValueFault`` where it is nested deeper than ``levels``.
+    """
+    if isinstance(value, (str, bytes, bytearray)) or not isinstance(value, (Mapping, Sequence)):
+        return value
+    if not levels:
+        raise ValueFault(f"expected a value of at most {MAX_NESTING} levels of lists and objects")
+    if isinstance(value, Mapping):
+        return {key: detached(item, levels - 1) for key, item in value.items()}
+    return [detached(item, levels - 1) for item in value if item is not ABSENT]
 
 
 def plain(value: object) -> object:

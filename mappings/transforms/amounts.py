@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
 from math import isfinite
 from types import MappingProxyType
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field
 
@@ -31,7 +31,7 @@ _WRITTEN: Mapping[str, re.Pattern[str]] = MappingProxyType(
 
 def decimal(value: str | int, *, written: Literal["1234.5", "1,234.5", "1.234,5", "1 234,5", "1'234.5"] = "1234.5") -> Decimal:
     """An exact number. ``written`` shows how the source writes one; separators in other places are refused."""
-    found = _WRITTEN[written].fullmatch(str(value))
+    found = _WRITTEN[written].fullmatch(text(value))
     if not found:
         return expected(f"a decimal number as text, written like {written}")
     whole = re.sub(r"[^0-9+-]", "", found["whole"])
@@ -58,7 +58,19 @@ def _as_decimal(value: object) -> Decimal:
     return Decimal(value)
 
 
-def multiply(value: Decimal, *, by: Annotated[Decimal, BeforeValidator(_as_decimal)]) -> Decimal:
+Number: TypeAlias = Annotated[Decimal, BeforeValidator(_as_decimal)]
+
+
+def within(value: Decimal, *, least: Number | None = None, most: Number | None = None) -> Decimal:
+    """The number, if it is from ``least`` to ``most``; one outside is refused."""
+    if (least is None or value >= least) and (most is None or value <= most):
+        return value
+    return expected(
+        " and ".join(f"a number {word} {bound}" for word, bound in (("from", least), ("up to", most)) if bound is not None)
+    )
+
+
+def multiply(value: Decimal, *, by: Number) -> Decimal:
     """An exact number times ``by``: the explicit way to convert a rate. A product of more digits than are exact is refused."""
     try:
         return _EXACT.multiply(value, by)
@@ -77,9 +89,12 @@ def money(value: Decimal, *, places: Annotated[int, Field(ge=0, le=9)] = 2) -> s
 
 def text(value: str | int | Decimal) -> str:
     """The value as text, a number without exponent."""
-    return f"{value:f}" if isinstance(value, Decimal) else str(value)
+    try:
+        return f"{value:f}" if isinstance(value, Decimal) else str(value)
+    except ValueError:  # Python writes no number of thousands of digits
+        return expected("a number of fewer digits")
 
 
 def integer(value: str | int) -> int:
     """A whole number."""
-    return int(value) if re.fullmatch(r"[+-]?[0-9]{1,15}", str(value)) else expected("a whole number")
+    return int(value) if re.fullmatch(r"[+-]?[0-9]{1,15}", text(value)) else expected("a whole number")

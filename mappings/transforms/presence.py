@@ -10,6 +10,11 @@ def is_empty(value: object) -> bool:
     return value is ABSENT or value is None or value == ""
 
 
+def is_missing(value: object) -> bool:
+    """Whether ``value`` is nothing to a rule that requires one: empty, or a list of nothing but what is."""
+    return is_empty(value) or (type(value) is list and all(is_empty(item) for item in value))
+
+
 def default_if_empty(value: object, *, value_if_empty: Plain) -> object:
     """``value_if_empty`` in place of an absent, null or empty value."""
     return value_if_empty if is_empty(value) else value

@@ -12,16 +12,18 @@ from typing import Any, TypeAlias, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, create_model
 
-from mappings.transforms import amounts, codes, presence, punycode, texts, times
+from mappings.transforms import amounts, codes, lists, presence, punycode, texts, times
 from mappings.values import ABSENT, Absent, ChangedType
 
 _FUNCTIONS: tuple[Callable[..., object], ...] = (
-    texts.strip, texts.upper, texts.lower, texts.concat, texts.join, texts.split, texts.first, texts.agreed, texts.pick,
+    texts.strip, texts.upper, texts.lower, texts.concat, texts.replace, texts.join, texts.fill, texts.split, texts.item,
+    texts.first, texts.agreed, texts.pick,
     times.iso_date, times.iso_instant, times.from_epoch, times.midnight_day, times.day_add, times.local_day, times.local_instant,
-    amounts.decimal, amounts.json_decimal, amounts.multiply, amounts.money, amounts.text, amounts.integer,
+    amounts.decimal, amounts.json_decimal, amounts.within, amounts.multiply, amounts.money, amounts.text, amounts.integer,
     codes.boolean, codes.bool_text, codes.map_values, codes.country_alpha2, codes.rate_unit, codes.phone_e164,
     presence.default_if_empty, presence.null_if_empty, presence.absent_if_empty,
     punycode.ascii_reversible, punycode.from_ascii_reversible,
+    lists.as_item, lists.after_word,
 )  # fmt: skip
 
 _WORDS: Mapping[type, str] = MappingProxyType({

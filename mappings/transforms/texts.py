@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import re
+from typing import Annotated, TypeAlias
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from mappings.transforms.expected import expected_type, expected_word
+from mappings.transforms.amounts import text
+from mappings.transforms.expected import expected, expected_type, expected_word
 from mappings.transforms.presence import is_empty
 from mappings.values import ABSENT, Absent, AmbiguousItem
+
+_PLACE = re.compile(r"\{\{|\}\}|\{(?P<number>[1-9][0-9]?)\}")
+"""What a template has in the place of a value, or of a brace."""
 
 
 def strip(value: str) -> str:
@@ -37,6 +42,44 @@ def join(value: list[object], *, separator: str = " ") -> str | Absent:
     if not all(isinstance(part, str) for part in parts):
         return expected_type("texts to join")
     return separator.join(str(part) for part in parts) if parts else ABSENT
+
+
+def _template(text: str) -> str:
+    if "{" in (rest := _PLACE.sub("", text)) or "}" in rest or not any(found["number"] for found in _PLACE.finditer(text)):
+        raise ValueError("write {1} for the first value, {2} for the second; {{ and }} for braces")
+    return text
+
+
+Template: TypeAlias = Annotated[str, AfterValidator(_template)]
+
+
+def fill(value: list[object], *, template: Template) -> str | Absent:
+    """The ``template`` with ``{1}``, ``{2}``, … replaced by the first, second, … of the texts or whole numbers of a list.
+
+    Absent where one of them is absent, null or empty.
+    """
+    wanted = {int(found["number"]) for found in _PLACE.finditer(template) if found["number"]}
+    if max(wanted) > len(value):
+        return expected(f"a list of at least {max(wanted)} values")
+    parts = {number: value[number - 1] for number in wanted}
+    if any(is_empty(part) for part in parts.values()):
+        return ABSENT
+    written = {number: _filled_in(part) for number, part in parts.items()}
+    return _PLACE.sub(lambda found: written[int(found["number"])] if found["number"] else found[0][0], template)
+
+
+def _filled_in(part: object) -> str:
+    return text(part) if isinstance(part, str | int) and not isinstance(part, bool) else expected_type("texts or whole numbers")
+
+
+def item(value: list[object], *, at: int) -> object:
+    """The item of a list at a place: 0 is the first, -1 the last; absent where the list is shorter."""
+    return value[at] if -len(value) <= at < len(value) else ABSENT
+
+
+def replace(value: str, *, what: Annotated[str, Field(min_length=1)], by: str) -> str:
+    """The value with ``by`` in place of each ``what``; both are plain texts."""
+    return value.replace(what, by)
 
 
 def split(value: str, *, separator: Annotated[str, Field(min_length=1)]) -> list[object]:

@@ -146,14 +146,15 @@ def _counted(value: int, unit: str) -> datetime | None:
 
 
 def _with_zone(value: Sequence[object]) -> tuple[object, ZoneInfo] | None:
-    """What stands before the zone's name, and the zone; ``None`` where nothing stands there. ``gather`` leaves out what is absent."""
-    if len(value) == 1 and _zone(value[0]) is not None:
-        return None
+    """What stands before the zone's name, and the zone; ``None`` where nothing stands there."""
     if len(value) != 2:
-        raise MissingValue("expected a time and the zone that it is in")
-    if is_empty(value[0]):
+        return expected("a time and the zone that it is in, and nothing else")
+    moment, where = value
+    if is_empty(moment):
         return None
-    return value[0], _zone(value[1]) or expected("an IANA time zone such as Europe/Berlin")
+    if is_empty(where):
+        raise MissingValue("expected the zone that the time is in")
+    return moment, _zone(where) or expected("an IANA time zone such as Europe/Berlin")
 
 
 def _zone(name: object) -> ZoneInfo | None:

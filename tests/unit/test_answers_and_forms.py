@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 import httpx
 import pytest
@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from connectors.answers import Instant, Reading, Wire, code_in, served_at, whole_pdf
+from connectors.answers import Instant, Reading, Usable, Wire, code_in, served_at, told_in, whole_pdf
 from connectors.forms import HttpsOrigin, HttpsUrl, RsaPrivateKey
 from workforce.errors import OutcomeUnknown, RetryLater
 
@@ -143,3 +143,20 @@ def test_only_an_open_rsa_key_of_2048_bits_signs() -> None:
         with pytest.raises(ValidationError) as raised:
             TypeAdapter(RsaPrivateKey).validate_python(wrong)
         assert "must be an unencrypted RSA" in str(raised.value)
+
+
+class OddlyTold(Wire):
+    id: str
+    at: Annotated[Instant | None, Usable] = None
+
+
+@pytest.mark.parametrize("odd", ["soon", {}, [], None])
+def test_what_cannot_be_used_counts_as_absent_and_hides_nothing_else(odd: object) -> None:
+    assert OddlyTold.model_validate({"id": "1", "at": odd}) == OddlyTold(id="1")
+
+
+@pytest.mark.parametrize(
+    ("payload", "told"), [(b'["a"]', ["a"]), (["a"], ["a"]), (b"<html>", []), (b"[" * 100_000, []), ({}, [])]
+)
+def test_a_refusal_that_tells_nothing_readable_is_a_refusal_all_the_same(payload: object, told: list[str]) -> None:
+    assert told_in(payload, list[str], []) == told

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.breaker import FAILURES_TO_OPEN, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Breaker
-from connectors.budget import Budget, Budgets, Spending
+from connectors.budget import Allowance, Budget, Budgets, Remainder, Spending
 from workforce.errors import RetryLater
 from workforce.urgency import is_revoking, revoking
 
@@ -173,3 +173,37 @@ def test_a_short_wait_is_waited_for_and_a_longer_one_goes_back_to_the_queue(time
     with pytest.raises(RetryLater) as raised:
         long.spend(CALL)
     assert (raised.value.cause, raised.value.after_seconds) == ("budget_spent", 30.0)
+
+
+def left_in(response: httpx.Response) -> float | None:
+    told = response.headers.get("x-left")
+    return float(told) if told else None
+
+
+def served(left: str = "") -> httpx.Response:
+    return httpx.Response(200, headers={"X-Left": left})
+
+
+def test_when_little_is_left_it_is_kept_for_revocations_and_heard_again_every_few_minutes(time: Time) -> None:
+    remainder = Remainder("Vendor", Allowance("calls of today", left_in, reserved_share=0.05), time)
+    remainder.heard(served("0.04"))
+    remainder.respect()
+    remainder.heard(served())
+    with pytest.raises(RetryLater, match="Vendor: nearly all calls of today are used") as raised:
+        remainder.respect()
+    assert (raised.value.cause, raised.value.after_seconds) == ("budget_spent", Remainder.HEARD_AGAIN_SECONDS)
+    with revoking():
+        remainder.respect()
+    time.sleep(Remainder.HEARD_AGAIN_SECONDS)
+    remainder.respect()
+    with pytest.raises(RetryLater):
+        remainder.respect()
+    remainder.heard(served("0.9"))
+    remainder.respect()
+
+
+def test_a_vendor_that_tells_nothing_is_called_as_ever(time: Time) -> None:
+    remainder = Remainder("Vendor", Allowance(), time)
+    for _ in range(3):
+        remainder.heard(served())
+        remainder.respect()

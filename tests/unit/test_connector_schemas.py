@@ -7,7 +7,7 @@ import pytest
 
 from config.mapping_ends import mapping_ends
 from connectors import catalogue
-from connectors.schemas import source_schema, target_schema
+from connectors.schemas import or_null, source_schema, target_schema
 from mappings.check import check_mapping
 from mappings.paths import Key
 from mappings.registry import MappingRegistry
@@ -87,3 +87,8 @@ def inside_null(root: Spot, label: str) -> bool:
     """Whether something around the place may be null."""
     around = label.rpartition(".")[0]
     return bool(around) and (type(None) in every_place(root)[around].types or inside_null(root, around))
+
+
+def test_a_value_that_may_be_null_may_still_be_only_what_it_was() -> None:
+    assert or_null({"type": "string", "maxLength": 5}) == {"type": ["string", "null"], "maxLength": 5}
+    assert or_null({"type": "string", "enum": ["a"]}) == {"type": ["string", "null"], "enum": ["a", None]}

@@ -7,7 +7,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import BaseModel
 
-from connectors.accounts import CLOCKS_DIFFER, Sweep, mapped, marker_in, random_password, require_marker, usable
+from connectors.accounts import (
+    CLOCKS_DIFFER,
+    Sweep,
+    attribute_names,
+    mapped,
+    marker_in,
+    random_password,
+    require_marker,
+    shown_attributes,
+    usable,
+)
 from connectors.instants import instant_in, instant_text
 from workforce.errors import Refused, UnusableContent
 from workforce.markers import new_marker
@@ -102,3 +112,38 @@ def test_an_instant_is_written_in_utc_with_what_is_finer_cut_off() -> None:
     moment = datetime(2026, 3, 1, 12, 0, 0, 999_999, tzinfo=UTC) + timedelta(0)
     assert instant_text(moment) == "2026-03-01T12:00:00Z"
     assert instant_text(moment, "milliseconds") == "2026-03-01T12:00:00.999Z"
+
+
+# What is shown of an account's attributes
+
+
+def test_attributes_are_told_as_the_schema_spells_them_and_nothing_else_is() -> None:
+    held = {"DisplayName": "Ada", "name": {"givenname": "Ada", "pronounced": "?"}, "active": True, "id": "1", "nobodys": 1}
+    shown = shown_attributes("scim", held, unset_is_empty=False)
+    assert shown == {"displayName": "Ada", "name": {"givenName": "Ada"}}
+
+
+def test_what_a_directory_leaves_out_because_it_is_empty_is_none_in_every_part() -> None:
+    shown = shown_attributes("scim", {"name": {"givenName": "Ada"}}, unset_is_empty=True)
+    assert set(shown) == set(attribute_names("scim"))
+    assert shown["title"] is None
+    name = shown["name"]
+    assert isinstance(name, dict)
+    assert (name["givenName"], name["familyName"]) == ("Ada", None)
+
+
+def test_a_target_s_own_attributes_are_shown_where_they_are_there() -> None:
+    ours = {"urn:acme:2.0:User": {"badge": "7"}}
+    assert shown_attributes("scim", ours, unset_is_empty=False) == ours
+    assert shown_attributes("okta", {"badge": "7", "employeeNumber": "ST1"}, unset_is_empty=False) == {"badge": "7"}
+
+
+@pytest.mark.parametrize("key", ["msgraph", "ldap", "activedirectory", "scim", "okta"])
+def test_no_password_is_ever_asked_for(key: str) -> None:
+    names = attribute_names(key)
+    assert len(names) > 10
+    assert not {"userpassword", "unicodepwd", "password", "passwordprofile"} & {name.casefold() for name in names}
+
+
+def test_a_connector_without_a_target_shows_nothing() -> None:
+    assert shown_attributes("slack", {"a": 1}, unset_is_empty=True) == {}

@@ -31,7 +31,9 @@ def test_the_configuration_page_lists_exactly_the_settings_there_are() -> None:
 def test_every_command_that_a_page_shows_exists() -> None:
     pages = [ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").rglob("*.md"))]
     shown = {
-        match for page in pages for match in re.findall(r"(?:^|`|bin/)stint ([a-z]+(?: [a-z-]+)?)", page.read_text(), re.MULTILINE)
+        match
+        for page in pages
+        for match in re.findall(r"(?:^|`|bin/)stint ([a-z]+(?: [a-z-]+)?)", page.read_text(), re.MULTILINE)
     }
     known = commands()
     unknown = {text for text in shown if text not in known and text.split()[0] not in known}

@@ -24,7 +24,7 @@ from connectors.files.sandbox import MARKER, FilesSandbox, rows_of
 from connectors.files.settings import FilesSettings
 from connectors.files.sink import FilesSink
 from connectors.files.source import FilesSource
-from workforce.errors import Misconfigured, NotFound, Refused, RetryLater
+from workforce.errors import AlreadyTaken, Misconfigured, NotFound, Refused, RetryLater
 from workforce.ports import ChangePage, SourceRecord
 
 ENDED_AT = datetime(2026, 12, 31, 23, 0, tzinfo=UTC)
@@ -93,9 +93,10 @@ def test_one_absence_ends_nobody_and_two_in_a_row_do(exchange: Exchange) -> None
     exchange.drop("2.csv", "B,active,,,Bonn")
     (before, _), *_ = exchange.page(), exchange.page()
     assert exchange.source.read("A").values["status"] == "active"
-    exchange.drop("3.csv", "B,active,,,Bonn")
+    confirmed_at = exchange.drop("3.csv", "B,active,,,Bonn").stat().st_mtime
     (ended,) = exchange.page()
     assert (ended.external_id, ended.values["status"], ended.values["site"]) == ("A", "ended", "Rome")
+    assert datetime.fromisoformat(ended.values["ended_at"]).timestamp() == pytest.approx(confirmed_at)
     assert ended.version > before.version
     assert exchange.source.read("A") == ended
     assert not exchange.sink.read("A").active
@@ -105,6 +106,26 @@ def test_one_absence_ends_nobody_and_two_in_a_row_do(exchange: Exchange) -> None
     (back,) = exchange.page()
     assert back.version > ended.version
     assert exchange.source.read("A") == back
+
+
+def test_a_file_that_is_dated_ahead_puts_no_end_off(tmp_path: Path) -> None:
+    exchange, now = Exchange(tmp_path, order="name"), time.time()
+    for n in range(1, 4):
+        path = exchange.drop(f"{n}.csv", *([] if n > 1 else ["A,active,2027-01-31,,Rome"]), "B,active,,,Bonn")
+        os.utime(path, (now + n * 86400 * 365, now + n * 86400 * 365))
+    (ended,) = exchange.drained()[2:]
+    assert datetime.fromisoformat(ended.values["ended_at"]).timestamp() <= time.time()
+    assert exchange.source.read("A").values["ended_at"] == ended.values["ended_at"]
+
+
+def test_one_who_is_called_ended_without_an_instant_has_ended_with_the_file_that_says_so(exchange: Exchange) -> None:
+    told_at = exchange.drop("1.csv", "A,cancelled,2027-01-31,,Rome", "B,active,2027-01-31,,Bonn").stat().st_mtime
+    cancelled, running = exchange.page()
+    assert datetime.fromisoformat(cancelled.values["ended_at"]).timestamp() == pytest.approx(told_at)
+    assert running.values["ended_at"] == ""
+    exchange.drop("2.csv", "A,cancelled,2027-01-31,,Rome", "B,active,2027-01-31,,Paris")
+    assert ids(exchange.page()) == ["B"]
+    assert exchange.source.read("A") == cancelled
 
 
 def test_a_modified_column_comes_first_in_the_version_and_ends_still_compare_later(tmp_path: Path) -> None:
@@ -518,7 +539,9 @@ def test_a_creation_is_one_file_however_often_it_is_asked_for(exchange: Exchange
     with pytest.raises(NotFound):
         exchange.sink.read(MARK)
     exchange.system.take_uploads()
-    exchange.sink.create(MARK, {"given_name": "Ada"})
+    with pytest.raises(AlreadyTaken) as raised:  # what an earlier stint left is adopted, and never passed over
+        exchange.sink.create(MARK, {"given_name": "Ada", "role": "Architect"})
+    assert raised.value.field == MARKER
     exchange.system.take_uploads()
     assert exchange.system.effects.count("create", MARK) == 1
     stored = exchange.sink.read(MARK)

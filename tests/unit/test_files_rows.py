@@ -31,10 +31,10 @@ def lines(*rows: str) -> bytes:
     return "\n".join([HEADER, *rows, ""]).encode()
 
 
-def test_rows_keep_every_column_and_the_layout_names_the_id() -> None:
+def test_rows_keep_every_column_have_one_for_the_end_and_the_layout_names_the_id() -> None:
     (row,) = read_rows(b"\xef\xbb\xbf" + lines("7,active,2026-12-31,Ada"), "x.csv", a_form())
     assert (row.record_id, row.line, dict(row.values)) == (
-        "7", 2, {"id": "7", "status": "active", "end_date": "2026-12-31", "name": "Ada"},
+        "7", 2, {"ended_at": "", "id": "7", "status": "active", "end_date": "2026-12-31", "name": "Ada"},
     )  # fmt: skip
 
 

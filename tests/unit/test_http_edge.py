@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.breaker import FAILURES_TO_OPEN
-from connectors.budget import Budget
+from connectors.budget import Allowance, Budget
 from connectors.http import (
     MAX_RETRY_AFTER_SECONDS,
     READ_ATTEMPTS,
@@ -26,6 +26,7 @@ from connectors.http import (
     HttpEdge,
     Verdict,
     json_object,
+    reset_seconds,
     retry_after_seconds,
     tls_context,
     verdict_by_status,
@@ -478,6 +479,18 @@ def test_calls_beyond_the_published_limit_are_not_sent(vendor: respx.MockRouter)
     assert route.call_count == 9
 
 
+def test_what_a_vendor_says_is_left_is_kept_for_revocations(vendor: respx.MockRouter) -> None:
+    route = vendor.post("/things").respond(200, headers={"X-Left": "0.1"})
+    edge = an_edge(dialect=Dialect("Vendor", allowance=Allowance("calls", lambda answer: float(answer.headers["x-left"]))))
+    edge.write("POST", "/things")
+    with pytest.raises(RetryLater) as raised:
+        edge.write("POST", "/things")
+    assert raised.value.cause == "budget_spent"
+    with revoking():
+        edge.write("POST", "/things")
+    assert route.call_count == 2
+
+
 # Nothing sensitive
 
 
@@ -542,3 +555,31 @@ def test_a_read_that_is_no_json_may_be_repeated(vendor: respx.MockRouter, edge: 
     with pytest.raises(RetryLater) as caught:
         edge.read_json("GET", "/things")
     assert caught.value.cause == "unreadable_answer"
+
+
+@pytest.mark.parametrize(
+    ("told", "seconds"),
+    [("1772367600", 600.0), (" 600 ", 600.0), ("3600", 3600.0)]
+    + [(odd, None) for odd in (None, "", "0", "-5", "3601", "1772366999", "1772370601", "soon", "9" * 50, "\uff11", "1e3")],
+)
+def test_a_limit_that_begins_anew_soon_tells_how_long_to_wait(told: str | None, seconds: float | None) -> None:
+    noon = datetime(2026, 3, 1, 12, 10, tzinfo=UTC)
+    assert reset_seconds(told, noon, within_seconds=3600) == seconds
+
+
+@pytest.mark.parametrize(
+    ("address", "is_ours"),
+    [
+        ("https://vendor.example/things?id=1", True),
+        ("https://VENDOR.EXAMPLE:443/", True),
+        ("https://vendor.example:8443/", False),
+        ("http://vendor.example/", False),
+        ("https://evil.example/", False),
+        ("/things", False),
+        ("https://xn--a", False),
+        ("https://[", False),
+        ("", False),
+    ],
+)
+def test_an_address_is_ours_by_scheme_host_and_port(edge: HttpEdge, address: str, is_ours: bool) -> None:
+    assert edge.is_at(address) is is_ours

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.protocols.ldapv3.entries import encoded, generalized_time, instant
+from connectors.protocols.ldapv3.entries import Entry, encoded, generalized_time, instant
 
 
 @given(st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(2900, 1, 1), timezones=st.timezones()))  # noqa: DTZ001 - bounds
@@ -40,3 +40,10 @@ def test_values_become_bytes_and_emptiness_no_value() -> None:
     assert encoded("ou", ["a", "", None, 7]) == [b"a", b"7"]
     assert encoded("x", True) == [b"TRUE"]
     assert [encoded("title", value) for value in ("", None, [])] == [[], [], []]
+
+
+def test_values_that_are_read_become_text_and_several_a_list() -> None:
+    entry = Entry("cn=ada", {"title": ["Ingénieur".encode()], "ou": [b"a", b"7"], "jpegPhoto": [b"\xff\xd8"]})
+    assert (entry.held("title"), entry.held("ou"), entry.held("mail")) == ("Ingénieur", ["a", "7"], None)
+    with pytest.raises(UnicodeDecodeError):
+        entry.held("jpegPhoto")

@@ -287,6 +287,136 @@ def test_a_required_object_needs_what_it_requires() -> None:
     ]
 
 
+# Empty texts
+
+
+EMPTY = "an empty text may arrive, which %s does not take: say absent_if_empty before it"
+
+
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [
+        ("{from: phone, apply: [iso_date]}", EMPTY % "iso_date"),
+        ("{from: phone, apply: [strip, iso_date]}", EMPTY % "iso_date"),
+        ("{from: phone, apply: [map_values: {table: {x: y}}]}", EMPTY % "map_values"),
+        ("{from: phone, lookup: {table: {x: y}}}", EMPTY % "lookup"),
+        ("{from: phone, lookup: {table: {x: y, '': z}}}", None),
+        ("{from: phone, lookup: {table: {x: y}, otherwise: z}}", None),
+        ("{from: phone, apply: [absent_if_empty, iso_date]}", None),
+        ("{from: phone, apply: [iso_date], required: true}", None),
+        ("{from: phone, apply: [iso_date], when: {path: phone, is: present}}", None),
+        ("{from: starts, apply: [iso_date]}", None),
+        ("{from: name, apply: [iso_date]}", None),
+        ("{from: phone, apply: [strip, upper]}", None),
+    ],
+)
+def test_an_empty_text_that_a_step_refuses_is_told_unless_the_field_is_required(rule: str, told: str | None) -> None:
+    found = faults(rule)
+    assert [fault.partition(": ")[2] for fault in found] == ([told] if told else [])
+
+
+def test_the_hubs_own_document_says_null_and_never_empty_text() -> None:
+    text = f"fields:\n{TITLE}  nickname: {{from: phone, apply: [iso_date]}}\n"
+    document = read_document((HEAD.replace("a__b", "engagement__b") + text).encode(), "v0001.yaml")
+    mapping = MappingFile.model_validate(document.data)
+    assert check_mapping(document, mapping, source_schema=SOURCE, target_schema=TARGET) == []
+
+
+# Several sources
+
+
+@pytest.mark.parametrize(
+    ("rule", "target", "told"),
+    [
+        ("{gather: [phone, name], apply: [first]}", "title", None),
+        ("{gather: [phone, unit], apply: [first]}", "title", None),
+        ("{gather: [phone, age], apply: [first]}", "nickname", "apply.0: a whole number may come out"),
+        ("{gather: [name, age], apply: [first]}", "nickname", None),
+        ("{gather: [phone, ends], apply: [first]}", "title", "the target requires it, and the source may leave it out"),
+        ("{gather: [name, phone], apply: [join]}", "title", None),
+        (
+            "{gather: [name, age], apply: [join]}",
+            "nickname",
+            "apply.0: join takes text, and a whole number may arrive from gather.1",
+        ),
+        ("{gather: [unit, phone], apply: [agreed]}", "unit", "gather: 'Day' does not fit: the target knows only hour, day"),
+        ("{gather: [phone, age], apply: [item: {at: 1}]}", "nickname", "apply.0: a whole number may come out"),
+        ("{gather: [name, starts], apply: [item: {at: 1}]}", "day", None),
+        ("{gather: [ends, name], apply: [fill: {template: '{2}'}]}", "nickname", None),
+    ],
+)
+def test_what_is_gathered_is_followed_item_by_item(rule: str, target: str, told: str | None) -> None:
+    title = "" if target == "title" else TITLE
+    found = faults_of(f"fields:\n{title}  {target}: {rule}\n")
+    assert found == [] if told is None else told in found[0]
+
+
+def test_items_of_a_list_have_to_fit_the_targets_list() -> None:
+    target = an_object([], mails={"type": "array", "items": TEXT, "maxItems": 1})
+    told = "fields.mails.gather.0: a whole number may come out, and the target's list takes text"
+    assert faults_of("fields:\n  mails: {gather: [name]}\n", target=target) == []
+    assert faults_of("fields:\n  mails: {gather: [age]}\n", target=target) == [told]
+    assert "null may come out" in faults_of("fields:\n  mails: {gather: [phone]}\n", target=target)[0]
+    assert "never long enough" in faults_of("fields:\n  mails: {gather: [name, unit]}\n", target=target)[0]
+
+
+def test_a_transform_that_gives_days_gives_no_instant() -> None:
+    target = an_object([], at={"type": "string", "format": "date-time"}, day=DAY)
+    assert faults_of("fields:\n  at: {from: starts, apply: [iso_date]}\n", target=target) == [
+        "fields.at.apply.0: a date comes out, and the target takes a date-time"
+    ]
+    assert faults_of("fields:\n  day: {from: starts, apply: [iso_date]}\n", target=target) == []
+
+
+# Cases
+
+
+def test_every_case_is_judged_and_that_none_may_apply() -> None:
+    cases = "{cases: [{when: {path: unit, equals: Day}, value: %s}]%s}"
+    assert faults_of("fields:\n  title: " + cases % ("daily", ", default: hourly") + "\n") == []
+    assert "the source may leave it out" in faults_of("fields:\n  title: " + cases % ("daily", "") + "\n")[0]
+    assert faults_of("fields:\n  title: " + cases % ("7", ", default: hourly") + "\n") == [
+        "fields.title.cases.0.value: 7 does not fit: the target takes text"
+    ]
+    told = "cases.0.when.equals: the source never says 'day' there: it says only Hour, Day"
+    assert told in faults(cases.replace("Day", "day") % ("x", ""))[0]
+
+
+# Overlays
+
+
+def test_a_fault_of_what_is_taken_over_says_so_and_is_shown_at_the_base() -> None:
+    below = read_document(
+        (
+            f"{HEAD}ignores: [nothing]\ndemands: [{{that: {{path: unit, equals: x}}, because: needed}}]\n"
+            f"fields:\n{TITLE}  day: {{from: nmae}}\n  unit: {{value: hour}}\n"
+        ).encode(),
+        "v0001.yaml",
+    )
+    text = (
+        f"{HEAD}base: v0001\nremoves: [unit]\nignores: [nowhere]\ndemands: [{{that: {{path: unit, equals: y}}, because: needed}}]\n"
+        "fields:\n  nickname: {from: nome}\n"
+    )
+    above = read_document(text.encode(), "t0001.yaml")
+    base, own = MappingFile.model_validate(below.data), MappingFile.model_validate(above.data)
+    fields = {target: rule for target, rule in base.fields.items() if target != "unit"} | own.fields
+    merged = own.model_copy(
+        update={"fields": fields, "demands": [*base.demands, *own.demands], "ignores": [*base.ignores, *own.ignores]}
+    )
+    target = an_object(["unit"], **TARGET["properties"])
+    found = check_mapping(above, merged, source_schema=SOURCE, target_schema=target)
+    over = "(taken over from v0001: give it a rule of its own here)"
+    assert [(fault.line, fault.key, fault.message.endswith(over)) for fault in found] == [
+        (5, "demands.0.that.equals", True),
+        (5, "fields.day.from", True),
+        (5, "ignores.0", True),
+        (6, "fields.unit", False),
+        (7, "ignores.0", False),
+        (8, "demands.0.that.equals", False),
+        (10, "fields.nickname.from", False),
+    ]
+
+
 # Conditions
 
 
@@ -299,6 +429,19 @@ def test_a_required_object_needs_what_it_requires() -> None:
         ("{path: name, equals: null}", "equals: the source never says null there: it says text"),
         ("{any: [{path: agee, equals: 7}]}", "any.0.path: the source has no 'agee'; did you mean 'age'?"),
         ("{not: {path: unit, equals: hour}}", "not.equals: the source never says 'hour' there: it says only Hour, Day"),
+        ("{path: starts, at_least: 7}", "at_least: the source never says a number there: it says a date"),
+        (
+            "{path: ends, above: '2026-01-01'}",
+            "above: the source never says a calendar day (yyyy-mm-dd) there: it says a date-time",
+        ),
+        (
+            "{path: age, below: '2026-01-01'}",
+            "below: the source never says a calendar day (yyyy-mm-dd) there: it says a whole number",
+        ),
+        ("{path: starts, at_least: '2026-01-01'}", None),
+        ("{path: phone, at_least: '2026-01-01'}", None),
+        ("{path: phone, at_most: '9.50'}", None),
+        ("{path: rate, above: 0}", None),
         ("{path: unit, equals: Day}", None),
         ("{path: site.city, is: present}", None),
     ],
@@ -323,10 +466,16 @@ def test_what_is_read_is_not_ignored() -> None:
 
 
 def test_a_closed_source_has_every_field_read_or_ignored() -> None:
-    known = "source_fields: closed\nignores: [unit, starts, ends, age, site, signers]\n"
+    known = "source_fields: closed\nignores: [unit, phone, ends, age, site, signers]\n"
     told = "the source has 'rate', which is neither read nor ignored: every record with it would be refused"
+    assert faults("{from: starts}", before=known) == [f"source_fields: {told}"]
+    assert faults("{from: starts}", before=known.replace("age", "age, rate")) == []
+
+
+def test_a_closed_source_always_has_what_is_read() -> None:
+    known = "source_fields: closed\nignores: [unit, starts, ends, age, site, signers, rate]\n"
+    told = "the source may leave 'phone' out: every record without it would be refused as if it had vanished"
     assert faults("{from: phone}", before=known) == [f"source_fields: {told}"]
-    assert faults("{from: phone}", before=known.replace("age", "age, rate")) == []
 
 
 # Recorded records

@@ -286,8 +286,8 @@ def test_every_transform_is_compiled_as_its_function_says(call: Any) -> None:
         assert (got, type(got)) == (wanted, type(wanted)) or isinstance(wanted, Decimal)
 
 
-OURS = {"mapped", "record", "get", "getter", "type", "dict", "str", "values", "cleared", "notes", "tuple", "append", "keys", "v", "x", "c", "ABSENT",
-        "EMPTY", "Departure", "present", "items_by", "is_one_of", "strip", "upper", "lower"}  # fmt: skip
+OURS = {"mapped", "record", "get", "getter", "inside", "type", "dict", "str", "values", "cleared", "notes", "tuple", "append", "keys", "v", "x", "c", "ABSENT",
+        "EMPTY", "UNCHANGING", "Departure", "gathered", "detached", "needed", "items_by", "is_one_of", "is_in_order", "strip", "upper", "lower"}  # fmt: skip
 PARAMETERS = {name for transform in transforms().values() for name in transform.parameters.model_fields}
 
 
@@ -295,7 +295,7 @@ def foreign_tokens(source: str) -> set[str]:
     """What stands in a function's source and is not ours: texts, and names that are neither made nor known by the compiler."""
     found = set()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        made = token.string[:1] in "kgni" and token.string[1:].isdigit()
+        made = token.string[:1] in "kgnir" and token.string[1:].isdigit()
         known = made or token.string in OURS | PARAMETERS or keyword.iskeyword(token.string)
         if token.type in {tokenize.STRING, tokenize.COMMENT} or (token.type == tokenize.NAME and not known):
             found.add(token.string)

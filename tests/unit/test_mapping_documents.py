@@ -70,12 +70,13 @@ def test_every_fault_is_found_at_once_with_its_line_and_column() -> None:
 @pytest.mark.parametrize(
     ("rule", "message"),
     [
-        ("{}", "exactly one of from, gather, value, clear"),
+        ("{}", "exactly one of from, gather, value, cases, clear"),
         ("{from: a, value: b}", "exactly one of"),
         ("{from: null}", "exactly one of"),
         ("{clear: false}", "clear is true or left out"),
-        ("{value: 1, required: true}", "need from or gather"),
-        ("{clear: true, default: 1}", "need from or gather"),
+        ("{value: 1, required: true}", "need from, gather or cases"),
+        ("{clear: true, default: 1}", "need from, gather or cases"),
+        ("{cases: [{when: {path: a, equals: 1}, value: x}], apply: [strip]}", "apply and lookup need from or gather"),
         ("{gather: []}", "at least 1"),
         ("{from: a, apply: [decimal]}", "ends as a decimal"),
         ("{from: a, apply: [decimal, upper]}", "upper takes text, but a decimal arrives"),
@@ -89,7 +90,7 @@ def test_every_fault_is_found_at_once_with_its_line_and_column() -> None:
         ("{from: a, lookup: {table: {NO: Norway}}}", "a key is text; put it in quotes"),
         ("{from: a, default: 95.00}", "write it as text in quotes"),
         ("{from: a, strength: strongest}", "strong"),
-        ("{from: a, required: 1}", "valid boolean"),
+        ("{from: a, required: 1}", "required: write true or false here"),
         ("{from: a, when: {}}", "a condition is path with one of"),
         ("{from: a, when: {path: a}}", "a condition is path with one of"),
         ("{from: a, when: {path: a, equals: 1, is: present}}", "a condition is path with one of"),
@@ -200,7 +201,7 @@ def test_format_strings_and_quotes_in_constants_stay_text() -> None:
         (b"[" * 20000, "nested deeper"),
         (b"a: " + b"x" * MAX_BYTES, "larger than"),
         (b"a: \xff", "not UTF-8"),
-        (b"a: [1", "expected"),
+        (b"a: [1", "closing bracket is missing"),
         (b"a: 1\n---\nb: 2", "another document"),
         (b"a: \x07", "not YAML text"),
         (b"1: 2", "a key is text"),
@@ -214,7 +215,7 @@ def test_yaml_beyond_plain_data_is_refused_before_it_is_built(content: bytes, me
 
 
 def test_a_file_that_is_empty_or_no_mapping_is_refused() -> None:
-    assert faults("") == [(1, 1, "document", "Input should be a valid dictionary or instance of MappingFile")]
+    assert faults("") == [(1, 1, "document", "write keys with values here: {key: value}")]
     assert faults("- a\n- b\n")
 
 
@@ -278,7 +279,7 @@ def test_an_overlay_holds_only_what_differs(more: str, message: str | None) -> N
     [
         ("", "at least one field"),
         ("removes: [a]\nfields: {b: {value: 1}}\n", "only an overlay"),
-        ("base: t0001\n", "match pattern"),
+        ("base: t0001\n", "a shipped version, such as v0001"),
     ],
 )
 def test_what_names_no_shipped_base_is_whole(more: str, message: str) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -74,6 +75,25 @@ def test_dots_in_targets_make_nested_results_and_lineage_tells_where_each_value_
         ({"gather": ["a", "b"]}, {}, NOTHING),
         ({"gather": ["a", "b"]}, {"b": None}, [None]),
         ({"gather": ["a", "b"], "apply": ["first"]}, {"a": "", "b": "x"}, "x"),
+        ({"gather": ["a", "b"], "apply": ["first"]}, {"b": "x"}, "x"),
+        ({"gather": ["a", "b"], "apply": [{"item": {"at": 1}}]}, {"b": "x"}, "x"),
+        ({"gather": ["a", "b"], "apply": [{"item": {"at": 0}}]}, {"b": "x"}, NOTHING),
+        ({"gather": ["a", "b", "c"], "apply": [{"fill": {"template": "{3}/{1}"}}]}, {"a": "x", "c": 7}, "7/x"),
+        ({"gather": ["a", "b"], "apply": ["local_day"]}, {"b": "Europe/Berlin"}, NOTHING),
+        ({"gather": ["a", "b"]}, {"b": "x"}, ["x"]),
+        ({"from": "a", "lookup": {"table": {"x": 1}, "otherwise": 0}}, {"a": "y"}, 0),
+        ({"from": "a", "lookup": {"table": {"x": 1}, "otherwise": None}}, {"a": "y"}, None),
+        ({"from": "a", "lookup": {"table": {"x": 1}, "otherwise": 0}}, {"a": None}, None),
+        ({"from": "a", "lookup": {"table": {"x": 1}, "otherwise": 0}}, {}, NOTHING),
+        ({"cases": [{"when": {"path": "a", "equals": 1}, "value": "x"}]}, {"a": 1}, "x"),
+        ({"cases": [{"when": {"path": "a", "equals": 1}, "value": "x"}]}, {"a": 2}, NOTHING),
+        ({"cases": [{"when": {"path": "a", "equals": 1}, "value": "x"}], "default": "d"}, {"a": 2}, "d"),
+        ({"cases": [{"when": {"path": "a", "equals": 1}, "value": None}], "default": "d"}, {"a": 1}, None),
+        (
+            {"cases": [{"when": {"path": "a", "above": 1}, "value": "x"}, {"when": {"path": "a", "above": 0}, "value": "y"}]},
+            {"a": 1},
+            "y",
+        ),
         ({"from": "a", "lookup": {"table": {"x": 1}}}, {"a": "x"}, 1),
         ({"from": "a", "lookup": {"table": {"x": 1}}}, {"a": None}, None),
         ({"from": "a", "apply": ["decimal", {"multiply": {"by": "0.125"}}, "money"]}, {"a": "760.00"}, "95.00"),
@@ -242,6 +262,109 @@ def test_targets_that_overlap_are_no_mapping() -> None:
     for fields in ({"a": {"value": 1}, "a.b": {"value": 2}}, {"a": {"value": 1}, '"a"': {"value": 2}}):
         with pytest.raises(TypeError, match="overlap"):
             a_mapping(fields)
+
+
+@pytest.mark.parametrize(
+    ("condition", "value", "holds"),
+    [
+        ({"at_least": "2026-12-01"}, "2026-12-01", True),
+        ({"above": "2026-12-01"}, "2026-12-01", False),
+        ({"below": "2026-12-01"}, "2026-11-30", True),
+        ({"at_most": "95.50"}, 95.5, True),
+        ({"at_most": "95.50"}, "95.500", True),
+        ({"at_most": "95.50"}, "95.51", False),
+        ({"above": 0}, "-0.01", False),
+        ({"above": 0}, 10**14, True),
+        ({"above": 0}, 10**5000, False),
+        ({"above": 0}, float("inf"), False),
+        ({"above": 0}, True, False),
+        ({"above": 0}, "2026-12-01", False),
+        ({"above": 0}, "1,000.00", False),
+        ({"above": "2026-12-01"}, "2026-12-02T00:00:00Z", False),
+        ({"above": "2026-12-01"}, "2026-13-02", False),
+        ({"above": "2026-12-01"}, None, False),
+    ],
+)
+def test_numbers_are_compared_with_numbers_and_days_with_days(condition: dict[str, Any], value: object, holds: bool) -> None:
+    assert (mapped({"value": 1, "when": {"path": "a", **condition}}, {"a": value}) == 1) is holds
+
+
+@pytest.mark.parametrize("bound", ["soon", "2026-02-30", "1,000", True, None, 1.5, "", 10**15])
+def test_a_bound_is_a_number_or_a_day(bound: object) -> None:
+    with pytest.raises(ValueError, match=r"compare with a whole number|a condition is"):
+        mapped({"value": 1, "when": {"path": "a", "above": bound}}, {})
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"from": "a", "apply": ["iso_date"]},
+        {"from": "a", "apply": ["strip", "decimal", "text"]},
+        {"from": "a", "lookup": {"table": {"x": 1}}},
+        {"from": "a", "apply": [{"map_values": {"table": {"x": 1}}}]},
+    ],
+)
+def test_an_empty_text_in_a_required_field_is_a_missing_value_and_no_malformed_one(rule: dict[str, Any]) -> None:
+    refusal = refusal_of(a_mapping({"out": {**rule, "required": True}}), {"a": ""})
+    assert [fault.kind for fault in refusal.faults] == [FaultKind.MISSING_VALUE]
+    assert "out (from a): required, but missing or empty" in str(refusal)
+
+
+@pytest.mark.parametrize("record", [{"a": None}, {"a": None, "b": ""}, {"a": []}])
+def test_a_required_list_holds_something(record: dict[str, object]) -> None:
+    rule = {"from": "a", "required": True} if record == {"a": []} else {"gather": ["a", "b"], "required": True}
+    assert refusal_of(a_mapping({"out": rule}), record).cause == FaultKind.MISSING_VALUE
+
+
+def test_a_required_constant_of_which_no_case_applies_is_refused_with_what_its_cases_ask_for() -> None:
+    cases = [{"when": {"path": "kind", "equals": "x"}, "value": 1}]
+    refusal = refusal_of(a_mapping({"out": {"cases": cases, "required": True}}), {"kind": "y"})
+    assert (refusal.cause, refusal.field) == (FaultKind.MISSING_VALUE, "kind")
+    assert a_mapping({"out": {"cases": cases}}).apply({"kind": "x"}).lineage[0].origin is Origin.CONSTANT
+
+
+def test_fields_that_cases_ask_for_are_read_in_a_closed_source() -> None:
+    rule = {"cases": [{"when": {"path": "kind.name", "equals": "x"}, "value": 1}]}
+    assert refusal_of(a_mapping({"out": rule}, source_fields="closed"), {}).cause == FaultKind.VANISHED_FIELD
+
+
+@pytest.mark.parametrize("value", [[{"b": [1]}], {"b": {"c": []}}, ({"b": 1},)])
+def test_a_result_shares_nothing_with_its_record_that_can_be_changed(value: Any) -> None:
+    fields = {"whole": {"from": "a"}, "listed": {"gather": ["a"]}, "first": {"gather": ["a"], "apply": ["first"]}}
+    mapping, record = a_mapping(fields), {"a": value}
+    before = repr(record)
+    for result in (mapping.apply(record).values, mapping.apply_only(record, ["whole", "listed", "first"])):
+        for changed in (result["whole"], result["first"], result["listed"][0]):  # type: ignore[index]
+            (changed[0] if isinstance(changed, list) else changed)["b"] = "changed"
+    assert repr(record) == before
+
+
+def test_a_value_that_is_nested_without_end_is_a_fault_and_no_error() -> None:
+    endless: list[Any] = []
+    endless.append(endless)
+    assert refusal_of(a_mapping({"out": {"from": "a"}}), {"a": endless}).cause == FaultKind.MALFORMED_VALUE
+
+
+def test_eight_threads_use_one_mapping_and_none_sees_anothers_record() -> None:
+    mapping = a_mapping(
+        {
+            "p.name": {"gather": ["a.x", "b"], "apply": ["join"], "required": True},
+            "p.unit": {"from": "items[k=one].v", "lookup": {"table": {str(n): n for n in range(100)}}},
+            "p.kind": {"cases": [{"when": {"path": "n", "above": 50}, "value": "large"}], "default": "small"},
+            "p.whole": {"from": "a"},
+        }
+    )
+
+    def run(number: int) -> bool:
+        record = {"a": {"x": f"x{number}"}, "b": "y", "n": number, "items": [{"k": "one", "v": str(number)}]}
+        if number % 7 == 0:
+            return [fault.target for fault in mapping.faults({**record, "b": 1})] == ["p.name"]
+        kind = "large" if number > 50 else "small"
+        wanted = {"p": {"name": f"x{number} y", "unit": number, "kind": kind, "whole": {"x": f"x{number}"}}}
+        return mapping.apply(record).values == wanted and len(mapping.apply(record).lineage) == 4
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(run, [number for _ in range(40) for number in range(100)]))
 
 
 @pytest.mark.parametrize("empty", [{}, {"a": None}, {"a": ""}])

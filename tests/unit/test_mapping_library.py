@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,9 @@ import pytest
 import yaml
 
 from connectors.catalogue import known_keys, load
+from mappings.engine import CompiledMapping
+from mappings.model import FieldRule
+from mappings.paths import Key, Match, parse_path, parse_target
 from mappings.registry import MappingRegistry
 from workforce.engagement import Agreement, RateUnit, WorkOrder, canonical
 from workforce.errors import Refused
@@ -114,6 +118,62 @@ def test_what_goes_to_gusto_is_what_gusto_describes() -> None:
     body, required = schemas["Contractor-Body"], schemas["Contractor-Create-Request-Body"]["required"]
     for example in examples("engagement__gusto", "gives"):
         jsonschema.validate(example["gives"], {**body, "required": required, "additionalProperties": False})
+
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "connectors" / "fields.md").read_text(encoding="utf-8")
+
+
+def section(part: str, key: str) -> str:
+    """What the page says of a system, as a source or as a target."""
+    of_part = PAGE.split(f"\n## {part}\n", 1)[1].split("\n## ", 1)[0]
+    return of_part.split(f"(`{key}`)\n", 1)[1].split("\n### ", 1)[0]
+
+
+def named(text: str) -> set[str]:
+    """Everything that stands in code, whole and in its parts."""
+    found = set(re.findall(r"`([^`]+)`", text))
+    return found | {part for each in found for part in each.split(".")}
+
+
+@pytest.mark.parametrize("mapping_id", MappingRegistry.shipped().ids())
+def test_the_page_of_fields_names_everything_that_a_mapping_reads_or_writes(mapping_id: str) -> None:
+    source, _, target = mapping_id.partition("__")
+    mapping = MappingRegistry.shipped().get(mapping_id, "v0001").mapping
+    if source == "engagement":
+        told = named(section("Targets", target))
+        names = {".".join(name for name in parse_target(field) if not name.startswith("urn:")) for field in mapping.fields}
+        assert {name for name in names if name not in told and name.rpartition(".")[2] not in told} == set()
+        return
+    told = named(section("Sources", source))
+    read = {path for rule in mapping.fields.values() for path in rule.reads}
+    assert {path for path in read if not words_of(path) & told} == set()
+
+
+def words_of(path: str) -> set[str]:
+    """What a path is called by: its last name, those that it is found by, or, of a list, the name of the list."""
+    steps = parse_path(path).steps
+    names = [step.name for step in steps if isinstance(step, Key)]
+    found_by = {step.text for step in steps if isinstance(step, Match)}
+    last = (
+        {name for name in names if name not in {"value", "city", "country", "phone", "amount", "unit"}}
+        if len(names) > 1
+        else set(names)
+    )
+    return last | found_by
+
+
+def test_the_overlay_that_the_page_shows_takes_a_person_with_a_single_name() -> None:
+    shown = PAGE[PAGE.index("<!-- overlay") : PAGE.index("<!-- end -->")].split("```yaml\n", 1)[1].split("```", 1)[0]
+    base = MappingRegistry.shipped().get("files__engagement", "v0001").mapping
+    fields = {target: FieldRule.model_validate(rule) for target, rule in yaml.safe_load(shown)["fields"].items()}
+    mapping = CompiledMapping(base.model_copy(update={"fields": {**base.fields, **fields}}), content_sha256="")
+    row = examples("files__engagement", "gives")[0]["source"]
+    for given, family in (("Sukarno", ""), ("", "Sukarno")):
+        worker = canonical(
+            WorkOrder, mapping.apply({**row, "given_name": given, "family_name": family}).values, source="x"
+        ).worker
+        assert (worker.given_name, worker.family_name) == ("Sukarno", "Sukarno")
+    assert mapping.apply(row).values["worker"] == MappingRegistry.shipped().get(base.mapping, "v0001").apply(row).values["worker"]
 
 
 def test_no_mapping_writes_the_marker_which_is_the_connectors_to_write() -> None:

@@ -184,7 +184,7 @@ def test_a_person_without_a_family_name_is_refused_by_the_fields_name(key: str) 
 def test_the_examples_are_engagements_and_what_they_give_is_what_the_target_takes(key: str) -> None:
     given = [example for example in examples(key) if "gives" in example]
     assert len(given) >= 2
-    assert any("refuses" in example for example in examples(key))
+    assert len([example for example in examples(key) if "refuses" in example]) >= 2
     assert any(not text.isascii() for example in given for text in texts(example["gives"]))
     for example in given:
         assert EngagementDocument.model_validate(example["source"]).values() == example["source"]
@@ -208,7 +208,7 @@ def test_a_phone_that_the_source_does_not_know_leaves_the_targets(key: str) -> N
     named = [target for target, rule in rules(key).items() if rule.get("from") == "worker.phone"]
     for target in named:
         name = target.strip('"')
-        assert mapped(key, with_phone.values())[name] == PEOPLE["plain"].phone
+        assert PEOPLE["plain"].phone in texts(mapped(key, with_phone.values())[name])
         assert name not in mapped(key, without_phone.values())
 
 
@@ -222,6 +222,51 @@ def test_a_contract_in_deel_waits_until_its_business_unit_has_a_team_and_a_legal
 def test_workmarket_is_told_whole_days_at_the_place_of_work() -> None:
     values = mapped("workmarket", a_document(starts_on=date(2026, 2, 1), ends_on=date(2028, 2, 29)).values())
     assert (values["scheduled_start_date"], values["scheduled_end_date"]) == ("2026/02/01 12:00 AM", "2028/02/29 11:59 PM")
+
+
+MOVES = frozenset({
+    "terms.role", "terms.client_unit", "terms.supplier", "terms.supplier_id", "terms.location", "terms.ends_on", "terms.rate.amount",
+    "terms.rate.currency", "terms.rate.unit", "terms.rate_band.minimum", "terms.rate_band.maximum", "worker.given_name",
+    "worker.family_name",
+})  # fmt: skip
+"""What changes while an engagement runs."""
+ONCE = {("deel", "title")}
+"""What a target takes only when its record is made."""
+
+
+@pytest.mark.parametrize("key", TARGETS)
+def test_what_changes_while_an_engagement_runs_is_never_written_only_once(key: str) -> None:
+    for target, rule in rules(key).items():
+        read = {path for path in [rule.get("from"), *rule.get("gather", ())] if path}
+        if read & MOVES and (key, target) not in ONCE:
+            assert rule.get("strength", "normal") != "weak", target
+
+
+@pytest.mark.parametrize("key", TARGETS)
+def test_every_target_but_payroll_holds_role_and_business_unit(key: str) -> None:
+    held = {path for rule in rules(key).values() for path in [rule.get("from"), *rule.get("gather", ())] if path}
+    assert {"terms.role", "terms.client_unit"} <= held or key == "gusto"
+
+
+def test_what_is_sent_to_a_person_after_the_end_does_not_go_to_the_account() -> None:
+    document = a_document(rate=a_rate_for("gusto"))
+    assert mapped("gusto", document.values())["email"] == document.worker.personal_email
+
+
+@pytest.mark.parametrize("person", PEOPLE)
+@pytest.mark.parametrize("unit", RateUnit)
+def test_a_work_order_that_the_hub_uploads_to_fieldglass_is_read_as_the_same_terms(person: str, unit: RateUnit) -> None:
+    document = a_document(person, Rate(amount=Decimal("1234.5678"), currency="KWD", unit=unit))
+    source = source_schema("fieldglass")
+    assert source is not None
+    row = {name: "" if value is None else value for name, value in mapped("fieldglass", document.values()).items()}
+    own = {"Work Order ID": document.terms.vms_id, "Status": "Accepted", "Last Modified": "2026-11-20T10:00:00+00:00"}
+    shown = {name: row.get(name, "") for name in source["properties"]} | own
+    values = MappingRegistry.shipped().get("fieldglass__engagement", on=TODAY).apply(shown).values
+    order = canonical(WorkOrder, values, source="fieldglass")
+    assert order.worker.model_dump() == document.worker.model_dump(exclude={"marker"})
+    kept = set(OutgoingTerms.model_fields) - {"supplier_id"}  # Fieldglass gives ids of its own
+    assert order.terms.model_dump(include=kept) == document.terms.model_dump(include=kept)
 
 
 @pytest.mark.parametrize("knows_all", [True, False])

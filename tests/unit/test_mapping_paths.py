@@ -18,6 +18,12 @@ ENVELOPE: dict[str, Any] = {
         "textCustomFields": [{"name": "cost", "value": "4711"}, {"name": "stint_work_order", "value": "WO-1"}, "odd", 7]
     },
     "recipients": {"signers": [{"email": "ada@example.org", "order": 1}, {"email": "bob@example.org", "order": 2}]},
+    "phones": [
+        {"type": "work", "primary": True, "number": "+1"},
+        {"type": "work", "primary": False, "number": "+2"},
+        {"type": "fax ][", "number": "+3"},
+        {"type": 10**5000, "primary": 1.5, "number": "+4"},
+    ],
     "twice": [{"name": "a", "value": 1}, {"name": "a", "value": 2}],
 }
 
@@ -37,6 +43,10 @@ def read(path: str, record: object = ENVELOPE) -> object:
         ('customFields.textCustomFields["name"="cost"].value', "4711"),
         ("recipients.signers[1].email", "bob@example.org"),
         ("recipients.signers[order=1].email", "ada@example.org"),
+        ("phones[type=work, primary=true].number", "+1"),
+        ('phones["type"="work",primary=false].number', "+2"),
+        ('phones[type="fax ]["].number', "+3"),
+        ("phones[type=home, primary=true].number", ABSENT),
     ],
 )
 def test_a_path_reads_what_stands_there(path: str, value: object) -> None:
@@ -52,6 +62,11 @@ def test_what_does_not_stand_there_is_absent_and_not_null(path: str) -> None:
     assert read(path) is ABSENT
 
 
+def test_several_items_of_one_kind_are_ambiguous_until_the_path_says_which() -> None:
+    with pytest.raises(ValueFault, match="several items have type=work"):
+        read("phones[type=work].number")
+
+
 def test_an_item_that_is_not_the_only_match_is_a_fault_and_not_a_guess() -> None:
     with pytest.raises(ValueFault, match="several items"):
         read("twice[name=a].value")
@@ -60,7 +75,7 @@ def test_an_item_that_is_not_the_only_match_is_a_fault_and_not_a_guess() -> None
 @pytest.mark.parametrize(
     "text",
     ["", ".", "a.", ".a", "a..b", "a b", '"a', 'a"b"', '""', "a[", "a[]", "a]", "a[-1]", "a[name]", "a[=x]", "a[name=]", "a[*]", "a[0:2]",
-     "a[name=x][", "a()", "a.b()", "{a}", "a|b", "a/b", "a\nb", "a[99999]", "x" * (MAX_PATH_CHARACTERS + 1), ".".join("a" * 17)],
+     "a[name=x][", "a[name=x,]", "a[,name=x]", "a[0, name=x]", "a[name=x name=y]", 'a["x]', "a[\u0663]", "a()", "a.b()", "{a}", "a|b", "a/b", "a\nb", "a[99999]", "x" * (MAX_PATH_CHARACTERS + 1), ".".join("a" * 17)],
 )  # fmt: skip
 def test_what_is_not_a_path_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"path|selector"):

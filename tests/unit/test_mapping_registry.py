@@ -182,6 +182,22 @@ def test_a_newer_base_shows_what_changed_below_an_overlays_own_fields_and_nothin
     assert registry.conflicts("vms__model", "t0001", "v0001") == []
 
 
+def test_what_can_be_changed_no_more_is_not_held_against_ends_that_changed_since(library: Path) -> None:
+    ends = {"type": "object", "properties": {"Name": {}, "Unit": {}}, "additionalProperties": False}
+    gone = {"type": "object", "properties": {"name": {}}, "additionalProperties": False}
+    mended = (
+        OVERLAY.replace("version: 1", "version: 2").replace("fields:", "removes: [unit]\nfields: {}\n#").replace("  unit", "#")
+    )
+    examples = {"mappings/vms__model/t0002.examples.yaml": "examples:\n  - {name: none, source: {}, refuses: [Name]}\n"}
+
+    def faults_of(documents: dict[str, str]) -> list[str]:
+        found = MappingRegistry(library).with_documents(documents).check_own(lambda _id: (ends, gone))
+        return [fault.file for fault in found if "unit" in fault.key]
+
+    assert faults_of(own()) == ["mappings/vms__model/t0001.yaml"]
+    assert faults_of({**own(), **own(mended.replace("ignores: [Comment]\n", ""), "t0002.yaml"), **examples}) == []
+
+
 def test_a_healthy_library_has_no_faults(library: Path) -> None:
     release(library)
     assert faults(library) == []

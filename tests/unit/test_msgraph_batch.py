@@ -18,7 +18,7 @@ from connectors.msgraph.answers import reason, refusal, verdict
 from connectors.msgraph.client import MsGraphClient
 from connectors.msgraph.directory import MsGraphDirectory
 from connectors.msgraph.settings import MsGraphSettings
-from connectors.odata import Batch, Part
+from connectors.protocols.odata import Batch, Part
 from workforce.errors import HubError, NotFound, OutcomeUnknown, Refused, RetryLater
 
 LOGIN, GRAPH = "https://login.microsoftonline.com/client.example", "https://graph.microsoft.com/v1.0"

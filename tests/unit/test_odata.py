@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from connectors.http import Dialect
-from connectors.odata import Batch, Part, error_in
+from connectors.protocols.odata import Batch, Part, error_in
 from workforce.errors import NotFound, OutcomeUnknown, RetryLater
 
 Answered = Callable[[Mapping[str, Any]], dict[str, object] | None]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.paging import Position, every_page
+from connectors.paging import Position, every_page, until_nothing_new
 from workforce.errors import Refused, RetryLater
 
 
@@ -31,6 +31,18 @@ def test_pages_are_asked_for_only_when_they_are_wanted() -> None:
 
     next(iter(every_page("vendor", read, lambda page: page)))
     assert asked == [None]
+
+
+def test_numbered_pages_end_with_one_that_brings_nothing_new() -> None:
+    asked: list[int] = []
+
+    def read(number: int) -> list[str]:
+        asked.append(number)
+        return [["a", "b"], ["b", "c"], ["c"], ["d"]][number - 1]
+
+    assert list(until_nothing_new(read, str)) == ["a", "b", "c"]
+    assert asked == [1, 2, 3]
+    assert list(until_nothing_new(lambda number: [], str)) == []
 
 
 @given(st.data())

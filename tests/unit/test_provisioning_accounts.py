@@ -80,8 +80,7 @@ def test_an_account_is_created_with_its_marker_expiry_and_attributes(
     accounts: AccountApplier, directory: InMemoryDirectory, log: InMemoryEffectLog
 ) -> None:
     account_id = accounts.create(desired_account(), {"mapping": "engagement__ldap"})
-    assert directory.entries[account_id] == an_account(account_id=account_id)
-    assert directory.attributes[account_id] == {"title": "Engineer"}
+    assert directory.entries[account_id] == an_account(account_id=account_id, attributes={"title": "Engineer"})
     assert log.logged[-1].details == {"mapping": "engagement__ldap"}
 
 
@@ -97,9 +96,9 @@ def test_an_account_whose_reply_was_lost_is_found_by_its_marker(accounts: Accoun
 
 
 def provided(accounts: AccountApplier, standing: RecordWrite | None = None, **attributes: str) -> WritePlan:
-    """The account with a title, and other attributes that the test names; a phone number is weak."""
+    """The account with a title, and other attributes that the test names; a phone number is weak, an address strong."""
     values = {"title": "Engineer", **attributes}
-    strengths = {"phone": "weak"}
+    strengths = {"phone": "weak", "mail": "strong"}
     fields = {name: MappedField(value=value, strength=strengths.get(name, "normal")) for name, value in values.items()}
     _, plan = accounts.provide(desired_account(attributes=values), DesiredRecord(fields, standing=standing), {"mapping": "m"})
     return plan
@@ -121,7 +120,7 @@ def test_an_attribute_that_changed_is_written_alone_and_once(
 ) -> None:
     standing = stood(provided(accounts))
     plan = provided(accounts, standing, title="Lead")
-    assert (plan.changed, directory.attributes["account-1"]) == (("title",), {"title": "Lead"})
+    assert (plan.changed, directory.entries["account-1"].attributes) == (("title",), {"title": "Lead"})
     assert log.logged[-1].details == {"mapping": "m", "fields": ("title",)}
     assert provided(accounts, stood(plan), title="Lead").is_empty
     assert directory.count("update") == 1
@@ -131,7 +130,7 @@ def test_what_is_cleared_arrives_at_the_directory_as_none(accounts: AccountAppli
     standing = stood(provided(accounts))
     cleared = DesiredRecord({}, cleared=("title",), standing=standing)
     accounts.provide(desired_account(), cleared, {})
-    assert directory.attributes["account-1"] == {"title": None}
+    assert directory.entries["account-1"].attributes == {"title": None}
 
 
 def test_the_account_of_an_earlier_stint_gets_its_attributes_but_for_the_weak(
@@ -139,7 +138,69 @@ def test_the_account_of_an_earlier_stint_gets_its_attributes_but_for_the_weak(
 ) -> None:
     planted(directory, an_account())
     plan = provided(accounts, phone="1")
-    assert (plan.changed, directory.attributes) == (("title",), {"account-9": {"title": "Engineer"}})
+    assert (plan.changed, directory.entries["account-9"].attributes) == (("title",), {"title": "Engineer"})
+
+
+def test_an_attribute_that_was_changed_by_hand_stays_and_is_a_conflict(
+    accounts: AccountApplier, directory: InMemoryDirectory
+) -> None:
+    standing = stood(provided(accounts))
+    directory.update("account-1", {"title": "Poet"})
+    plan = provided(accounts, standing)
+    assert (plan.is_empty, [conflict.target for conflict in plan.remaining()]) == (True, ["title"])
+    assert directory.entries["account-1"].attributes == {"title": "Poet"}
+
+
+def test_a_strong_attribute_that_was_changed_by_hand_is_put_right(accounts: AccountApplier, directory: InMemoryDirectory) -> None:
+    standing = stood(provided(accounts, mail="ada@acme.example"))
+    directory.update("account-1", {"mail": "poet@acme.example"})
+    plan = provided(accounts, standing, mail="ada@acme.example")
+    assert (plan.changed, plan.remaining()) == (("mail",), ())
+    assert directory.entries["account-1"].attributes == {"title": "Engineer", "mail": "ada@acme.example"}
+
+
+@pytest.mark.parametrize(("held", "written"), [({"phone": None}, ("phone",)), ({"phone": "2"}, ()), (None, ())])
+def test_a_weak_attribute_of_an_adopted_account_is_filled_where_it_is_shown_to_be_empty(
+    accounts: AccountApplier, directory: InMemoryDirectory, held: dict[str, object] | None, written: tuple[str, ...]
+) -> None:
+    planted(directory, an_account(attributes=None if held is None else {"title": "Engineer", **held}))
+    standing = stood(WritePlan((), (), {"title": MappedField(value="Engineer")}))
+    assert provided(accounts, standing, phone="1").changed == written
+
+
+class WordyDirectory(InMemoryDirectory):
+    """Shows a title in its own way of writing."""
+
+    def read(self, account_id: str) -> AccountState:
+        account = super().read(account_id)
+        held = account.attributes or {}
+        return replace(account, attributes={**held, "title": f"{held['title']} (m/f/d)"})
+
+
+def test_what_a_directory_writes_in_its_own_way_is_learnt_and_not_written_again(
+    clock: SettableClock, log: InMemoryEffectLog
+) -> None:
+    directory = WordyDirectory(clock=clock)
+    accounts = AccountApplier(directory, BASE, log)
+    first = provided(accounts)
+    again = provided(accounts, stood(first))
+    assert first.result["title"].shown == "Engineer (m/f/d)"
+    assert (again.changes, again.conflicts, directory.count("update")) == ((), (), 0)
+
+
+def test_where_attributes_are_not_shown_what_was_written_last_decides(
+    accounts: AccountApplier, directory: InMemoryDirectory
+) -> None:
+    directory.hides_attributes = True
+    standing = stood(provided(accounts))
+    directory.update("account-1", {"title": "Poet"})
+    unseen = provided(accounts, standing)
+    assert (unseen.changed, unseen.conflicts) == ((), ())
+    assert provided(accounts, standing, title="Lead").changed == ("title",)
+
+
+def test_no_attribute_of_an_account_is_shown_by_itself() -> None:
+    assert "Lovelace" not in repr(an_account(attributes={"sn": "Lovelace"}))
 
 
 def test_an_update_of_attributes_whose_reply_was_lost_is_repeated_and_concluded(
@@ -152,7 +213,7 @@ def test_an_update_of_attributes_whose_reply_was_lost_is_repeated_and_concluded(
     lost = log.logged[-1].effect
     provided(accounts, standing, title="Chief")
     accounts.conclude("account-1", [lost])
-    assert directory.attributes["account-1"] == {"title": "Chief"}
+    assert directory.entries["account-1"].attributes == {"title": "Chief"}
     assert {record.state for record in log.records.values()} == {EffectState.DONE}
 
 
@@ -346,7 +407,8 @@ def test_whatever_goes_wrong_on_the_way_the_account_ends_as_desired_and_then_wit
     accounts = AccountApplier(directory, BASE, log)
 
     until_quiet(lambda: accounts.grant(accounts.create(desired_account(), {}), desired_account()), clock)
-    assert directory.entries == {"account-1": an_account(account_id="account-1", groups=frozenset({STAFF, ENGINEERS}))}
+    ada = an_account(account_id="account-1", groups=frozenset({STAFF, ENGINEERS}), attributes={"title": "Engineer"})
+    assert directory.entries == {"account-1": ada}
 
     log.tombstoned, ended_at = True, clock.now()
     directory.faults.extend(faults[1::2])

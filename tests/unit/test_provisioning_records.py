@@ -55,6 +55,14 @@ class WatchedSink(InMemorySink):
         self.updates.append(values)
 
 
+class WordySink(InMemorySink):
+    """Shows a title in its own way of writing."""
+
+    def read(self, external_id: str) -> StoredRecord:
+        record = super().read(external_id)
+        return replace(record, values={**record.values, "title": f"{record.values['title']} (m/f/d)"})
+
+
 @pytest.fixture
 def clock() -> SettableClock:
     return SettableClock(NOON)
@@ -72,6 +80,22 @@ def records(log: InMemoryEffectLog) -> RecordApplier:
 
 def a_record(**difference: str | None) -> StoredRecord:
     return StoredRecord("record-9", difference.get("marker", MARKER), active=True, values=ADA)
+
+
+def test_what_the_system_writes_in_its_own_way_is_learnt_and_not_written_again(records: RecordApplier) -> None:
+    sink = WordySink()
+    record_id, first = records.create(sink, MARKER, desired(), {})
+    assert first.result["title"].shown == "Engineer (m/f/d)"
+    again = records.update(sink, record_id, desired(standing=stood(first)), {})
+    assert (again.changes, again.conflicts, again.result) == ((), (), first.result)
+    promoted = records.update(sink, record_id, desired(standing=stood(again), title="Lead"), {})
+    assert (promoted.changed, promoted.result["title"].shown) == (("title",), "Lead (m/f/d)")
+
+
+def test_a_record_that_does_not_show_what_was_written_yet_teaches_nothing(records: RecordApplier) -> None:
+    sink = WordySink(lag_reads=9)
+    _, first = records.create(sink, MARKER, desired(), {})
+    assert first.result["title"].shown is None
 
 
 def test_a_record_is_created_whole_and_then_finished(records: RecordApplier, log: InMemoryEffectLog) -> None:

@@ -168,7 +168,96 @@ def test_a_change_by_hand_to_what_we_say_now_is_no_conflict() -> None:
     assert plan({"rate": field("99")}, {"rate": field("95")}, {"rate": "99.0"}).conflicts == ()
 
 
+# What the target writes in its own way
+
+
+def written_as(shown: Any, wanted: dict[str, MappedField], found: dict[str, Any] | None = None) -> WritePlan:
+    """A first writing that the target then shows as ``shown``."""
+    return plan(wanted, None if found is None else {}, found).read_back(shown)
+
+
+COUNTRY = {"country": field("DE")}
+
+
+@pytest.mark.parametrize("strength", STRENGTHS)
+def test_the_targets_own_way_of_writing_is_neither_a_conflict_nor_written_again(strength: str) -> None:
+    wanted = {"country": field("DE", strength)}
+    first = written_as({"country": "Germany"}, wanted)
+    again = plan(wanted, first.result, {"country": " Germany"})
+    assert (again.changes, again.conflicts, again.result) == ((), (), first.result)
+
+
+def test_a_change_by_hand_of_what_the_target_writes_in_its_own_way_is_a_conflict() -> None:
+    first = written_as({"country": "Germany"}, COUNTRY)
+    (conflict,) = plan(COUNTRY, first.result, {"country": "France"}).conflicts
+    assert conflict.found == "France"
+    strong = {"country": field("DE", "strong")}
+    put_right = plan(strong, first.result, {"country": "France"})
+    assert put_right.values() == {"country": "DE"}
+    assert put_right.read_back({"country": "Germany"}).result["country"].shown == "Germany"
+
+
+def test_another_word_of_ours_forgets_how_the_target_wrote_the_last() -> None:
+    first = written_as({"country": "Germany"}, COUNTRY)
+    other = plan({"country": field("FR")}, first.result, {"country": "Germany"})
+    assert (other.values(), other.conflicts) == ({"country": "FR"}, ())
+    assert other.result["country"].shown is None
+    assert other.read_back({"country": "France"}).result["country"].shown == "France"
+
+
+@pytest.mark.parametrize("shown", [{}, {"country": None}, {"country": ""}, {"country": "Freedonia"}])
+def test_nothing_and_what_was_there_before_are_no_way_of_writing(shown: dict[str, Any]) -> None:
+    first = written_as(shown, COUNTRY, {"country": "Freedonia"})
+    assert (first.changed, first.result["country"].shown) == (("country",), None)
+
+
+def test_what_was_not_written_is_not_learnt_from() -> None:
+    idle = plan(COUNTRY, COUNTRY, {"country": "Poetry"})
+    assert idle.read_back({"country": "Poetry"}).result["country"].shown is None
+
+
+def test_what_is_emptied_has_no_way_of_writing() -> None:
+    emptied = plan({"phone": field(None)}, {"phone": field("1")}, {"phone": "1"})
+    assert emptied.read_back({"phone": "none"}).result["phone"].shown is None
+
+
 # What always holds
+
+
+def rewritten(value: Any) -> Any:
+    """A target with a way of writing of its own, one value for each."""
+    return value if is_empty(value) else f"<{value}>"
+
+
+@given(wanted=wanted_fields, said=st.none() | wanted_fields, found=st.none() | records, kept=targets)
+def test_a_target_that_writes_everything_otherwise_is_left_in_peace_once_it_was_read_back(
+    wanted: dict[str, MappedField], said: dict[str, MappedField] | None, found: dict[str, Any] | None, kept: set[str]
+) -> None:
+    flat = None if found is None else nested(found)
+    standing = None if said is None else RecordWrite(system="gusto", mapping=MAPPING, fields=said)
+    first = plan_write(wanted, cleared=(), standing=standing, found=flat, kept=kept)
+    there = merged(flat, nested({change.target: rewritten(change.after) for change in first.changes}))
+    after = RecordWrite(system="gusto", mapping=MAPPING, fields=first.read_back(there).result)
+    again = plan_write(wanted, cleared=(), standing=after, found=there, kept=kept)
+    assert again.is_empty
+    assert not {conflict.target for conflict in again.conflicts} & set(first.changed)
+    assert again.result == after.fields
+
+
+@given(wanted=wanted_fields, said=st.none() | wanted_fields, found=st.none() | records, seen=records)
+def test_reading_back_changes_nothing_but_how_the_target_writes_what_was_written(
+    wanted: dict[str, MappedField],
+    said: dict[str, MappedField] | None,
+    found: dict[str, Any] | None,
+    seen: dict[str, Any],
+) -> None:
+    first = plan(wanted, said, None if found is None else nested(found))
+    read = first.read_back(nested(seen))
+    assert (read.changes, read.conflicts, read.result.keys()) == (first.changes, first.conflicts, first.result.keys())
+    learnt = {target for target, known in read.result.items() if known != first.result[target]}
+    assert learnt <= set(first.changed)
+    unlearnt = {target: known.model_copy(update={"shown": None}) for target, known in read.result.items()}
+    assert unlearnt == first.result
 
 
 @given(wanted=wanted_fields, cleared=targets, said=st.none() | wanted_fields, found=st.none() | records, kept=targets)
@@ -287,6 +376,13 @@ def test_these_are_alike(one: object, other: object) -> None:
 def test_these_are_not(one: object, other: object) -> None:
     assert not alike(one, other)
     assert not equal(one, other)
+
+
+@given(st.lists(st.sampled_from(["x", "y", "1.0", "a@b.example"]), max_size=4), st.randoms(use_true_random=False))
+def test_the_order_of_a_directorys_values_does_not_matter_and_their_number_does(items: list[str], seed: random.Random) -> None:
+    assert alike(items, seed.sample(items, len(items)))
+    assert not alike(items, [*items, "x"]) or (items, [*items, "x"]) == ([], ["x"])
+    assert alike("x", ["x"])
 
 
 def test_targets_are_nested_by_dots_and_quoted_where_they_have_other_characters() -> None:

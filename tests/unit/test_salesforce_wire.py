@@ -11,13 +11,11 @@ import pytest
 import respx
 from pydantic import ValidationError
 
-from connectors.salesforce.client import SalesforceClient
+from connectors.salesforce.client import SalesforceClient, share_left
 from connectors.salesforce.settings import SalesforceSettings
 from connectors.salesforce.sink import SalesforceSink
 from connectors.salesforce.source import SalesforceSource
-from connectors.salesforce.transport import Allowance
 from workforce.errors import AlreadyTaken, HubError, Misconfigured, OutcomeUnknown, Refused, RetryLater
-from workforce.urgency import revoking
 
 BASE = "https://acme.my.salesforce.example"
 API = f"{BASE}/services/data/v59.0"
@@ -170,22 +168,19 @@ def test_a_form_that_could_not_work_is_refused(change: dict[str, Any]) -> None:
         SalesforceSettings.model_validate({**FORM, **change})
 
 
-def test_the_allowance_is_heard_again_every_few_minutes() -> None:
-    clock = [0.0]
-    allowance = Allowance(0.05, lambda: clock[0])
-    allowance.heard("api-usage=96/100")
-    allowance.respect()
-    with pytest.raises(RetryLater) as caught:
-        allowance.respect()
-    assert caught.value.after_seconds == Allowance.HEARD_AGAIN_SECONDS
-    with revoking():
-        allowance.respect()
-    clock[0] += Allowance.HEARD_AGAIN_SECONDS
-    allowance.respect()
-    allowance.heard("api-usage=10/100; per-app-api-usage=17/250(appName=hub)")
-    allowance.respect()
-    allowance.heard("api-usage=" + "9" * 5000 + "/1")
-    allowance.respect()
+@pytest.mark.parametrize(
+    ("told", "left"),
+    [
+        ("api-usage=96/100", 0.04),
+        ("api-usage=10/100; per-app-api-usage=17/250(appName=hub)", 0.9),
+        ("api-usage=120/100", -0.2),
+        ("api-usage=0/0", None),
+        ("api-usage=" + "9" * 5000 + "/1", None),
+        ("", None),
+    ],
+)
+def test_an_answer_tells_what_the_organisation_has_left(told: str, left: float | None) -> None:
+    assert share_left(httpx.Response(200, headers={"Sforce-Limit-Info": told})) == (left and pytest.approx(left))
 
 
 @respx.mock

@@ -6,9 +6,9 @@ import random
 
 from scim2_models import EnterpriseUser, ScimFilter, User
 
-from connectors.resource_server import resource_path
-from connectors.resources import User as Seen
-from connectors.resources import equals
+from connectors.protocols.scim_resources import User as Seen
+from connectors.protocols.scim_resources import equals
+from connectors.protocols.scim_server import resource_path
 from workforce.errors import NotFound
 from workforce.markers import is_marker
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 import jwt
 import pytest
 import respx
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import SecretStr
 
 from connectors.assertions import CLIENT_ASSERTION, JWT_BEARER, Assertion
+from connectors.http import Dialect
 from connectors.network import Reach
 from connectors.tokens import Expiry, GrantedToken, KnownRefusal, TokenCache, TokenEndpoint, basic
 from workforce.errors import Misconfigured, RetryLater
@@ -144,6 +146,15 @@ def test_a_token_is_fetched_anew_once_it_is_refused() -> None:
     assert tokens.authorize() == tokens.authorize() == {"Authorization": "Bearer first"}
     tokens.renew()
     assert tokens.authorize() == {"Authorization": "Bearer second"}
+
+
+def test_calls_carry_the_token_and_one_that_is_not_accepted_is_renewed_once(vendor: respx.MockRouter) -> None:
+    fetched = iter([GrantedToken("first", 3600), GrantedToken("second", 3600)])
+    edge = TokenCache(lambda: next(fetched)).edge("https://vendor.example", Dialect("vendor"), Reach(), {"X-App": "hub"})
+    route = vendor.get("/things").mock(side_effect=[httpx.Response(401), httpx.Response(200, json={})])
+    edge.read("GET", "/things")
+    assert [call.request.headers["Authorization"] for call in route.calls] == ["Bearer first", "Bearer second"]
+    assert route.calls.last.request.headers["X-App"] == "hub"
 
 
 def test_basic_credentials_are_those_of_the_standards_example() -> None:

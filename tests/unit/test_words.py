@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.words import LONGEST, folded, sent_in, without_values
+from connectors.words import LONGEST, folded, named_in, sent_in, without_values
 
 
 def answer_to(content: bytes) -> httpx.Response:
@@ -54,3 +54,18 @@ def test_whatever_was_said_and_sent_the_words_are_bounded(words: str, sent: dict
 )
 def test_what_people_call_the_same_is_the_same(one: object, other: object) -> None:
     assert folded(one) == folded(other)
+
+
+@pytest.mark.parametrize(
+    ("words", "field"),
+    [
+        ("Work Email is already in use", "workEmail"),
+        ("invalid value for field WORK_EMAIL", "workEmail"),
+        ("the email is odd", "email"),
+        ("first-name and work email are odd", "firstName"),
+        ("something is odd", None),
+        ("", None),
+    ],
+)
+def test_the_field_that_is_spoken_of_is_found_however_it_is_spelled(words: str, field: str | None) -> None:
+    assert named_in(words, {"email": "", "firstName": "", "workEmail": "", "status": ""}) == field
