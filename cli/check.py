@@ -16,7 +16,9 @@ from config.settings import Settings
 from config.tenant import Fault, TenantConfig, read_tenant
 from flows.versions import Versions
 from ledger import documents, promotions, sources
+from ledger.promotions import Promotion
 from mappings.check import Uncovered, uncovered
+from mappings.faults import Fault as MappingFault
 from mappings.registry import MappingRegistry
 from workforce.errors import Misconfigured
 
@@ -73,11 +75,27 @@ def _recorded_faults(hub: Hub, tenant: str, config: TenantConfig) -> list[Fault]
     with hub.database.transaction(tenant) as tx:
         fixed = promotions.released(tx)
         records = [record.values for record in sources.list_latest(tx, vms)]
-        mapping = Versions(hub, tenant).current(tx, mapping_id)
+        mapping = Versions(hub, tenant, looks_only=True).current(tx, mapping_id)
     changed = [fault for fault in config.mappings.check_own(config.ends, fixed) if fault.key == "content"]
-    faults = [Fault(f"{fault.file}:{fault.line}", fault.key, fault.message) for fault in changed]
+    changed += _in_force_faults(hub, tenant, config)
+    faults = [Fault(f"{fault.file}:{fault.line}", fault.key, fault.message) for fault in dict.fromkeys(changed)]
     where = f"mappings/{mapping_id}/{mapping.version}"
     return faults + [Fault(where, each.target, _uncovered_sentence(each)) for each in uncovered(mapping, records)]
+
+
+def _in_force_faults(hub: Hub, tenant: str, config: TenantConfig) -> list[MappingFault]:
+    """What is wrong with the versions that count now; those before them count for engagements that are pinned to them."""
+    versions = Versions(hub, tenant, looks_only=True)
+    with hub.database.transaction(tenant) as tx:
+        in_force = [now for mapping_id in config.mappings.ids() if (now := versions.in_force(tx, mapping_id))]
+    return [fault for now in in_force for fault in _version_faults(config, now)]
+
+
+def _version_faults(config: TenantConfig, now: Promotion) -> list[MappingFault]:
+    try:
+        return config.mappings.version_faults(now.mapping_id, now.version, config.ends)
+    except Misconfigured:
+        return []  # that it is gone was told already
 
 
 def _uncovered_sentence(found: Uncovered) -> str:
@@ -93,7 +111,7 @@ def _live_faults(hub: Hub, tenant: str, *, connect: bool) -> list[Fault]:
     try:
         config = hub.tenant(tenant)
         with hub.database.transaction(tenant) as tx:
-            return live_faults(tx, Versions(hub, tenant), config)
+            return live_faults(tx, Versions(hub, tenant, looks_only=True), config)
     except Misconfigured:
         return []  # told already: the documents have faults
 

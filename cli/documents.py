@@ -31,6 +31,7 @@ def apply(hub: Hub, folder: Path) -> tuple[str, int]:
         if not tenants.exists(tx, tenant):
             tenants.create(tx, tenant, config.document.name)
     with hub.database.transaction(tenant) as tx:
+        documents.lock(tx)  # before what is promoted is looked at: nothing is promoted meanwhile
         changed = [fault for fault in config.mappings.check_own(config.ends, promotions.released(tx)) if fault.key == "content"]
         if changed:
             listed = "\n  ".join(str(fault) for fault in changed)

@@ -9,18 +9,21 @@ from config.hub import Hub
 from ledger import failures
 from ledger.failures import Failure
 
+MOST = 100_000
+"""Lines that are listed at most; ``stint mappings drift`` tells of more than that by their causes."""
+
 
 def failure_rows(hub: Hub, tenant: str) -> list[dict[str, Any]]:
     """What waits for a person, oldest first."""
     with hub.database.transaction(tenant) as tx:
-        return [_row(failure) for failure in failures.list_open(tx)]
+        return [_row(failure) for failure in failures.list_open(tx, limit=MOST)]
 
 
 def failure_detail(hub: Hub, tenant: str, failure_id: UUID) -> dict[str, Any]:
     """One line, open or closed, with what it is about and how many share its cause. Raises ``NotFound``."""
     with hub.database.transaction(tenant) as tx:
         failure = failures.get(tx, failure_id)
-        kin = len(failures.list_open(tx, group_key=failure.group_key)) if failure.group_key else None
+        kin = failures.count(tx, failure.group_key) if failure.group_key else None
     return {
         **_row(failure),
         "last_at": failure.last_at.isoformat(timespec="seconds"),

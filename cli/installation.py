@@ -10,6 +10,9 @@ from config.settings import Settings
 from ledger.embedded import EmbeddedPostgres
 from ledger.migrate import is_current, upgrade
 
+CONNECTIONS = 10
+"""Opened as they are needed: a dry run reads several records at a time."""
+
 
 @contextmanager
 def running_database(settings: Settings) -> Iterator[None]:
@@ -33,7 +36,7 @@ def _migrate(settings: Settings) -> None:
 def open_hub(settings: Settings) -> Iterator[Hub]:
     """The hub of this installation, for one command."""
     with running_database(settings):
-        hub = build_hub(settings, max_connections=4)
+        hub = build_hub(settings, max_connections=CONNECTIONS)
         try:
             yield hub
         finally:

@@ -27,7 +27,9 @@ RunningOption = Annotated[
         "--running", help="Running engagements: pin (each keeps its version), migrate (now), drain (with its next change)."
     ),
 ]
-SensitiveOption = Annotated[bool, typer.Option("--show-sensitive", help="Show sensitive values instead of a mask.")]
+SensitiveOption = Annotated[
+    bool, typer.Option("--show-sensitive", help="Show sensitive values instead of a mask. It is audited.")
+]
 
 
 @mappings_app.command("list")
@@ -42,10 +44,10 @@ def mappings_list(tenant: TenantOption = None, as_json: JsonFlag = False) -> Non
         print_json(rows)
         return
     cells = [
-        (r["mapping"], r["in_force"] or "none used yet", " ".join(r["versions"]), _counts(r["engagements"]), r["proposed"])
+        (r["mapping"], r["in_force"] or "none used yet", " ".join(r["versions"]), _counts(r["engagements"]), _awaited(r))
         for r in rows
     ]
-    print_table("Mappings", ("mapping", "in force", "versions", "running engagements", "proposed"), cells, empty="no mappings")
+    print_table("Mappings", ("mapping", "in force", "versions", "running engagements", "awaited"), cells, empty="no mappings")
 
 
 @mappings_app.command("show")
@@ -148,24 +150,30 @@ def mappings_dry_run(
     as_json: JsonFlag = False,
 ) -> None:
     """Replay recorded records through today's version and another: what changes, and what would be written where. Writes nothing."""
-    from cli.mappings import held_rows, rehearsal_rows, summary_rows
+    from cli.masks import note_shown
+    from cli.rehearsing import coverage, held_rows, progress_shown, rehearsal_rows, summary_rows
     from cli.session import of_tenant
     from flows.rehearsal import Rehearsing
 
-    with of_tenant(tenant, as_json=as_json) as (hub, name):
-        shown = Rehearsing(hub, name, mapping, version, running, offline).run(last)
+    with of_tenant(tenant, as_json=as_json) as (hub, name), progress_shown(quiet=as_json) as progress:
+        shown = Rehearsing(hub, name, mapping, version, running, offline, progress).run(last)
+        if show_sensitive:
+            note_shown(hub, name, mapping, version=version, records=f"the last {shown.records}")
     rows = rehearsal_rows(shown, sensitive=show_sensitive)
     if as_json:
         print_json(rows)
         return
-    print(
-        f"{shown.records} records replayed, compared with {_counts(shown.compared_with)}; {shown.engagements} running engagements follow"
-    )
+    print(coverage(shown))
     if show_each:
         cells = [(r["system"], r["subject"], r["target"], r["before"], r["after"]) for r in [*rows["changes"], *rows["writes"]]]
         print_table("Changes", ("system", "record", "field", "before", "after"), cells, empty="nothing changes")
     else:
-        print_table("Changes", ("system", "field", "records", "for example"), summary_rows(shown), empty="nothing changes")
+        print_table(
+            "Changes",
+            ("system", "field", "records", "for example"),
+            summary_rows(shown, sensitive=show_sensitive),
+            empty="nothing changes",
+        )
     print_table(
         "Would be set aside",
         ("system", "records", "", "for example", "why"),
@@ -255,7 +263,7 @@ def mappings_history(mapping: MappingArgument, tenant: TenantOption = None, as_j
 @mappings_app.command("drift")
 def mappings_drift(tenant: TenantOption = None, as_json: JsonFlag = False) -> None:
     """What changed on the other side, how many records wait for it, and an edit to start from."""
-    from cli.drift import drift_rows
+    from cli.drift import drift_lines, drift_rows
     from cli.session import of_tenant
 
     with of_tenant(tenant, as_json=as_json) as (hub, name):
@@ -266,28 +274,30 @@ def mappings_drift(tenant: TenantOption = None, as_json: JsonFlag = False) -> No
     if not rows:
         print("no drift: nothing waits for a mapping")
     for row in rows:
-        print(f"{row['records']} record(s) since {row['since']}: {row['cause']}\n  {row['message']}")
-        if row["proposal"]:
-            print("".join(f"    {line}\n" for line in row["proposal"].splitlines()), end="")
-        print(f"  once mended: stint failures replay --cause '{row['cause']}' --preview\n")
+        print("\n".join(drift_lines(row)), end="\n\n")
 
 
 @mappings_app.command("explain")
 def mappings_explain(
     mapping: MappingArgument,
-    record: Annotated[str, typer.Argument(help="The source's id of a record that was read.")],
+    record: Annotated[
+        str, typer.Argument(help="The source's id of a record that was read; for a mapping to a system, the engagement.")
+    ],
     version: Annotated[str | None, typer.Option("--version", help="Without it, the one in force.")] = None,
     show_sensitive: SensitiveOption = False,
     tenant: TenantOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """How each field of one recorded record comes about: what is read, every transform, the result."""
-    from cli.mappings import explained, explanation
+    from cli.explaining import explained, explanation
+    from cli.masks import note_shown
     from cli.session import of_tenant
 
     with of_tenant(tenant, as_json=as_json) as (hub, name):
         label, fields = explanation(hub, name, mapping, version, record)
-    rows = [explained(field, sensitive=show_sensitive) for field in fields]
+        if show_sensitive:
+            note_shown(hub, name, mapping, version=label, records=record)
+    rows = [explained(field, hidden=is_sensitive and not show_sensitive) for field, is_sensitive in fields]
     if as_json:
         print_json({"mapping": mapping, "version": label, "fields": rows})
         return
@@ -318,6 +328,12 @@ def _decided(tenant: str | None, mapping: str, decide: Callable[[Promoting], Pro
 
 def _counts(counts: Any) -> str:
     return ", ".join(f"{number} on {label}" for label, number in sorted(counts.items()))
+
+
+def _awaited(row: Any) -> str:
+    """What is about to come in force: with its date, or with a second person's approval."""
+    coming = [f"{label} from {day} on" for label, day in row["coming"].items()]
+    return ", ".join([*coming, *([f"{row['proposed']} proposed"] if row["proposed"] else [])])
 
 
 def _what(line: Any) -> str:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from cli.reading import vms_of
 from config.hub import Hub
-from flows.intake import Intake
+from flows.intake import Intake, guarded, map_order
 from ledger import effect_history, engagements, failures, inbox, sources
 from ledger.database import Tx
 from ledger.failures import About, Failure
@@ -16,14 +16,17 @@ from ledger.jobs import (
     JobName,
     defer_alarm,
     defer_backfill,
+    defer_follow,
     defer_joiner,
     defer_leaver,
+    defer_migration,
     defer_poll,
     defer_projection,
     defer_take,
 )
 from workforce.errors import HubError, NotFound, Refused
 from workforce.events import Actor, ActorType
+from workforce.ports import SourceRecord
 
 MOST = 100_000
 """Lines that one replay takes up at most."""
@@ -56,24 +59,45 @@ def replay_cause(hub: Hub, tenant: str, key: str) -> list[str]:
 
 def preview(hub: Hub, tenant: str, key: str) -> list[Prospect]:
     """What trying again would do, from the records as they were last read; nothing is changed. Raises ``NotFound``."""
-    return [_prospect(hub, tenant, failure) for failure in of_cause(hub, tenant, key)]
+    lines = of_cause(hub, tenant, key)
+    with hub.database.transaction(tenant) as tx:
+        intake = Intake(hub, tenant, vms_of(tx), looks_only=True)
+    return [_prospect(intake, failure) for failure in lines]
 
 
-def _prospect(hub: Hub, tenant: str, failure: Failure) -> Prospect:
+def _prospect(intake: Intake, failure: Failure) -> Prospect:
     if failure.about is not About.SUBJECT:
         return Prospect(failure, True, f"{failure.about} is run again, with its records read anew")
-    with hub.database.transaction(tenant) as tx:
-        intake = Intake(hub, tenant, vms_of(tx))
-        known = sources.latest(tx, intake.system, failure.subject.removeprefix(f"{intake.system}:"))
+    with intake.hub.database.transaction(intake.tenant) as tx:
+        known = sources.latest(tx, intake.system, failure.subject.removeprefix(intake.subject("")))
     if known is None:
         return Prospect(failure, True, "the feed is asked again")
     try:
         taken = intake.take(known[0])
     except HubError as error:
-        return Prospect(failure, False, str(error))
+        return Prospect(failure, False, f"{error}{_if_it_moved(intake, known[0])}")
     used, terms = taken.lineage.mapping, taken.order.terms
     return Prospect(
         failure, True, f"taken by {used.mapping_id} {used.version}: {terms.role}, {terms.starts_on} to {terms.ends_on}"
+    )
+
+
+def _if_it_moved(intake: Intake, record: SourceRecord) -> str:
+    """What would help where only the version that the engagement is pinned to refuses the record, and that in force takes it."""
+    with intake.hub.database.transaction(intake.tenant) as tx:
+        engagement = engagements.by_vms_id(tx, intake.system, record.external_id)
+        pinned = engagement.mapping_pins.get(intake.mapping_id) if engagement else None
+        now = intake.versions.current(tx, intake.mapping_id)
+    if engagement is None or pinned in {None, now.version}:
+        return ""
+    try:
+        guarded(map_order(now, intake.system, record), engagement)
+    except HubError:
+        return ""
+    id_ = now.mapping_id
+    return (
+        f". {now.version}, which is in force, takes it, but its engagement is pinned to {pinned}: stint mappings migrate {id_}"
+        f" {record.external_id}, or for all of them: stint mappings promote {id_} {now.version} --running drain --reason …"
     )
 
 
@@ -86,7 +110,7 @@ def replay(hub: Hub, tenant: str, failure_id: UUID) -> str:
         if failure.event_id is not None:
             return _replay_event(tx, failure.event_id, actor)
         if failure.engagement_id is not None:
-            return _replay_engagement(tx, failure.engagement_id, actor)
+            return _replay_engagement(tx, failure, failure.engagement_id, actor)
         return _replay_feed(tx, failure)
 
 
@@ -107,10 +131,13 @@ def _replay_event(tx: Tx, event_id: UUID, actor: Actor) -> str:
     return f"event {event_id}"
 
 
-def _replay_engagement(tx: Tx, engagement_id: UUID, actor: Actor) -> str:
+def _replay_engagement(tx: Tx, failure: Failure, engagement_id: UUID, actor: Actor) -> str:
     effect_history.reopen(tx, engagement_id, actor)
+    about, _, rest = failure.subject.partition(":")
     if engagements.get(tx, engagement_id).tombstoned_at is not None:
         defer_leaver(tx, engagement_id)
+    elif about == JobName.MIGRATE:
+        defer_migration(tx, engagement_id, UUID(rest.rpartition(":")[2]))
     else:
         defer_joiner(tx, engagement_id)
     return f"engagement {engagement_id}"
@@ -123,6 +150,8 @@ def _replay_feed(tx: Tx, failure: Failure) -> str:
         defer_backfill(tx, name)
     elif about == JobName.ALARM:
         defer_alarm(tx, UUID(name))
+    elif about == JobName.FOLLOW:
+        defer_follow(tx, UUID(name))
     elif name and about in {JobName.TAKE, vms_of(tx)}:
         defer_take(tx, name)
     else:

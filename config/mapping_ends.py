@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, lru_cache
 from typing import Any, TypeAlias
 
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
 from connectors.schemas import source_schema, target_schema
+from mappings.engine import Mapped
 from mappings.schema import Schema, UnusableSchema
+from mappings.target_check import require_taken
 from workforce.engagement import Agreement, WorkOrder
 from workforce.outgoing import EngagementDocument
 
@@ -53,6 +56,13 @@ def ends_with(own: Mapping[str, Ends]) -> Callable[[str], Ends]:
     return ends
 
 
+def require_taken_at(ends: Callable[[str], Ends], mapped: Mapped) -> None:
+    """Raise ``Refused`` (cause ``target_refuses``) naming what the target of ``mapped``, by ``ends``, does not take of it."""
+    target = ends(mapped.mapping_id)[1]
+    if target is not None:
+        require_taken(mapped, _walkable(_Same(target)))
+
+
 def require_object_schema(document: Mapping[str, Any]) -> None:
     """Raise ``ValueError`` unless ``document`` is a JSON Schema of an object that stands on its own."""
     try:
@@ -63,6 +73,24 @@ def require_object_schema(document: Mapping[str, Any]) -> None:
         raise ValueError("not a JSON Schema; write it with: stint connectors schema INSTANCE --write DIR") from None
     if dict not in types:
         raise ValueError("describes no record: its type is object, with properties")
+
+
+@dataclass(frozen=True, eq=False)
+class _Same:
+    """A schema that is the same as itself only, so that what is made of it is kept without looking at all of it."""
+
+    document: JsonSchema
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.document is other.document
+
+    def __hash__(self) -> int:
+        return id(self.document)
+
+
+@lru_cache(maxsize=256)
+def _walkable(schema: _Same) -> Schema:
+    return Schema(schema.document, "the target")
 
 
 @cache

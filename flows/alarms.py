@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from uuid import UUID
 
 import structlog
@@ -20,21 +21,18 @@ log = structlog.get_logger(__name__)
 
 def raise_alarm(tx: Tx, failure: Failure) -> None:
     """Have people told of a failure that is new; not again while it, or another of its group, is open. Part of the caller's transaction."""
-    if failure.count > 1:
-        return
-    if failure.group_key and len(failures.list_open(tx, group_key=failure.group_key, limit=2)) > 1:
-        return
-    defer_alarm(tx, failure.id)
+    if failure.count == 1 and not failures.has_kin(tx, failure):
+        defer_alarm(tx, failure.id)
 
 
 def send_alarm(hub: Hub, tenant: str, failure_id: UUID) -> None:
     """Tell whom ``tenant.yaml`` names, and audit it. An alarm that may have been sent is not sent again; one that is over never is.
 
-    Raises what the channel raises otherwise: the job is tried again, or waits for a person itself.
+    Where the line itself was mended meanwhile and its kin was not, the alarm tells of these. Raises what the channel raises otherwise: the
+    job is tried again, or waits for a person itself.
     """
     with hub.database.transaction(tenant) as tx:
-        failure = failures.get(tx, failure_id)
-        kin = len(failures.list_open(tx, group_key=failure.group_key)) if failure.group_key else 1
+        failure, kin = _still_open(tx, failures.get(tx, failure_id))
     config = hub.tenant(tenant)
     told = config.document.notifications
     if told is None or failure.closed_at is not None:
@@ -43,13 +41,21 @@ def send_alarm(hub: Hub, tenant: str, failure_id: UUID) -> None:
     outcome = Outcome.SUCCESS
     try:
         config.instance(told.instance).notifier().send(
-            to=told.to, subject=_subject(tenant, failure), text=_text(failure, kin), dedup_key=_key(tenant, failure)
+            to=told.to, subject=_subject(tenant, failure), text=_text(failure, kin), dedup_key=_key(tenant, failure_id)
         )
     except OutcomeUnknown:
         outcome = Outcome.UNKNOWN
     with hub.database.transaction(tenant) as tx:
         target = ("failure", str(failure_id))
         audit.note(tx, "alarm.sent", target=target, outcome=outcome, system=told.instance, reason_code=failure.cause, kin=kin)
+
+
+def _still_open(tx: Tx, failure: Failure) -> tuple[Failure, int]:
+    """The line to tell of, the oldest of its kin once it was closed itself, and how many wait with it."""
+    if failure.group_key is None:
+        return failure, 1
+    kin = failures.list_open(tx, group_key=failure.group_key, limit=1) if failure.closed_at else []
+    return (kin[0] if kin else failure), failures.count(tx, failure.group_key)
 
 
 def _subject(tenant: str, failure: Failure) -> str:
@@ -60,11 +66,13 @@ def _text(failure: Failure, kin: int) -> str:
     """Names of fields and the next step. Messages of failures hold no values of sensitive fields."""
     several = f"\n{kin} records wait for this cause; records that join them are not told again." if kin > 1 else ""
     if failure.group_key:
-        several += f"\nSee: stint mappings drift\nOnce mended: stint failures replay --cause '{failure.group_key}' --preview"
+        several += (
+            f"\nSee: stint mappings drift\nOnce mended: stint failures replay --cause {shlex.quote(failure.group_key)} --preview"
+        )
     else:
         several += f"\nOnce mended: stint failures replay {failure.id}"
     return f"{failure.subject}\n{failure.message}{several}"
 
 
-def _key(tenant: str, failure: Failure) -> str:
-    return hashlib.sha256(f"{tenant}\x1f{failure.id}".encode()).hexdigest()
+def _key(tenant: str, failure_id: UUID) -> str:
+    return hashlib.sha256(f"{tenant}\x1f{failure_id}".encode()).hexdigest()

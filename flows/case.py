@@ -8,6 +8,7 @@ from functools import cached_property
 from uuid import UUID
 
 from config.hub import Hub
+from config.mapping_ends import require_taken_at
 from config.tenant import TenantConfig
 from flows.lineage import field_lineage
 from flows.ownership import Place, kept_targets, show_conflicts
@@ -151,6 +152,7 @@ class Case:
             source = source_lineage(tx, self.engagement_id)
         document = self.document()
         mapped = mapping.apply(document)
+        require_taken_at(self.config.ends, mapped)
         fields = field_lineage(document, mapped)
         tenant, version = self.config.document, self.engagement.source_version
         desired = DesiredRecord(
@@ -202,10 +204,11 @@ class Case:
         return frozenset(e.detail for e in lines if e.target == self.system and e.kind is EffectKind.ADD_MEMBER)
 
     def desired_account(self, values: Mapping[str, object]) -> DesiredAccount:
-        """The account as it should be in the step's directory, with the attributes ``values``."""
+        """The account as it should be in the step's directory, with the attributes ``values``; the login is the mapping's, else the reserved one."""
+        mapped = self.config.instance(self.system).connector.login_attribute
         return DesiredAccount(
             marker=self.engagement.worker.marker,
-            login=str(values.get("userPrincipalName") or self.login),
+            login=str((mapped and values.get(mapped)) or self.login),
             attributes=values,
             groups=self.package.entitlement(self.system).groups,
             expires_at=self.engagement.end_at,

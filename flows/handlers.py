@@ -15,11 +15,11 @@ from config.hub import Hub
 from flows import processes
 from flows.alarms import raise_alarm, send_alarm
 from flows.case import CaseRef
+from flows.following import follow, migrate
 from flows.leaver import block, leave, systems_to_leave
 from flows.polling import poll_events, poll_vms, take_again
 from flows.prefect_runs import PREFECTS_FAULTS, PrefectRuns, run_here
 from flows.projection import project
-from flows.promotion import migrate
 from flows.quarantine import group_of
 from flows.steps import Conductor, PlainConductor
 from ledger import engagements, failures, inbox, runs
@@ -34,6 +34,8 @@ log = structlog.get_logger(__name__)
 
 PREFECT_RETRY_SECONDS = 5.0
 PARKED_REVOCATION_SECONDS = 60.0
+_ABOUT = ("engagement_id", "instance", "external_id", "failure_id", "promotion_id")
+"""What a job may be about, by the argument that says it."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class Handlers:
             JobName.BACKFILL: self.backfill,
             JobName.TAKE: self.take,
             JobName.ALARM: self.alarm,
+            JobName.FOLLOW: self.follow,
             JobName.MIGRATE: self.migrate,
         }
 
@@ -83,9 +86,15 @@ class Handlers:
         send_alarm(self.hub, job.tenant, UUID(job.args["failure_id"]))
         self._mended(job)
 
+    def follow(self, job: RunningJob) -> None:
+        """The next running engagements follow what was promoted."""
+        after = job.args.get("after")
+        follow(self.hub, job.tenant, UUID(job.args["promotion_id"]), UUID(after) if after else None)
+        self._mended(job)
+
     def migrate(self, job: RunningJob) -> None:
-        """A running engagement moves to the version of a mapping that is in force."""
-        migrate(self.hub, job.tenant, UUID(job.args["engagement_id"]), job.args["mapping_id"])
+        """A running engagement moves to the version of a mapping that was promoted."""
+        migrate(self.hub, job.tenant, UUID(job.args["engagement_id"]), UUID(job.args["promotion_id"]))
         self._mended(job)
 
     def joiner(self, job: RunningJob) -> None:
@@ -221,10 +230,9 @@ class Handlers:
 
 def _subject(job: RunningJob) -> str:
     """What the failure list calls the job."""
-    about = next(
-        (job.args[name] for name in ("engagement_id", "instance", "external_id", "failure_id") if name in job.args), None
-    )
-    return f"{job.name}:{about}" if about else job.name
+    named = ("engagement_id", "promotion_id") if job.name == JobName.MIGRATE else _ABOUT
+    about = [job.args[name] for name in named if name in job.args]
+    return ":".join([job.name, *(about if job.name == JobName.MIGRATE else about[:1])])
 
 
 def _run(job: RunningJob) -> str:

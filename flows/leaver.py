@@ -13,6 +13,7 @@ from compliance.sla import offboarding
 from config.hub import Hub
 from flows.case import ACCOUNT, Case
 from flows.intake import RECORD
+from flows.ownership import close_conflicts
 from flows.steps import Conductor, step
 from ledger import audit, effect_history, engagements
 from provisioning.readback import prove_blocked, prove_groups_gone, read_account
@@ -132,11 +133,12 @@ def read_ended_record_back(case: Case) -> None:
 
 @step("Close the engagement")
 def close_engagement(case: Case) -> None:
-    """Write the closure record: the engagement has ended, with nothing left behind."""
+    """Write the closure record: the engagement has ended, with nothing left behind and nothing contested any more."""
     if case.engagement.state is EngagementState.ENDED:
         return
     with case.hub.database.transaction(case.ref.tenant) as tx:
         engagements.transition(tx, case.engagement_id, EngagementState.ENDED)
+        close_conflicts(tx, case.engagement_id)
         audit.record(tx, case.event("engagement.closed", end_at=case.engagement.end_at))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from config.tenant import TenantDocument
 from flows.alarms import raise_alarm
@@ -73,7 +74,7 @@ def show_conflicts(
 ) -> None:
     """Put what somebody else changed on the failure list, one line for each record; take the line off once all agrees."""
     if not conflicts:
-        _resolve(tx, engagement, place)
+        _resolve(tx, engagement.id, str(place))
         return
     failure = failures.park(
         tx,
@@ -86,9 +87,14 @@ def show_conflicts(
     raise_alarm(tx, failure)
 
 
-def _resolve(tx: Tx, engagement: Engagement, place: Place) -> None:
-    for line in failures.list_open(tx, engagement_id=engagement.id):
-        if (line.subject, line.cause) == (str(place), CAUSE):
+def close_conflicts(tx: Tx, engagement_id: UUID) -> None:
+    """Take every conflict of an engagement off the failure list: its ending is complete, and nothing is contested any more."""
+    _resolve(tx, engagement_id, None)
+
+
+def _resolve(tx: Tx, engagement_id: UUID, subject: str | None) -> None:
+    for line in failures.list_open(tx, engagement_id=engagement_id):
+        if line.cause == CAUSE and subject in {None, line.subject}:
             failures.close(tx, line.id, HUB)
 
 

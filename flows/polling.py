@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 import structlog
 
 from config.hub import Hub
 from flows.intake import Intake, concerns_access
-from flows.quarantine import park_feed_defect, quarantine, subject_of
+from flows.quarantine import park_feed_defect, quarantine
 from ledger import deliveries, engagements, failures, inbox, sources
 from ledger.database import Tx
 from ledger.jobs import defer_joiner
@@ -33,14 +34,19 @@ def poll_vms(hub: Hub, tenant: str) -> int:
     seen = 0
     while True:
         page = source.changes(cursor)
-        for record in page.records:
-            _take(intake, record)
+        take_page(intake, page.records)
         seen += len(page.records)
         cursor = page.cursor
         with hub.database.transaction(tenant) as tx:
             sources.set_cursor(tx, intake.system, cursor)
         if page.complete:
             return seen
+
+
+def take_page(intake: Intake, records: Iterable[SourceRecord]) -> None:
+    """Take every record that a feed gave, or set it aside; none keeps another from being taken."""
+    for record in records:
+        _take(intake, record)
 
 
 def take_again(hub: Hub, tenant: str, external_id: str) -> None:
@@ -81,27 +87,33 @@ def _stored(tx: Tx, instance: str, event: SourceEvent) -> bool:
 
 
 def _take(intake: Intake, record: SourceRecord) -> None:
-    subject = subject_of(intake, record.external_id)
+    """Take one record, or set it aside: whatever is wrong with it, also with setting it aside, keeps no other from being read."""
     try:
-        _store(intake, record, subject)
+        _take_or_set_aside(intake, record)
     except (RetryLater, Misconfigured):
         raise
+    except Exception as error:
+        log.exception("poll.defect", tenant=intake.tenant, subject=intake.subject(record.external_id))
+        park_feed_defect(intake, record, error)
+
+
+def _take_or_set_aside(intake: Intake, record: SourceRecord) -> None:
+    try:
+        _store(intake, record)
     except Refused as error:
         quarantine(intake, record, error)
-    except Exception as error:
-        log.exception("poll.defect", tenant=intake.tenant, subject=subject)
-        with intake.hub.database.transaction(intake.tenant) as tx:
-            park_feed_defect(tx, subject, error)
 
 
-def _store(intake: Intake, record: SourceRecord, subject: str) -> None:
+def _store(intake: Intake, record: SourceRecord) -> None:
     taken = intake.take(record)
     over = taken.order.terms.end_instant() <= intake.hub.clock.now()
     with intake.hub.database.transaction(intake.tenant) as tx:
-        failures.resolve(tx, subject)
         if over and engagements.by_vms_id(tx, intake.system, record.external_id) is None:
-            sources.remember(tx, intake.system, record)  # history from before our time: nothing was given, nothing is to end
+            if sources.remember(tx, intake.system, record):  # history from before our time: nothing was given, nothing is to end
+                failures.resolve(tx, intake.subject(record.external_id))
             return
+        if sources.is_superseded(tx, intake.system, record):
+            return  # a newer version waits; that this one could be used says nothing about it
         engagement, change = intake.store(tx, record, taken)
         if concerns_access(engagement, change):
             defer_joiner(tx, engagement.id)

@@ -7,28 +7,34 @@ the version in force writes, as long as nobody else changes anything in between.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from config.hub import Hub
 from flows.case import ACCOUNT, Case, CaseRef
-from flows.intake import RECORD, Intake, MappedOrder, guarded, map_order
+from flows.following import HAS_RECORDS, is_over
+from flows.intake import RECORD, MappedOrder, guarded, map_order
 from flows.lineage import field_lineage
-from flows.promotion import HAS_RECORDS, OVER, systems_of
+from flows.promotion import systems_of
 from flows.versions import Versions
-from ledger import engagements, sources
+from ledger import engagements, pins, sources
+from ledger.work_orders import source_lineage
 from mappings.engine import CompiledMapping
 from provisioning.plan import plan_access
 from provisioning.readback import read_account
 from provisioning.records import read_record
 from provisioning.writing import WritePlan, equal
 from workforce.engagement import Engagement
-from workforce.errors import HubError
-from workforce.lineage import MappedField
+from workforce.errors import HubError, Refused
+from workforce.lineage import MappedField, SourceLineage
 from workforce.ports import SourceRecord
 from workforce.versions import Running
 
+READERS = 8
+"""How many records are read at the same time, of all systems together; each reader needs two connections to the ledger at most."""
 CANONICAL = "canonical"
 """Where a field changes before anything is written: in the hub's own model."""
 
@@ -57,11 +63,17 @@ class Held:
 
 @dataclass
 class Rehearsal:
-    """What a dry run found. ``records`` were replayed; ``mended`` are those that today's version refuses and the new one takes."""
+    """What a dry run found. ``records`` were replayed; ``mended`` are those that today's version refuses and the new one takes.
+
+    ``would_move`` are all running engagements that the version would move, ``moving`` those of them that were replayed, and
+    ``engagements`` those whose writes are shown.
+    """
 
     mapping_id: str
     version: str
     records: int = 0
+    would_move: int = 0
+    moving: int = 0
     engagements: int = 0
     compared_with: Counter[str] = field(default_factory=Counter)
     changes: list[Shown] = field(default_factory=list)
@@ -72,7 +84,10 @@ class Rehearsal:
 
 @dataclass(frozen=True)
 class Rehearsing:
-    """One dry run. ``offline`` compares with what was written last instead of asking the systems what they hold."""
+    """One dry run. ``offline`` compares with what was written last instead of asking the systems what they hold.
+
+    ``progress`` is told how many of how many records of systems have been read.
+    """
 
     hub: Hub
     tenant: str
@@ -80,17 +95,27 @@ class Rehearsing:
     label: str
     running: Running = Running.MIGRATE
     offline: bool = False
+    progress: Callable[[int, int], object] = lambda _done, _of: None
 
     def run(self, last: int = 500) -> Rehearsal:
-        """Replay the ``last`` records that were read. Writes nothing. Raises ``Misconfigured`` for an unknown or faulty version."""
+        """Replay the ``last`` records that were read. Writes nothing.
+
+        Raises ``Misconfigured`` for an unknown or faulty version, ``Refused`` for a mapping that nothing here uses.
+        """
         shown = Rehearsal(self.mapping_id, self.new.version)
         source, _, target = self.mapping_id.partition("__")
+        systems = self.hub.tenant(self.tenant).document.systems
+        if self.running is Running.MIGRATE:
+            with self.hub.database.transaction(self.tenant) as tx:
+                shown.would_move = pins.count_elsewhere(tx, self.mapping_id, self.new.version)
         if source == "engagement":
-            self._outgoing(shown, last)
+            followers = list(self._outgoing(shown, last))
         elif target == "agreement":
-            self._agreements(shown, last)
+            followers = []
+            self._agreements(shown, self._reads_by_it(systems.esign), last)
         else:
-            self._work_orders(shown, last)
+            followers = list(self._work_orders(shown, self._reads_by_it(systems.vms), last))
+        self._show_writes(shown, followers)
         return shown
 
     @cached_property
@@ -100,18 +125,26 @@ class Rehearsing:
 
     @property
     def _versions(self) -> Versions:
-        return Versions(self.hub, self.tenant)
+        return Versions(self.hub, self.tenant, looks_only=True)
 
-    def _work_orders(self, shown: Rehearsal, last: int) -> None:
-        """Records of the VMS: how their terms change, and what follows in every system that keeps records."""
-        intake = Intake(self.hub, self.tenant, self.hub.tenant(self.tenant).document.systems.vms)
-        for record in self._recorded(intake.system, last):
+    def _reads_by_it(self, system: str) -> str:
+        """The system whose records the mapping reads."""
+        if self.hub.tenant(self.tenant).instance(system).connector.key != self.mapping_id.partition("__")[0]:
+            raise Refused(f"{self.mapping_id} is used by no system of {self.tenant}", cause="mapping_not_used", field="mapping")
+        return system
+
+    def _work_orders(self, shown: Rehearsal, system: str, last: int) -> Iterator[_Follower]:
+        """Records of the VMS: how their terms change; whose records in other systems follow."""
+        for record in self._recorded(system, last):
             with self.hub.database.transaction(self.tenant) as tx:
-                known = engagements.by_vms_id(tx, intake.system, record.external_id)
+                known = engagements.by_vms_id(tx, system, record.external_id)
                 old = self._versions.of(tx, self.mapping_id, known)
-            taken = self._compare(shown, record, known, _Pair(old, self.new), intake.system)
-            if taken is not None and known is not None and self._moves(known):
-                self._follow(shown, known.with_order(taken.order))
+            taken = self._compare(shown, record, known, _Pair(old, self.new), system)
+            if known is None or not self._moves(known):
+                continue
+            shown.moving += 1
+            if taken is not None:
+                yield _Follower(known.with_order(taken.order), taken.lineage)
 
     def _compare(
         self, shown: Rehearsal, record: SourceRecord, known: Engagement | None, pair: _Pair, system: str
@@ -130,19 +163,23 @@ class Rehearsing:
         shown.changes += _differences(record.external_id, before.lineage.fields, after.lineage.fields)
         return after
 
-    def _outgoing(self, shown: Rehearsal, last: int) -> None:
-        """Running engagements: what the mapping's own system would be told otherwise."""
+    def _outgoing(self, shown: Rehearsal, last: int) -> Iterator[_Follower]:
+        """Running engagements that the mapping's own system keeps records of."""
+        if not list(systems_of(self.hub.tenant(self.tenant), self.mapping_id)):
+            raise Refused(f"{self.mapping_id} is used by no system of {self.tenant}", cause="mapping_not_used", field="mapping")
         with self.hub.database.transaction(self.tenant) as tx:
-            everything = engagements.newest(tx, limit=last)
-        for engagement in everything:
-            if engagement.state in HAS_RECORDS and self._moves(engagement):
+            newest = pins.newest(tx, HAS_RECORDS, limit=last)
+        for engagement_id in newest:
+            with self.hub.database.transaction(self.tenant) as tx:
+                engagement, lineage = engagements.get(tx, engagement_id), source_lineage(tx, engagement_id)
+            if self._moves(engagement):
                 shown.records += 1
-                shown.compared_with[engagement.mapping_pins.get(self.mapping_id, "none")] += 1
-                self._follow(shown, engagement)
+                shown.moving += 1
+                shown.compared_with[engagement.mapping_pins[self.mapping_id]] += 1
+                yield _Follower(engagement, lineage)
 
-    def _agreements(self, shown: Rehearsal, last: int) -> None:
+    def _agreements(self, shown: Rehearsal, system: str, last: int) -> None:
         """Envelopes: how the agreement is read. Nothing is written of an agreement."""
-        system = self.hub.tenant(self.tenant).document.systems.esign
         with self.hub.database.transaction(self.tenant) as tx:
             old = self._versions.current(tx, self.mapping_id)
         for record in self._recorded(system, last):
@@ -159,25 +196,55 @@ class Rehearsing:
     def _moves(self, engagement: Engagement) -> bool:
         """Whether the engagement follows the new version at once."""
         pinned = engagement.mapping_pins.get(self.mapping_id)
-        return self.running is Running.MIGRATE and pinned != self.new.version and engagement.state not in OVER
+        return self.running is Running.MIGRATE and pinned not in {None, self.new.version} and not is_over(engagement)
 
-    def _follow(self, shown: Rehearsal, engagement: Engagement) -> None:
-        """What would be written about a running engagement, were it as ``engagement`` and pinned to the new version."""
-        if engagement.state not in HAS_RECORDS:
-            return
-        shown.engagements += 1
+    def _show_writes(self, shown: Rehearsal, followers: list[_Follower]) -> None:
+        """What would be written about the engagements that follow, were each pinned to the new version: system by system, read at once."""
+        moving = [each for each in followers if each.engagement.state in HAS_RECORDS]
+        shown.engagements = len(moving)
+        systems = list(systems_of(self.hub.tenant(self.tenant), self.mapping_id))
+        with ExitStack() as stack:
+            found: list[Future[list[Shown] | Held]] = []
+            for system in systems:
+                pool = ThreadPoolExecutor(max(1, READERS // len(systems)), thread_name_prefix=f"rehearsal-{system}")
+                stack.callback(pool.shutdown, cancel_futures=True)
+                found += [pool.submit(self._writes_of, each, system) for each in moving]
+            for number, future in enumerate(found, 1):
+                answer = future.result()
+                if isinstance(answer, Held):
+                    shown.held.append(answer)
+                else:
+                    shown.writes += answer
+                self.progress(number, len(found))
+
+    def _writes_of(self, follower: _Follower, system: str) -> list[Shown] | Held:
+        engagement = follower.engagement
         supposed = engagement.model_copy(update={"mapping_pins": {**engagement.mapping_pins, self.mapping_id: self.new.version}})
-        config = self.hub.tenant(self.tenant)
-        for system in systems_of(config, self.mapping_id):
-            case = SupposedCase(self.hub, _nobody(self.tenant, engagement), system, supposed)
-            try:
-                shown.writes += case.would_write(offline=self.offline)
-            except HubError as error:
-                shown.held.append(Held(system, engagement.terms.vms_id, str(error)))
+        case = SupposedCase(self.hub, _nobody(self.tenant, engagement), system, supposed)
+        try:
+            writes = list(case.would_write(offline=self.offline))
+            made_of = case.outgoing().desired.fields if writes else {}
+        except HubError as error:
+            return Held(system, engagement.terms.vms_id, str(error))
+        return [_with_origins_hidden(each, made_of, follower.hidden) for each in writes]
 
     def _recorded(self, system: str, last: int) -> list[SourceRecord]:
         with self.hub.database.transaction(self.tenant) as tx:
             return sources.list_latest(tx, system, limit=last)
+
+
+@dataclass(frozen=True, slots=True)
+class _Follower:
+    """An engagement as it would be, and how its terms came about."""
+
+    engagement: Engagement
+    lineage: SourceLineage | None
+
+    @property
+    def hidden(self) -> frozenset[str]:
+        """The canonical fields that are not for every eye."""
+        fields = self.lineage.fields if self.lineage else {}
+        return frozenset(target for target, said in fields.items() if said.sensitive)
 
 
 @dataclass(frozen=True)
@@ -205,23 +272,28 @@ class SupposedCase(Case):
         desired = self.outgoing().desired
         is_directory = instance.connector.can.directory is not None
         known = self.external_id(ACCOUNT if is_directory else RECORD)
+        account = read_account(self.directory, known) if is_directory and known is not None and not offline else None
         if known is None:
             plan: WritePlan = desired.whole()
         elif is_directory:
-            plan = desired.plan({})
+            plan = desired.plan((account.attributes if account else None) or {})
         else:
             plan = desired.plan(None if offline else read_record(instance.sink(), known).values)
         for change in plan.changes:
             yield Shown(self.system, vms_id, change.target, change.before, change.after, change.sensitive)
-        if is_directory and known is not None and not offline:
-            account = self.desired_account(self.outgoing().values)
-            for step in plan_access(account, read_account(self.directory, known)):
-                yield Shown(self.system, vms_id, str(step.kind), None, step.detail)
+        for step in plan_access(self.desired_account(self.outgoing().values), account) if account else ():
+            yield Shown(self.system, vms_id, str(step.kind), None, step.detail)
 
 
 def _nobody(tenant: str, engagement: Engagement) -> CaseRef:
     """The ids of a case that nobody runs."""
     return CaseRef(tenant, str(engagement.id), "rehearsal", engagement.epoch)
+
+
+def _with_origins_hidden(shown: Shown, fields: Mapping[str, MappedField], hidden: frozenset[str]) -> Shown:
+    """What would be written, as sensitive as what it is made of."""
+    made_of = fields[shown.target].read if shown.target in fields else {}
+    return replace(shown, sensitive=True) if hidden & made_of.keys() else shown
 
 
 def _mapped(

@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 import structlog
 
 from config.hub import Hub
+from flows.following import follow_promotions
 from flows.handlers import Handlers
 from flows.prefect_runs import PrefectRuns, drop_old_results
-from flows.promotion import follow_promotions
 from ledger import audit, checkpoint, engagements, timers
 from ledger.database import Tx
 from ledger.jobs import defer_backfill, defer_leaver, defer_poll
 from ledger.queue import Worker, prune
 from ledger.timers import Timer, TimerKind
-from workforce.errors import Misconfigured, Refused
+from workforce.errors import HubError, Misconfigured, Refused
 from workforce.events import HUB, Actor, ActorType, AuditEvent, Outcome
 
 log = structlog.get_logger(__name__)
@@ -60,12 +60,19 @@ class WorkerProcess:
     def poll(self) -> None:
         """Have every tenant's VMS polled, and every system that pushes events asked for lost ones; one waiting poll for each is enough."""
         for tenant in self.hub.tenant_names():
-            pushing = self._pushing(tenant)
-            with self.hub.database.transaction(tenant) as tx:
-                follow_promotions(self.hub, tx)
-                defer_poll(tx)
-                for instance in pushing:
-                    defer_backfill(tx, instance)
+            try:
+                self._poll(tenant)
+            except HubError as error:  # that tenant's; the others are polled
+                log.warning("poll.not_deferred", tenant=tenant, cause=error.cause)
+
+    def _poll(self, tenant: str) -> None:
+        pushing = self._pushing(tenant)
+        with self.hub.database.transaction(tenant) as tx:
+            defer_poll(tx)
+            for instance in pushing:
+                defer_backfill(tx, instance)
+        with self.hub.database.transaction(tenant) as tx:
+            follow_promotions(self.hub, tx)
 
     def _pushing(self, tenant: str) -> list[str]:
         """The tenant's instances that can be asked for lost events; none while its configuration cannot be read at all."""

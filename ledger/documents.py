@@ -31,9 +31,14 @@ def current(tx: Tx, at_version: int | None = None) -> Documents:
     return Documents(number, {row["path"]: row["content"] for row in rows})
 
 
+def lock(tx: Tx) -> None:
+    """Keep everybody else who applies documents out until the commit."""
+    tx.one("SELECT pg_advisory_xact_lock(hashtextextended('config:' || %(tenant)s, 0))", tenant=tx.tenant)
+
+
 def apply(tx: Tx, files: Mapping[str, str], actor: Actor) -> int:
     """Make ``files`` the configuration: a new version, audited, unless nothing changed. The version that holds now."""
-    tx.one("SELECT pg_advisory_xact_lock(hashtextextended('config:' || %(tenant)s, 0))", tenant=tx.tenant)
+    lock(tx)
     before = current(tx)
     if before.version and dict(before.files) == dict(files):
         return before.version

@@ -77,7 +77,10 @@ def park(
     subject: str | None = None,
     group_key: str | None = None,
 ) -> Failure:
-    """Put something on the list, or count it again. The subject defaults to the engagement, else the event."""
+    """Put something on the list, or count it again. The subject defaults to the engagement, else the event.
+
+    What no terminal should be given (control characters, which a record may hold) is replaced in every text.
+    """
     if subject is None:
         subject = f"engagement:{engagement_id}" if engagement_id else f"event:{event_id}" if event_id else "tenant"
     row = tx.the(
@@ -93,13 +96,13 @@ def park(
         """,
         tenant=tx.tenant,
         id=uuid7(),
-        subject=subject,
+        subject=_printable(subject),
         cause=cause,
-        message=message,
-        field=field,
+        message=_printable(message, besides="\n"),
+        field=field and _printable(field),
         engagement_id=engagement_id,
         event_id=event_id,
-        group_key=group_key,
+        group_key=group_key and _printable(group_key),
     )
     failure = _from_row(row)
     if failure.count == 1:
@@ -130,6 +133,26 @@ def list_open(tx: Tx, *, engagement_id: UUID | None = None, group_key: str | Non
         limit=limit,
     )
     return [_from_row(row) for row in rows]
+
+
+def count(tx: Tx, group_key: str) -> int:
+    """How many open lines share one cause."""
+    row = tx.the("SELECT count(*) AS number FROM failures WHERE closed_at IS NULL AND group_key = %(key)s", key=group_key)
+    return int(row["number"])
+
+
+def has_kin(tx: Tx, failure: Failure) -> bool:
+    """Whether another open line shares the cause of this one. To be sure of the answer until the commit, nobody else is let ask."""
+    if failure.group_key is None:
+        return False
+    lock = f"{tx.tenant}:{failure.group_key}"
+    tx.one("SELECT pg_advisory_xact_lock(hashtextextended('failures:' || %(lock)s, 0))", lock=lock)
+    row = tx.the(
+        "SELECT EXISTS (SELECT 1 FROM failures WHERE closed_at IS NULL AND group_key = %(key)s AND id <> %(id)s) AS found",
+        key=failure.group_key,
+        id=failure.id,
+    )
+    return bool(row["found"])
 
 
 def groups(tx: Tx) -> list[FailureGroup]:
@@ -174,11 +197,28 @@ def close_all(tx: Tx, engagement_id: UUID, actor: Actor) -> int:
 def resolve(tx: Tx, subject: str, actor: Actor = HUB) -> int:
     """Take every open line of ``subject`` off the list, because it is fine now; how many there were."""
     found = tx.all(
-        "SELECT id FROM failures WHERE subject = %(subject)s AND closed_at IS NULL ORDER BY since, id", subject=subject
+        "SELECT id FROM failures WHERE subject = %(subject)s AND closed_at IS NULL ORDER BY since, id",
+        subject=_printable(subject),
     )
     for row in found:
         close(tx, row["id"], actor)
     return len(found)
+
+
+def supersede(tx: Tx, subject: str, *, cause: str, group_key: str | None, actor: Actor = HUB) -> None:
+    """Take the open lines of ``subject`` off the list that say anything but this cause: it waits for this one now, and for no other."""
+    found = tx.all(
+        """
+        SELECT id FROM failures
+        WHERE subject = %(subject)s AND closed_at IS NULL AND (cause <> %(cause)s OR group_key IS DISTINCT FROM %(group_key)s)
+        ORDER BY since, id
+        """,
+        subject=_printable(subject),
+        cause=cause,
+        group_key=group_key and _printable(group_key),
+    )
+    for row in found:
+        close(tx, row["id"], actor)
 
 
 def _note(tx: Tx, action: str, failure: Failure, actor: Actor, outcome: Outcome) -> None:
@@ -194,6 +234,10 @@ def _note(tx: Tx, action: str, failure: Failure, actor: Actor, outcome: Outcome)
         field=failure.field,
         count=failure.count,
     )
+
+
+def _printable(text: str, *, besides: str = "") -> str:
+    return "".join(each if each.isprintable() or each in besides else "\N{REPLACEMENT CHARACTER}" for each in text)
 
 
 def _from_row(row: dict[str, object]) -> Failure:

@@ -23,6 +23,7 @@ class JobName(StrEnum):
     BACKFILL = "backfill"
     TAKE = "take"
     ALARM = "alarm"
+    FOLLOW = "follow"
     MIGRATE = "migrate"
 
 
@@ -71,7 +72,15 @@ def defer_alarm(tx: Tx, failure_id: UUID) -> None:
     defer(tx, tx.tenant, Job(JobName.ALARM, {"failure_id": str(failure_id)}, Lane.SYNC, key, key=key))
 
 
-def defer_migration(tx: Tx, engagement_id: UUID, mapping_id: str) -> None:
-    """Have a running engagement moved to the version of a mapping that is in force, in its turn among the engagement's jobs."""
-    lock, key = str(engagement_id), f"migrate:{engagement_id}:{mapping_id}"
-    defer(tx, tx.tenant, Job(JobName.MIGRATE, {"engagement_id": lock, "mapping_id": mapping_id}, Lane.BULK, lock, key))
+def defer_follow(tx: Tx, promotion_id: UUID, *, after: UUID | None = None) -> None:
+    """Have the next running engagements follow a promotion, those with ids behind ``after``: the rest comes when these are through."""
+    args = {"promotion_id": str(promotion_id), **({"after": str(after)} if after else {})}
+    key = f"follow:{promotion_id}"
+    defer(tx, tx.tenant, Job(JobName.FOLLOW, args, Lane.BULK, key, key))
+
+
+def defer_migration(tx: Tx, engagement_id: UUID, promotion_id: UUID) -> None:
+    """Have a running engagement moved to the version that was promoted, in its turn among the engagement's jobs."""
+    lock, key = str(engagement_id), f"migrate:{engagement_id}:{promotion_id}"
+    args = {"engagement_id": lock, "promotion_id": str(promotion_id)}
+    defer(tx, tx.tenant, Job(JobName.MIGRATE, args, Lane.BULK, lock, key))

@@ -51,6 +51,24 @@ class Promotion:
     decided_at: datetime | None
 
 
+def lock(tx: Tx, mapping_id: str) -> None:
+    """Keep everybody else who promotes the mapping, or goes by a promotion of it, out until the commit. Call it before ``keep``."""
+    tx.one(
+        "SELECT pg_advisory_xact_lock(hashtextextended('mapping:' || %(tenant)s || ':' || %(id)s, 0))",
+        tenant=tx.tenant,
+        id=mapping_id,
+    )
+
+
+def keep(tx: Tx, mapping_id: str) -> None:
+    """Let nobody promote the mapping until the commit: whoever writes what follows from ``current`` is seen by the next promotion."""
+    tx.one(
+        "SELECT pg_advisory_xact_lock_shared(hashtextextended('mapping:' || %(tenant)s || ':' || %(id)s, 0))",
+        tenant=tx.tenant,
+        id=mapping_id,
+    )
+
+
 def adopt(tx: Tx, used: MappingUsed, effective_from: date) -> None:
     """Keep the version with which a tenant begins, so that a newer one in the library changes nothing by itself."""
     tx.execute(
@@ -116,6 +134,14 @@ def proposed(tx: Tx, mapping_id: str) -> Promotion | None:
     return None if row is None else _from_row(row)
 
 
+def get(tx: Tx, promotion_id: UUID) -> Promotion:
+    """One line of the history. Raises ``NotFound``."""
+    row = tx.one("SELECT * FROM mapping_promotions WHERE id = %(id)s", id=promotion_id)
+    if row is None:
+        raise NotFound(f"promotion {promotion_id} does not exist", field="promotion")
+    return _from_row(row)
+
+
 def current(tx: Tx, mapping_id: str, on: date) -> Promotion | None:
     """The version that counts for what starts ``on`` a business date: of those that are effective then, the last decided."""
     row = tx.one(
@@ -128,6 +154,24 @@ def current(tx: Tx, mapping_id: str, on: date) -> Promotion | None:
         on=on,
     )
     return None if row is None else _from_row(row)
+
+
+def coming(tx: Tx, mapping_id: str, on: date) -> list[Promotion]:
+    """Promotions that count from a later business date than ``on``, the last decided first. A later decision that counts now ends them."""
+    rows = tx.all(
+        """
+        SELECT * FROM mapping_promotions AS later
+        WHERE mapping_id = %(mapping_id)s AND state = 'promoted' AND effective_from > %(on)s AND NOT EXISTS (
+            SELECT 1 FROM mapping_promotions AS now
+            WHERE now.mapping_id = later.mapping_id AND now.state = 'promoted' AND now.effective_from <= %(on)s
+              AND (now.decided_at, now.seq) > (later.decided_at, later.seq)
+        )
+        ORDER BY decided_at DESC, seq DESC
+        """,
+        mapping_id=mapping_id,
+        on=on,
+    )
+    return [_from_row(row) for row in rows]
 
 
 def not_followed(tx: Tx, on: date) -> list[Promotion]:
@@ -144,14 +188,18 @@ def not_followed(tx: Tx, on: date) -> list[Promotion]:
 
 
 def followed(tx: Tx, promotion_id: UUID) -> None:
-    """Running engagements were told to follow the promotion, as far as they shall."""
+    """Running engagements follow the promotion, as far as they shall: the job that has them follow is in the queue."""
     tx.execute("UPDATE mapping_promotions SET followed_at = clock_timestamp() WHERE id = %(id)s", id=promotion_id)
 
 
 def history(tx: Tx, mapping_id: str | None = None) -> list[Promotion]:
     """Every line, the newest first; of one mapping or of all."""
     rows = tx.all(
-        "SELECT * FROM mapping_promotions WHERE %(id)s::text IS NULL OR mapping_id = %(id)s ORDER BY seq DESC", id=mapping_id
+        """
+        SELECT * FROM mapping_promotions WHERE %(id)s::text IS NULL OR mapping_id = %(id)s
+        ORDER BY coalesce(decided_at, proposed_at) DESC, seq DESC
+        """,
+        id=mapping_id,
     )
     return [_from_row(row) for row in rows]
 
@@ -160,6 +208,19 @@ def released(tx: Tx) -> dict[tuple[str, str], str]:
     """(mapping id, label) → content hash of everything that was ever promoted: what may never change again."""
     rows = tx.all("SELECT DISTINCT mapping_id, version, sha256 FROM mapping_promotions WHERE state = 'promoted'")
     return {(row["mapping_id"], row["version"]): row["sha256"] for row in rows}
+
+
+def fixed(tx: Tx, mapping_id: str, label: str) -> str | None:
+    """The content hash with which a version was promoted; ``None`` where it never was."""
+    row = tx.one(
+        """
+        SELECT sha256 FROM mapping_promotions
+        WHERE mapping_id = %(mapping_id)s AND version = %(label)s AND state = 'promoted' LIMIT 1
+        """,
+        mapping_id=mapping_id,
+        label=label,
+    )
+    return None if row is None else str(row["sha256"])
 
 
 def _decide(tx: Tx, promotion_id: UUID, target: PromotionState, actor: Actor) -> Promotion:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import re
 from datetime import datetime
 
 from ledger.database import Tx
+from workforce.errors import Refused
 from workforce.ports import SourceRecord
+
+_NO_TEXT = re.compile("(?<!\\\\)(?:\\\\\\\\)*\\\\u0000|[\ud800-\udfff]")
+"""In JSON: a NUL, or half of a surrogate pair, which are characters that no database keeps."""
 
 
 def remember(tx: Tx, system: str, record: SourceRecord) -> bool:
-    """Keep the record as read just now; false if a newer version is kept already."""
+    """Keep the record as read just now; false if a newer version is kept already. Raises ``Refused`` for text that cannot be kept."""
+    _require_text(record)
     statement = """
         INSERT INTO source_records (tenant, system, external_id, version, "values")
         VALUES (%(tenant)s, %(system)s, %(external_id)s, %(version)s, %(values)s)
@@ -26,6 +33,12 @@ def remember(tx: Tx, system: str, record: SourceRecord) -> bool:
         values=record.values,
     )
     return stored == 1
+
+
+def is_superseded(tx: Tx, system: str, record: SourceRecord) -> bool:
+    """Whether a newer version of the record is kept already."""
+    known = latest(tx, system, record.external_id)
+    return known is not None and known[0].version > record.version
 
 
 def latest(tx: Tx, system: str, external_id: str) -> tuple[SourceRecord, datetime] | None:
@@ -76,3 +89,11 @@ def set_cursor(tx: Tx, instance: str, cursor: str) -> None:
         instance=instance,
         cursor=cursor,
     )
+
+
+def _require_text(record: SourceRecord) -> None:
+    for name, value in record.values.items():
+        if _NO_TEXT.search(json.dumps({name: value}, ensure_ascii=False, default=str)):
+            field = name.encode("utf-8", "replace").decode().replace("\0", "?")
+            message = f"record {record.external_id}: {field} holds a character that no database keeps (NUL, or half of one); correct it there"
+            raise Refused(message, cause="unstorable_text", field=field)

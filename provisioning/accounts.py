@@ -33,10 +33,12 @@ class AccountApplier:
     def provide(self, account: DesiredAccount, desired: DesiredRecord, details: Mapping[str, object]) -> tuple[str, WritePlan]:
         """Create or adopt the account and see that it has its attributes; its id and what was written.
 
-        Directories do not show the attributes that a mapping sets: what was written last decides what an account still needs.
+        Of an account that is there only what differs from what the directory shows is written. Where it does not show an attribute, what
+        was written last decides.
         """
         account_id, made = self._create(account, details)
-        return account_id, desired.whole() if made else self._update(account_id, desired, details)
+        plan = desired.whole() if made else self._update(account_id, desired, details)
+        return account_id, self._read_back(account_id, plan)
 
     def conclude(self, account_id: str, unfinished: Iterable[Effect]) -> None:
         """Conclude updates whose replies were lost, now that the account is as it should be."""
@@ -81,7 +83,7 @@ class AccountApplier:
 
     def _update(self, account_id: str, desired: DesiredRecord, details: Mapping[str, object]) -> WritePlan:
         """Write the attributes that have to change."""
-        plan = desired.plan({})
+        plan = desired.plan(read_account(self.directory, account_id).attributes or {})
         if not plan.is_empty:
 
             def update() -> None:
@@ -90,6 +92,15 @@ class AccountApplier:
             told = {**details, "fields": plan.changed}
             self._updates(EffectKind.UPDATE_ACCOUNT).needed(update, desired.fingerprint(plan), details=told)
         return plan
+
+    def _read_back(self, account_id: str, plan: WritePlan) -> WritePlan:
+        """The plan with the directory's own way of writing, where it shows one by now. Without it the next run tells what differs."""
+        if plan.is_empty:
+            return plan
+        try:
+            return plan.read_back(read_account(self.directory, account_id).attributes or {})
+        except RetryLater:
+            return plan
 
     def _create(self, desired: DesiredAccount, details: Mapping[str, object]) -> tuple[str, bool]:
         """The account's id, and whether this call made it with its attributes."""

@@ -123,13 +123,14 @@ class InMemoryDirectory(_Target[AccountState]):
     """The ``Directory`` of ``workforce.ports``. Logins are unique; markers too unless ``marker_is_unique`` is false.
 
     ``groups`` are the groups that exist. ``signed_in`` is what a trial sign-in finds for an enabled account (``None``: no way to try).
+    A single look shows the attributes of an account unless ``hides_attributes``.
     """
 
     clock: Clock = field(kw_only=True)
     groups: set[str] = field(default_factory=set)
     marker_is_unique: bool = True
     signed_in: bool | None = True
-    attributes: dict[str, dict[str, object]] = field(default_factory=dict)
+    hides_attributes: bool = False
 
     def find(self, marker: str) -> Sequence[AccountState]:
         """Every account that shows ``marker``."""
@@ -141,7 +142,8 @@ class InMemoryDirectory(_Target[AccountState]):
 
     def read(self, account_id: str) -> AccountState:
         """The account as it shows."""
-        return self._one_shown(account_id)
+        account = self._one_shown(account_id)
+        return replace(account, attributes=None) if self.hides_attributes else account
 
     def create(self, account: DesiredAccount) -> str:
         """Create an enabled account without groups."""
@@ -153,14 +155,14 @@ class InMemoryDirectory(_Target[AccountState]):
                 raise AlreadyTaken("login or marker is in use", field="login")
         account_id = f"account-{len(self.entries) + 1}"
         state = AccountState(account_id, account.login, account.marker, enabled=True, expires_at=account.expires_at)
-        self.attributes[account_id] = dict(account.attributes)
-        self._store("create", account_id, state)
+        self._store("create", account_id, replace(state, attributes=dict(account.attributes)))
         return account_id
 
     def update(self, account_id: str, attributes: Mapping[str, object]) -> None:
-        """Set attributes."""
-        self._change("update", account_id, lambda account: account)
-        self.attributes.setdefault(account_id, {}).update(attributes)
+        """Set attributes; of a nested one, the parts that are not named stay."""
+        self._change(
+            "update", account_id, lambda account: replace(account, attributes=_merged(account.attributes or {}, attributes))
+        )
 
     def set_expiry(self, account_id: str, expires_at: datetime) -> None:
         """Write the native expiry."""

@@ -44,14 +44,14 @@ class RecordApplier:
         assert record_id is not None, "a created record has an id"  # noqa: S101 - the port says so
         plan = desired.nothing() if made else desired.plan(read_record(sink, record_id).values)
         self._write(sink, record_id, desired, plan, details)
-        return record_id, desired.whole() if made else plan
+        return record_id, _read_back(sink, record_id, desired.whole() if made else plan)
 
     def update(self, sink: RecordSink, record_id: str, desired: DesiredRecord, details: Mapping[str, object]) -> WritePlan:
         """Bring the record up to date. Only what differs is written; where nothing does, nothing is called."""
         plan = desired.plan(read_record(sink, record_id).values)
         if not plan.is_empty:
             self._write(sink, record_id, desired, plan, details)
-        return plan
+        return _read_back(sink, record_id, plan)
 
     def conclude(self, record_id: str, unfinished: Iterable[Effect]) -> None:
         """Conclude updates whose replies were lost, now that the record is as it should be."""
@@ -87,6 +87,16 @@ def read_record(system: RecordEnding, record_id: str) -> StoredRecord:
         return system.read(record_id)
     except NotFound:
         raise RetryLater(f"record {record_id} cannot be read yet", cause="read_back_mismatch") from None
+
+
+def _read_back(sink: RecordSink, record_id: str, plan: WritePlan) -> WritePlan:
+    """The plan with the target's own way of writing, where it shows one by now. Without it the next run tells what differs."""
+    if plan.is_empty:
+        return plan
+    try:
+        return plan.read_back(read_record(sink, record_id).values)
+    except RetryLater:
+        return plan
 
 
 def prove_record(system: RecordEnding, record_id: str, *, active: bool) -> StoredRecord:

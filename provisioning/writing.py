@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import Enum
 from functools import lru_cache
@@ -38,6 +39,15 @@ class FieldChange:
     after: object = field(repr=False)
     sensitive: bool = False
     strength: str = "normal"
+
+    def is_answered_by(self, shown: object) -> bool:
+        """Whether ``shown``, read right after the change, is the target's own way of writing it.
+
+        Nothing at all is none, and what was there before is none: the target may lag, or have left the field alone.
+        """
+        if shown is _UNSHOWN or is_empty(shown) or is_empty(self.after):
+            return False
+        return not alike(shown, self.after) and not alike(shown, self.before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +84,15 @@ class WritePlan:
             put(values, change.target, change.after)
         return values
 
+    def read_back(self, found: Mapping[str, object]) -> WritePlan:
+        """The plan, carried out: with the target's own way of writing, where ``found``, read right after, shows one."""
+        shown = {change.target: _shown(found, change.target) for change in self.changes}
+        own = {change.target: shown[change.target] for change in self.changes if change.is_answered_by(shown[change.target])}
+        fields = {
+            target: known.model_copy(update={"shown": own.get(target, known.shown)}) for target, known in self.result.items()
+        }
+        return replace(self, result=fields)
+
     def remaining(self) -> tuple[FieldConflict, ...]:
         """The conflicts that writing the plan does not settle: those that a person has to decide."""
         written = set(self.changed)
@@ -97,11 +116,17 @@ class _Field:
         return self.said is not None and equal(self.said.value, self.ours.value)
 
     @property
+    def stands(self) -> bool:
+        """Whether the target shows what we said last, be it in its own way of writing."""
+        said = self.said
+        if said is None or self.shown is _UNSHOWN:
+            return False
+        return alike(self.shown, said.value) or (said.shown is not None and alike(self.shown, said.shown))
+
+    @property
     def agrees(self) -> bool:
         """Whether the target shows what we say; its own way of writing it counts only for what was written to it before."""
-        if self.shown is _UNSHOWN:
-            return False
-        return equal(self.shown, self.ours.value) or (self.unchanged and alike(self.shown, self.ours.value))
+        return self.shown is not _UNSHOWN and (equal(self.shown, self.ours.value) or (self.unchanged and self.stands))
 
     @property
     def is_due(self) -> bool:
@@ -122,9 +147,7 @@ class _Field:
         """What somebody else made of it. A weak field is the target's own once it is filled; a kept one always."""
         if self.said is None or self.shown is _UNSHOWN or self.agrees or alike(self.shown, self.ours.value):
             return None
-        contested = (
-            not self.unchanged if self.is_kept else self.ours.strength != "weak" and not alike(self.shown, self.said.value)
-        )
+        contested = not self.unchanged if self.is_kept else self.ours.strength != "weak" and not self.stands
         return FieldConflict(self.target, self.ours.value, self.shown) if contested else None
 
     @property
@@ -135,8 +158,10 @@ class _Field:
 
     @property
     def result(self) -> MappedField | None:
-        """How it stands once the plan is carried out, as far as it is ours."""
-        return self.ours if self.is_due or self.agrees or self.unchanged else self.said
+        """How it stands once the plan is carried out, as far as it is ours. The target writes the same value in the same way."""
+        if self.said is not None and self.unchanged:
+            return self.ours.model_copy(update={"shown": self.said.shown})
+        return self.ours if self.is_due or self.agrees else self.said
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,16 +259,33 @@ def equal(one: object, other: object) -> bool:
 
 
 def alike(one: object, other: object) -> bool:
-    """Whether two values are the same but for how they are written: ``95.0`` and ``95.00``, space around, the case of an address."""
+    """Whether two values are the same but for how they are written: ``95.0`` and ``95.00``, space around, the case of an address.
+
+    A list of one is like the one; among several texts and numbers the order does not matter, since directories keep none.
+    """
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         return one.keys() == other.keys() and all(alike(one[name], other[name]) for name in one)
-    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
-        return len(one) == len(other) and all(map(alike, one, other))
+    if isinstance(one, list | tuple) or isinstance(other, list | tuple):
+        return equal(one, other) or _alike_lists(_items(one), _items(other))
     return equal(one, other) or _written(one) == _written(other)
+
+
+def _alike_lists(ones: Sequence[object], others: Sequence[object]) -> bool:
+    if len(ones) != len(others):
+        return False
+    if any(isinstance(item, Mapping | list | tuple) for item in (*ones, *others)):
+        return all(map(alike, ones, others))
+    return Counter(map(_written, ones)) == Counter(map(_written, others))
+
+
+def _items(value: object) -> Sequence[object]:
+    return value if isinstance(value, list | tuple) else (value,)
 
 
 def _written(value: object) -> object:
     """A scalar in one form of writing."""
+    if is_empty(value):
+        return None
     if isinstance(value, bool):
         return str(value).lower()
     text = str(value).strip() if isinstance(value, str | int | Decimal) else value

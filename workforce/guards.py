@@ -29,10 +29,24 @@ def violations(terms: EngagementTerms, known: EngagementTerms | None = None) -> 
     return [*_rate_in_band(terms, known), *_currency_stays(terms, known)]
 
 
+def with_standing_band(terms: EngagementTerms, known: EngagementTerms | None) -> EngagementTerms:
+    """``terms`` with the band that holds. A band that vanished still does: a source that stops telling it does not lift it."""
+    if known is None or terms.rate_band is not None or known.rate_band is None:
+        return terms
+    return terms.model_copy(update={"rate_band": known.rate_band})
+
+
 def _rate_in_band(terms: EngagementTerms, known: EngagementTerms | None) -> Iterator[Violation]:
-    """A band that vanished still holds: a source that stops telling it does not lift it."""
-    band = terms.rate_band or (known.rate_band if known else None)
-    if band is not None and not band.minimum <= terms.rate.amount <= band.maximum:
+    band = with_standing_band(terms, known).rate_band
+    if band is None:
+        return
+    if known is not None and terms.rate_band is None and terms.rate.unit is not known.rate.unit:
+        yield Violation(
+            "terms.rate.unit",
+            "band_without_unit",
+            "the rate is in another unit, and the band that was approved is not said in it; have the band approved in the new unit",
+        )
+    elif not band.minimum <= terms.rate.amount <= band.maximum:
         yield Violation(
             "terms.rate.amount",
             "rate_outside_band",
@@ -45,5 +59,5 @@ def _currency_stays(terms: EngagementTerms, known: EngagementTerms | None) -> It
         yield Violation(
             "terms.rate.currency",
             "currency_changed",
-            "a running engagement keeps its currency; correct it at its source, or end this work order and start another",
+            "an engagement keeps the currency in which it was requested; correct it at its source, or end this work order and start another",
         )

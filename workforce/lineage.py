@@ -19,6 +19,7 @@ class MappedField(_Fact):
     """How one field of a mapping's target came about. ``read`` are the source's paths, each with the value that was found there.
 
     ``value`` is ``None`` where the source said null and where the field was cleared; ``origin`` tells which. Text of both ends only.
+    ``shown`` is the target's own way of writing ``value``, where it has one: what it showed right after the write. ``None``: none is known.
     """
 
     value: Any = None
@@ -27,6 +28,7 @@ class MappedField(_Fact):
     origin: str = "source"
     strength: str = "normal"
     sensitive: bool = False
+    shown: Any = None
 
 
 class MappingUsed(_Fact):

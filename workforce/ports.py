@@ -234,7 +234,7 @@ class Directory(Protocol):
         ...
 
     def read(self, account_id: str) -> AccountState:
-        """The account as it is now, with its direct group memberships. Raises ``NotFound``."""
+        """The account as it is now, with its direct group memberships and the attributes that it shows. Raises ``NotFound``."""
         ...
 
     def create(self, account: DesiredAccount) -> str:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 import connectors
@@ -107,7 +108,17 @@ def test_a_key_that_cannot_be_one_is_refused_and_nothing_is_written(key: str) ->
 def test_what_a_kind_can_do_besides_is_added_with_a_plus() -> None:
     draft = Draft.of("acme", "hris+source+webhooks+sink", None)
     assert draft.capabilities == ("sink", "source", "webhooks")
-    assert {"source.py", "webhooks.py", "sink.py"} <= set(draft.files())
+    assert {"source.py", "webhooks.py", "sink.py", "source.schema.json", "target.schema.json"} <= set(draft.files())
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_a_new_connector_says_what_comes_from_it_and_what_it_takes(kind: Kind) -> None:
+    draft = Draft("acme", kind, "Acme")
+    written = {name: json.loads(text) for name, text in draft.files().items() if name.endswith(".schema.json")}
+    said = {"source": "source", "signing": "source", "sink": "target", "directory": "target"}
+    assert set(written) == {f"{said[name]}.schema.json" for name in draft.capabilities if name in said}
+    for schema in written.values():
+        jsonschema.Draft202012Validator.check_schema(schema)
 
 
 @pytest.mark.parametrize(("kind", "told"), [("hris+workday", "'workday' is none of sink"), ("hris+webhooks", "add \\+source")])

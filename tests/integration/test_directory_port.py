@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -229,9 +229,20 @@ def test_an_update_sets_what_it_names_and_keeps_the_rest(place: Place, wanted: D
     field = "title" if "title" in wanted.attributes else "jobTitle"
     for _ in range(2):
         place.directory.update(account_id, {field: "Architect"})
+    assert _attributes(place, account_id)[field] == "Architect"
     place.directory.update(account_id, {field: None})
+    assert _attributes(place, account_id)[field] is None
     state = place.directory.read(account_id)
     assert (state.login, state.marker, state.enabled, state.expires_at) == (wanted.login, wanted.marker, True, END)
+
+
+def test_an_account_shows_the_attributes_that_it_was_given_and_which_are_empty(place: Place, wanted: DesiredAccount) -> None:
+    account_id = place.directory.create(wanted)
+    shown = _attributes(place, account_id)
+    assert {name: shown[name] for name in wanted.attributes} == wanted.attributes
+    assert [value for value in shown.values() if value is None or value == []]
+    assert "password" not in str(list(shown)).casefold()
+    assert str(place.directory.read(account_id)).count(str(wanted.attributes.get("title"))) == 0
 
 
 def test_a_mapping_cannot_enable_an_account_set_its_password_or_change_its_marker(place: Place, wanted: DesiredAccount) -> None:
@@ -365,6 +376,12 @@ def test_blocking_many_blocks_each_that_may_be_touched_and_tells_why_the_others_
     assert not any(place.directory.read(one).enabled for one in ids)
     assert place.directory.read(employee).enabled
     assert place.directory.block_all([]) == {}
+
+
+def _attributes(place: Place, account_id: str) -> Mapping[str, object]:
+    shown = place.directory.read(account_id).attributes
+    assert shown is not None
+    return shown
 
 
 def everything(directory: Directory, cursor: str | None) -> tuple[list[AccountState], str]:

@@ -5,23 +5,20 @@ from __future__ import annotations
 import pytest
 
 from ledger.jobs import JobName
-from tests.integration.test_handlers import Company, company, docusign, fieldglass, job_of, tls
+from tests.integration.company import Company
+from tests.integration.test_handlers import job_of
 
-__all__ = ["company", "docusign", "fieldglass", "tls"]  # fixtures
 pytestmark = pytest.mark.integration
 
 
 def test_a_row_without_its_id_is_parked_alone_and_not_again_at_each_poll(company: Company) -> None:
     good = company.fieldglass.add_work_order(Role="Software Engineer")
     company.fieldglass.work_orders["nameless"] = {**company.fieldglass.work_orders[good], "Work Order ID": " "}
-    try:
-        handlers, seen = company.handlers(), []
-        for _ in range(3):
-            handlers.poll(job_of(JobName.POLL))
-            nameless = [failure for failure in company.failures() if failure.subject.startswith("fieldglass:row:")]
-            seen.append([(failure.id, failure.count) for failure in nameless])
-    finally:
-        del company.fieldglass.work_orders["nameless"]
+    handlers, seen = company.handlers(), []
+    for _ in range(3):
+        handlers.poll(job_of(JobName.POLL))
+        nameless = [failure for failure in company.failures() if failure.subject.startswith("fieldglass:row:")]
+        seen.append([(failure.id, failure.count) for failure in nameless])
     assert len(seen[0]) == 1
     assert seen[0][0][1] == 1
     assert seen == [seen[0]] * 3

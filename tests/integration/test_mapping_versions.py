@@ -12,69 +12,35 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from flows.following import follow_promotions
 from flows.polling import poll_vms
-from flows.promotion import Promoting, follow_promotions, migrate, touched
-from flows.rehearsal import CANONICAL, Rehearsal, Rehearsing
+from flows.promotion import Promoting, touched
+from flows.rehearsal import CANONICAL, Rehearsing
+from flows.versions import Versions
 from ledger import audit, engagements, promotions, sources, writes
-from ledger.jobs import JobName
 from ledger.promotions import PromotionKind, PromotionState
 from mappings.faults import FaultyMapping
 from provisioning.fakes import SettableClock
 from tests.integration.installed import TENANT, Installed
+from tests.integration.promoting import (
+    BOB,
+    HRIS,
+    PAYROLL,
+    SOURCE,
+    UNIT_IS_SITE,
+    migrations,
+    pin,
+    role,
+    run,
+    run_migrations,
+    shown_writes,
+    with_version,
+)
 from workforce.engagement import Engagement
 from workforce.errors import Misconfigured, Refused
-from workforce.events import Actor, ActorType
 from workforce.versions import Running
 
 pytestmark = pytest.mark.integration
-
-SOURCE, PAYROLL, HRIS = "fieldglass__engagement", "engagement__gusto", "engagement__bamboohr"
-ADA, BOB = (Actor(ActorType.HUMAN, name, auth="cli") for name in ("ada", "bob"))
-UNIT_IS_SITE = {"terms.client_unit": {"from": "Site", "apply": ["strip"], "required": True}}
-
-
-def overlay(mapping_id: str, fields: dict[str, Any], *, version: int = 1, **more: Any) -> dict[str, Any]:
-    said = {"mapping": mapping_id, "version": version, "effective_from": "2026-01-01", "because": "a test", "base": "v0001"}
-    return {**said, "fields": fields, **more}
-
-
-def with_version(installed: Installed, mapping_id: str, fields: dict[str, Any], **more: Any) -> Promoting:
-    """The company once its lead has applied the next version of its own."""
-    content = overlay(mapping_id, fields, **more)
-    name = f"mappings/{mapping_id}/t{content['version']:04}"
-    installed.apply_files({f"{name}.yaml": content, f"{name}.examples.yaml": {"examples": [_example(mapping_id)]}})
-    return Promoting(installed.hub, TENANT, ADA)
-
-
-def _example(mapping_id: str) -> dict[str, Any]:
-    """A record that every version refuses: an empty one."""
-    return {"name": "an empty record", "source": {}, "refuses": ["Role" if mapping_id == SOURCE else "worker.given_name"]}
-
-
-def pin(installed: Installed, engagement: Engagement, mapping_id: str) -> str:
-    with installed.hub.database.transaction(TENANT) as tx:
-        return engagements.get(tx, engagement.id).mapping_pins[mapping_id]
-
-
-def role(installed: Installed, engagement: Engagement) -> str:
-    with installed.hub.database.transaction(TENANT) as tx:
-        return engagements.get(tx, engagement.id).terms.role
-
-
-def run_migrations(installed: Installed) -> list[str]:
-    """Run every migration that waits, and then the joiner of each; the engagements."""
-    moved = []
-    for args in installed.waiting(JobName.MIGRATE):
-        migrate(installed.hub, TENANT, UUID(args["engagement_id"]), args["mapping_id"])
-        moved.append(args["engagement_id"])
-    for engagement_id in moved:
-        with installed.hub.database.transaction(TENANT) as tx:
-            installed.join(engagements.get(tx, UUID(engagement_id)))
-    return moved
-
-
-def shown_writes(shown: Rehearsal) -> set[tuple[str, str, str, str]]:
-    return {(change.system, change.subject, change.target, str(change.after)) for change in shown.writes}
 
 
 def real_writes(
@@ -277,7 +243,7 @@ def test_a_promoted_file_that_changed_is_neither_used_nor_promoted_again(install
 
 def test_a_version_with_a_later_date_counts_from_that_date_on_and_is_followed_then(installed: Installed) -> None:
     engagement = installed.joined()
-    tomorrow = (datetime.now(UTC) + timedelta(days=1)).date()
+    tomorrow = Versions(installed.hub, TENANT).today + timedelta(days=1)
     lead = with_version(installed, HRIS, {"jobTitle": {"value": "Contractor"}}, effective_from=tomorrow)
     lead.promote(HRIS, "t0001", reason="from tomorrow", running=Running.MIGRATE)
     assert run_migrations(installed) == []
@@ -305,9 +271,9 @@ def test_records_that_a_version_would_set_aside_are_told_before_it_is_in_force(i
     assert held.is_new
     assert "terms.role (from Role)" in held.message
     lead.promote(SOURCE, "t0001", reason="because", running=Running.MIGRATE)
-    (args,) = installed.waiting(JobName.MIGRATE)
+    (args,) = migrations(installed)
     with pytest.raises(Refused):
-        migrate(installed.hub, TENANT, UUID(args["engagement_id"]), args["mapping_id"])
+        run(installed, args)
     assert pin(installed, engagement, SOURCE) == "v0001"
     assert role(installed, engagement) == "Software Engineer"
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,8 +17,11 @@ from config.hub import Hub
 from connectors.sandbox import serve
 from connectors.slack.sandbox import SlackSandbox
 from connectors.tls import TlsFiles
+from flows import polling
 from flows.alarms import send_alarm
+from flows.intake import Intake
 from flows.polling import poll_vms, take_again
+from flows.promotion import Promoting
 from ledger import audit, engagements, failures, sources
 from ledger.database import Tx
 from ledger.failures import Failure
@@ -24,6 +30,9 @@ from tests.integration.company import Company
 from tests.tenant_documents import instance
 from workforce.engagement import Engagement
 from workforce.errors import NotFound
+from workforce.events import HUB
+from workforce.ports import SourceRecord
+from workforce.versions import Running
 
 pytestmark = pytest.mark.integration
 
@@ -56,9 +65,16 @@ def polled(hub: Hub, company: Company) -> list[Failure]:
     return company.failures()
 
 
+def hand_out(hub: Hub, *records: SourceRecord) -> None:
+    """The feed gives these records."""
+    polling.take_page(Intake(hub, "acme", "fieldglass"), records)
+
+
 def with_overlay(company: Company, edit: str) -> Hub:
     """The company once its lead has applied an overlay; nothing of it counts until it is promoted."""
-    company.content["mappings/fieldglass__engagement/t0001.yaml"] = yaml.safe_load(OVERLAY.format(version=1, edit=edit))
+    place = "mappings/fieldglass__engagement/t0001"
+    company.content[f"{place}.yaml"] = yaml.safe_load(OVERLAY.format(version=1, edit=edit))
+    company.content[f"{place}.examples.yaml"] = {"examples": [{"name": "an empty record", "source": {}, "refuses": ["Role"]}]}
     return company.hub()
 
 
@@ -210,6 +226,180 @@ def test_an_alarm_about_what_is_mended_by_now_is_not_sent(company: Company) -> N
     with company.database.transaction("acme") as tx:
         assert _sent(tx) == []
         assert failures.get(tx, failure_id).closed_at is not None
+
+
+def test_a_record_waits_for_what_is_wrong_with_it_now_and_for_nothing_else(company: Company) -> None:
+    hub = company.hub()
+    vms_id = company.fieldglass.add_work_order(**{"Rate Unit": "Week"})
+    polled(hub, company)
+    company.fieldglass.change(vms_id, **{"Rate Unit": "Fortnight"})
+    (failure,) = polled(hub, company)
+    assert failure.group_key == "fieldglass__engagement/new_value/Rate Unit/Fortnight"
+    assert len(company.alarms()) == 2, "another word is another cause, of which people are told"
+    company.fieldglass.change(vms_id, **{"Rate Unit": "Hour", "Pay Rate": "9500.00"})
+    (failure,) = polled(hub, company)
+    assert failure.cause == "rate_outside_band"
+    company.fieldglass.change(vms_id, **{"Pay Rate": "95.00"})
+    assert polled(hub, company) == []
+
+
+def test_an_older_version_of_a_record_says_nothing_about_the_newer_one(company: Company) -> None:
+    hub = company.hub()
+    intake = Intake(hub, "acme", "fieldglass")
+    vms_id = company.fieldglass.add_work_order()
+    good = intake.source().read(vms_id)
+    company.fieldglass.change(vms_id, **{"Rate Unit": "Week"})
+    (held,) = polled(hub, company)
+    hand_out(hub, good)
+    assert company.failures() == [held]
+    assert known(company, vms_id) is None
+    company.fieldglass.change(vms_id, **{"Rate Unit": "Hour"})
+    polled(hub, company)
+    hand_out(hub, replace(good, values={**good.values, "Rate Unit": "Fortnight"}))
+    assert company.failures() == []
+
+
+def test_a_band_that_a_source_stops_telling_is_not_lifted_one_record_later(company: Company) -> None:
+    hub = company.hub()
+    vms_id = company.fieldglass.add_work_order()
+    for columns in ({}, {"Rate Minimum": "", "Rate Maximum": ""}):
+        company.fieldglass.change(vms_id, **columns)
+        assert polled(hub, company) == []
+    company.fieldglass.change(vms_id, **{"Pay Rate": "9500.00"})
+    (failure,) = polled(hub, company)
+    assert (failure.cause, failure.field) == ("rate_outside_band", "Pay Rate")
+
+
+@pytest.mark.parametrize("poison", ["\x00", "\ud800", "a\x00b", "\x1b[31mred\x1b[0m"])
+@pytest.mark.parametrize("column", ["Role", "Rate Unit", "Worker Phone"])
+def test_text_that_cannot_be_kept_or_shown_stops_only_its_own_record(company: Company, poison: str, column: str) -> None:
+    hub = company.hub()
+    intake = Intake(hub, "acme", "fieldglass")
+    company.fieldglass.add_work_order()
+    good = intake.source().read(company.fieldglass.add_work_order())
+    bad = replace(good, external_id="WO-BAD", values={**good.values, "Work Order ID": "WO-BAD", column: poison})
+    hand_out(hub, bad, good)
+    assert known(company, good.external_id)
+    lines = company.failures()
+    assert all(
+        text.isprintable() for line in lines for text in (line.subject, line.message, line.group_key or "", line.field or "")
+    )
+    assert {line.subject for line in lines} <= {"fieldglass:WO-BAD"}
+    if "\x1b" not in poison:
+        (line,) = lines
+        assert line.cause in {"unstorable_text", "new_value"}
+        assert line.cause == "new_value" or line.field == column
+
+
+def test_an_id_that_cannot_be_kept_stops_only_its_own_record(company: Company) -> None:
+    hub = company.hub()
+    good = Intake(hub, "acme", "fieldglass").source().read(company.fieldglass.add_work_order())
+    hand_out(hub, replace(good, external_id="WO\x00"), good)
+    assert known(company, good.external_id)
+    assert [line.subject for line in company.failures()] == ["fieldglass:WO\N{REPLACEMENT CHARACTER}"]
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"Rate Unit": "Week"},
+        {"Rate Unit": "Week", "Time Zone": "Mars/Olympus"},
+        {"Rate Unit": "Week", "Time Zone": "Mars/Olympus", "End Date": "not a day"},
+        {"Rate Unit": "Week", "End Date": "2020-01-01"},
+        {"Worker Phone": "\x00"},
+    ],
+)
+def test_a_termination_passes_whatever_else_its_record_says(company: Company, columns: dict[str, str]) -> None:
+    hub = company.hub()
+    vms_id = company.fieldglass.add_work_order()
+    polled(hub, company)
+    now = datetime.now(UTC).replace(microsecond=0)
+    company.fieldglass.change(vms_id, **columns, **{"Terminate At": now.isoformat()})
+    (failure,) = polled(hub, company)
+    after = known(company, vms_id)
+    assert after is not None
+    assert after.end_at == now
+    assert failure.field
+    with company.database.system() as tx:
+        assert tx.all("SELECT * FROM stint_due_timers(clock_timestamp() + interval '1 second', 10)")
+
+
+def test_an_end_that_moves_to_and_fro_while_its_record_waits_ends_as_the_mended_record_says(company: Company) -> None:
+    hub = company.hub()
+    vms_id = company.fieldglass.add_work_order()
+    polled(hub, company)
+    days = [(datetime.now(UTC) + timedelta(days=n)).date() for n in (30, 60, 20)]
+    company.fieldglass.change(vms_id, **{"Rate Unit": "Week"})
+    ends = []
+    for day in days:
+        company.fieldglass.change(vms_id, **{"End Date": day.isoformat()})
+        polled(hub, company)
+        after = known(company, vms_id)
+        assert after is not None
+        ends.append(after.terms.ends_on)
+    assert ends == [days[0], days[0], days[2]]  # a later one waits with the rest
+    company.fieldglass.change(vms_id, **{"Rate Unit": "Hour", "End Date": days[1].isoformat()})
+    assert polled(hub, company) == []
+    after = known(company, vms_id)
+    assert after is not None
+    assert after.terms.ends_on == days[1]
+    assert after.end_at == after.terms.end_instant()
+
+
+def test_the_alerts_before_an_end_come_in_time_for_the_earlier_one(company: Company) -> None:
+    hub = company.hub()
+    vms_id = company.fieldglass.add_work_order()
+    polled(hub, company)
+    soon = (datetime.now(UTC) + timedelta(days=10)).date()
+    company.fieldglass.change(vms_id, **{"Rate Unit": "Week", "End Date": soon.isoformat()})
+    polled(hub, company)
+    with company.database.transaction("acme") as tx:
+        rows = tx.all("SELECT fires_at FROM timers WHERE kind = 'alert' AND due_at IS NOT NULL")
+    assert rows
+    assert all(row["fires_at"].date() <= soon for row in rows)
+
+
+def test_what_a_guard_blocks_is_named_also_where_the_rate_is_a_constant_of_the_mapping(company: Company) -> None:
+    edit = "fields:\n  terms.rate.amount: {value: '9500'}\nignores: ['Pay Rate']\n"
+    hub = with_overlay(company, edit)
+    company.fieldglass.add_work_order()
+    Promoting(hub, "acme", HUB).promote("fieldglass__engagement", "t0001", reason="a test", running=Running.PIN)
+    (failure,) = polled(hub, company)
+    assert (failure.cause, failure.field) == ("rate_outside_band", "a constant of the mapping")
+
+
+def test_an_alarm_tells_of_those_that_still_wait_when_the_first_of_them_was_mended(
+    company: Company, tls: TlsFiles, tmp_path: Path
+) -> None:
+    slack = SlackSandbox()
+    with serve(slack.app, tls) as url:
+        told = {"instance": "slack", "to": ["C012AB3CD"]}
+        company.content["connectors/slack.yaml"] = instance("slack", "slack", slack.settings(url, tls.ca), tmp_path / "secrets")
+        company.content["tenant.yaml"]["notifications"] = told
+        hub = company.hub()
+        first, second = (company.fieldglass.add_work_order(**{"Rate Unit": "Week's end"}) for _ in range(2))
+        polled(hub, company)
+        (failure_id,) = company.alarms()
+        with company.database.transaction("acme") as tx:
+            of_first = failures.get(tx, failure_id).subject.removeprefix("fieldglass:")
+        company.fieldglass.change(of_first, **{"Rate Unit": "Hour"})
+        polled(hub, company)
+        send_alarm(hub, "acme", failure_id)
+    (message,) = slack.messages["C012AB3CD"]
+    assert ({first, second} - {of_first}).pop() in str(message)
+    command = next(line for line in message["text"].splitlines() if "--cause" in line)
+    assert "fieldglass__engagement/new_value/Rate Unit/Week's end" in shlex.split(command.partition(": ")[2])
+
+
+def test_records_that_meet_a_cause_at_the_same_time_tell_people_once(company: Company) -> None:
+    hub = company.hub()
+    intake = Intake(hub, "acme", "fieldglass")
+    ids = [company.fieldglass.add_work_order(**{"Rate Unit": "Week"}) for _ in range(6)]
+    records = [intake.source().read(vms_id) for vms_id in ids]
+    with ThreadPoolExecutor(len(records)) as pool:
+        list(pool.map(lambda record: hand_out(hub, record), records))
+    assert len(company.failures()) == len(ids)
+    assert len(company.alarms()) == 1
 
 
 def _sent(tx: Tx) -> list[dict[str, object]]:

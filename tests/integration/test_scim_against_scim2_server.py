@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -115,7 +115,10 @@ def test_an_account_lives_from_its_creation_to_its_block(peer: Peer) -> None:
     ada = wanted()
     account_id = peer.directory.create(ada)
     expected = AccountState(account_id, ada.login, ada.marker, enabled=True, keeps_expiry=False)
-    assert peer.directory.read(account_id) == expected
+    first = peer.directory.read(account_id)
+    assert replace(first, attributes=None) == expected
+    assert first.attributes is not None
+    assert (first.attributes["name"]["givenName"], first.attributes["emails"]) == ("Ada", MAPPED["emails"])
     assert peer.directory.find(ada.marker) == [expected]
     assert peer.directory.find_by_login(ada.login.upper()) == expected
     stored = peer.stored(account_id)
@@ -127,7 +130,7 @@ def test_an_account_lives_from_its_creation_to_its_block(peer: Peer) -> None:
         assert peer.directory.read(account_id).enabled is enabled
     peer.directory.revoke_sessions(account_id)
     peer.directory.set_expiry(account_id, END)
-    assert peer.directory.read(account_id) == expected
+    assert peer.directory.read(account_id) == first
 
 
 def test_an_update_sets_what_it_names_clears_what_is_empty_and_keeps_the_rest(peer: Peer) -> None:

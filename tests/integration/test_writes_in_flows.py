@@ -17,7 +17,7 @@ from flows.conflicts import look
 from flows.joiner import create_account, create_record
 from flows.leaver import block, leave
 from flows.steps import PlainConductor
-from ledger import audit, engagements
+from ledger import audit, engagements, writes
 from tests.integration.installed import TENANT, Installed
 from workforce.effects import EffectKind
 from workforce.engagement import Engagement
@@ -131,6 +131,23 @@ def test_a_phone_number_that_somebody_gave_is_never_overwritten(installed: Insta
     installed.join(engagement)
     assert installed.employee(engagement)["mobilePhone"] == "+1 555 0199"
     assert installed.conflicts(engagement) == []
+
+
+def test_the_systems_own_way_of_writing_is_kept_and_is_no_conflict(installed: Installed) -> None:
+    engagement = installed.joined()
+    (write,) = installed.written(engagement, "bamboohr")
+    own = {**write.fields, "jobTitle": write.fields["jobTitle"].model_copy(update={"shown": "Engineer (Software)"})}
+    with installed.hub.database.transaction(TENANT) as tx:
+        writes.remember(tx, engagement.id, write.model_copy(update={"fields": own}))
+    record_id, before = installed.record_id(engagement, "bamboohr"), installed.calls()
+    installed.world.bamboohr.change_by_hand(record_id, jobTitle="Engineer (Software)")
+    installed.join(engagement)
+    look(installed.hub, TENANT, "bamboohr", record_id)
+    assert (installed.conflicts(engagement), installed.calls()) == ([], before)
+    assert installed.written(engagement, "bamboohr")[0].fields == own
+    installed.world.bamboohr.change_by_hand(record_id, jobTitle="Poet")
+    installed.join(engagement)
+    assert [conflict.field for conflict in installed.conflicts(engagement)] == ["jobTitle"]
 
 
 def test_an_event_of_payroll_about_a_changed_record_shows_the_conflict_and_writes_nothing(installed: Installed) -> None:
@@ -248,7 +265,7 @@ def test_an_update_whose_reply_was_lost_is_concluded_and_not_repeated(installed:
     assert installed.contractor(engagement)["hourly_rate"] == "99.00"
 
 
-def test_the_ending_is_not_held_up_by_a_conflict(installed: Installed) -> None:
+def test_the_ending_is_not_held_up_by_a_conflict_and_closes_it(installed: Installed) -> None:
     engagement = installed.joined()
     installed.world.bamboohr.change_by_hand(installed.record_id(engagement, "bamboohr"), jobTitle="Poet")
     installed.join(engagement)
@@ -256,7 +273,9 @@ def test_the_ending_is_not_held_up_by_a_conflict(installed: Installed) -> None:
         engagements.begin_ending(tx, engagement.id, "test")
     conductor = PlainConductor(installed.run(engagement, grants=False), installed.hub)
     block(conductor, directories=("entra", "ldap"))
+    assert len(installed.conflicts(engagement)) == 1
     leave(conductor, records=("fieldglass", "bamboohr", "gusto"), directories=("entra", "ldap"))
+    assert installed.conflicts(engagement) == []
     installed.told("bamboohr", "employee.updated", installed.record_id(engagement, "bamboohr"))
     assert installed.conflicts(engagement) == []
 

@@ -3,15 +3,21 @@ ALTER TABLE engagements
     ADD COLUMN external jsonb NOT NULL DEFAULT '{}', -- workforce.engagement.ExternalIdentities
     ADD COLUMN source_lineage jsonb; -- workforce.lineage.SourceLineage; NULL where it was not kept yet
 
+-- FORCE holds for the owner too, who would find no tenant's rows here.
+ALTER TABLE engagements NO FORCE ROW LEVEL SECURITY;
 UPDATE engagements
 SET mapping_pins = (
     SELECT coalesce(jsonb_object_agg(key, 'v' || lpad(value, 4, '0')), '{}') FROM jsonb_each_text(mapping_pins)
 )
 WHERE mapping_pins <> '{}';
+ALTER TABLE engagements FORCE ROW LEVEL SECURITY;
+
+-- How many are pinned to which version, and who follows a promotion, is asked of running engagements alone.
+CREATE INDEX engagements_running ON engagements (tenant, id) WHERE tombstoned_at IS NULL;
 
 -- Lines of the failure list that have one cause in common: mending it mends them all.
 ALTER TABLE failures ADD COLUMN group_key text;
-CREATE INDEX failures_group ON failures (tenant, group_key) WHERE closed_at IS NULL;
+CREATE INDEX failures_group ON failures (tenant, group_key, since, id) WHERE closed_at IS NULL;
 
 -- Which version of a mapping counts from when on. Of a row, only its decision and its following are ever written later.
 CREATE TABLE mapping_promotions (
@@ -67,6 +73,6 @@ BEGIN
     END LOOP;
 END;
 $$;
-GRANT SELECT, INSERT, UPDATE ON mapping_promotions TO stint_app;
+GRANT SELECT, INSERT, UPDATE (state, decided_by, decided_at, followed_at) ON mapping_promotions TO stint_app;
 GRANT SELECT, INSERT ON record_writes TO stint_app;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO stint_app;
