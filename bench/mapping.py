@@ -6,7 +6,8 @@
   take turns within each round; figures are medians of the rounds. ``refused`` is a record with five faults, of which the engine names
   each; ``lineage`` and ``explain`` are what is asked for in addition.
 * ``memory``: of this process after 10,000 records and after ``--records``, each mapped and dropped.
-* ``reading``: from the bytes of a mapping of 200 fields to what can be applied: read, checked with every fault's place kept, compiled.
+* ``reading``: from the bytes of a mapping of 200 fields to what can be applied and has been held against both of its ends: read (with
+  libyaml, and with PyYAML's own parser where there is no libyaml), compiled to a function, checked against JSON Schemas.
 """
 
 from __future__ import annotations
@@ -17,21 +18,28 @@ import json
 import sys
 import time
 import tracemalloc
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle, islice
 from statistics import median
+from types import NoneType
 from typing import Any
 
 import psutil
+import yaml
 
 from bench.installation import cpus
 from bench.mapped_by_hand import ByJmespath, by_hand
+from mappings.check import check_mapping
+from mappings.document import read_document
 from mappings.engine import CompiledMapping
 from mappings.faults import Unmappable
 from mappings.files import read_version
+from mappings.model import MappingFile
 from mappings.shelf import SHIPPED, Shelf
 
 CALLS = 240
+_TYPES = {str: "string", int: "integer", float: "number", bool: "boolean", dict: "object", list: "array", NoneType: "null"}
 FIELDS_READ = 200
 
 Figures = dict[str, Any]
@@ -252,12 +260,47 @@ def _traced(engine: CompiledMapping, records: int) -> float:
 
 def _reading() -> Figures:
     text = _wide_mapping()
-    engine, spent = read(text), []
-    for _ in range(20):
-        began = time.perf_counter()
-        engine = read(text)
-        spent.append(time.perf_counter() - began)
-    return {"fields": len(engine.mapping.fields), "lines": text.count("\n"), "ms": round(median(spent) * 1000, 1)}
+    engine = read(text)
+    document = read_document(text.encode(), "v0001.yaml")
+    records = [a_record(number) for number in range(1, 13)]
+    ends = {
+        "source_schema": described(records),
+        "target_schema": described([engine.apply(record).values for record in records]),
+    }
+    assert check_mapping(document, engine.mapping, **ends) == []
+    parts: dict[str, Callable[[], object]] = {
+        "read": lambda: MappingFile.model_validate(read_document(text.encode(), "v0001.yaml").data),
+        "read and compiled": lambda: read(text),
+        "checked against both ends": lambda: check_mapping(document, engine.mapping, **ends),
+        "without libyaml, more": lambda: deque(yaml.parse(text, yaml.SafeLoader), 0),
+        "with libyaml, of that": lambda: deque(yaml.parse(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)), 0),
+    }
+    ms = {name: round(median(_spent(part) for _ in range(15)) * 1000, 1) for name, part in parts.items()}
+    more = ms.pop("without libyaml, more") - ms.pop("with libyaml, of that")
+    whole = ms["read and compiled"] + ms["checked against both ends"]
+    ms |= {"in all": round(whole, 1), "in all, without libyaml": round(whole + more, 1)}
+    return {"fields": len(engine.mapping.fields), "lines": text.count("\n"), "ms": ms}
+
+
+def _spent(part: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    part()
+    return time.perf_counter() - began
+
+
+def described(values: Sequence[object]) -> dict[str, Any]:
+    """A JSON Schema that ``values`` keep to: their types, the names of objects and which of them are always there."""
+    types = sorted({_TYPES[type(value)] for value in values})
+    schema: dict[str, Any] = {"type": types[0] if len(types) == 1 else types}
+    if objects := [value for value in values if isinstance(value, dict)]:
+        names = dict.fromkeys(name for each in objects for name in each)
+        schema["properties"] = {name: described([each[name] for each in objects if name in each]) for name in names}
+        schema["required"] = [name for name in names if all(name in each for each in objects)]
+    if items := [item for value in values if isinstance(value, list) for item in value]:
+        schema["items"] = described(items)
+    if "" not in values and "string" in types:
+        schema["minLength"] = 1
+    return schema
 
 
 def _wide_mapping() -> str:

@@ -38,6 +38,7 @@ _SYNTAX: Mapping[str, str] = MappingProxyType({
     "cannot start any token": "a character where none like it belongs; indent with spaces, and put text with @ ` % or tabs in quotes",
     "could not find expected ':'": "a key without its colon, or text over several lines without quotes",
     "did not find expected key": "not indented like the lines around it, or a comma is missing",
+    "did not find expected '-'": "not indented like the lines around it, or a comma is missing",
     "expected <block end>": "not indented like the lines around it, or a comma is missing",
     "did not find expected ',' or": "a comma or a closing bracket is missing", "expected ',' or": "a comma or a closing bracket is missing",
     "did not find expected node": "a value is missing, or begins with a character that belongs in quotes",

@@ -3,7 +3,8 @@ from __future__ import annotations
 import io
 import keyword
 import tokenize
-from collections.abc import Mapping
+from collections import OrderedDict, UserDict, UserList, deque
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
@@ -16,27 +17,41 @@ from mappings.compiler import Departure, compile_plan, generate
 from mappings.engine import CompiledMapping
 from mappings.explain import run_step
 from mappings.faults import Unmappable
-from mappings.model import MappingFile, TransformCall
+from mappings.model import MappingFile, Strength, TransformCall
 from mappings.plan import Step, plan_of
 from mappings.quick import quick_form
 from mappings.transforms import transforms
 from mappings.values import ABSENT, ValueFault
 
 # Records and mappings small enough to meet often: few names, few words.
-NAMES = st.sampled_from(["a", "b", "c"])
+NAMES = st.sampled_from(["a", "b", "c", "a", "b", "größe", 'say "x"', "d.o\\t", "a]b", "k0", ""])
 WORDS = st.sampled_from([
     "", " x ", "x", "y", "X", "7", "007", "-3", "12.50", "1,234.50", "1.234,50", "2026-11-03", "11/3/2026", "2026-02-30", "gb", "UK", "N",
     "2026-11-20T10:00:00Z", "2026-11-20T10:00:00.5+01:00",
 ])  # fmt: skip
-SCALARS: st.SearchStrategy[Any] = st.none() | WORDS | st.integers(-1, 10) | st.booleans() | st.sampled_from([0.5, Decimal("1.5")])
+ODDITIES: st.SearchStrategy[Any] = st.sampled_from([
+    0.5, 95.5, float("nan"), float("-inf"), Decimal("1.5"), Decimal("NaN"), Decimal("sNaN"), 2**63, 10**400, b"x", bytearray(b"x"), 1j, ...,
+    Strength.WEAK, "\ud800", "e\u0301", "\u0661", "x\x00", "true",
+])  # fmt: skip
+SCALARS: st.SearchStrategy[Any] = st.none() | WORDS | st.integers(-1, 10) | st.booleans() | ODDITIES
 ITEMS = st.lists(st.dictionaries(NAMES, SCALARS, max_size=3) | SCALARS, max_size=3)
-VALUES: st.SearchStrategy[Any] = st.recursive(
-    SCALARS, lambda inner: st.dictionaries(NAMES, inner, max_size=3) | st.lists(inner, max_size=2) | ITEMS, max_leaves=8
-)
+
+
+def containers(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Objects and lists of all kinds that Python has for them, the plain ones most often."""
+    objects, lists = st.dictionaries(NAMES, inner, max_size=3), st.lists(inner, max_size=3)
+    odd = [objects.map(kind) for kind in (MappingProxyType, UserDict, OrderedDict)] + [
+        lists.map(kind) for kind in (tuple, UserList, deque)
+    ]
+    return st.one_of(objects, lists, ITEMS, objects, lists, *odd)
+
+
+VALUES: st.SearchStrategy[Any] = st.recursive(SCALARS, containers, max_leaves=8)
 RECORDS = st.dictionaries(NAMES, VALUES, max_size=3)
 PATHS = st.sampled_from(
-    ["a", "b", "c", "a.b", "a.b.c", "b.c", "c.a", "a[0]", "a[1].b", "b[a=x].b", "b[a=y].b", "b[a=x].c", "b[a=7]", "c.a[b=x]"]
-)
+    ["a", "b", "c", "a.b", "a.b.c", "b.c", "c.a", "a[0]", "a[1].b", "b[a=x].b", "b[a=y].b", "b[a=x].c", "b[a=7]", "c.a[b=x]",
+     "b[a=true].c", "b[a=x, b=y].c", "b[a=x,b=true]", "größe", '"größe".a', r'"say \"x\""', r'a."d.o\\t"[0]', '"a]b"[b="x"]', "k0.a", "a[0][1]"]
+)  # fmt: skip
 CALLS = [
     "strip", "upper", "lower", "iso_date", "iso_instant", "decimal", "money", "text", "integer", "bool_text", "join", "first", "country_alpha2",
     "null_if_empty", "absent_if_empty",
@@ -45,8 +60,15 @@ CALLS = [
     {"boolean": {"true": ["x", "y"], "false": ["y", "N"]}}, {"map_values": {"table": {"x": "y", "y": None, "7": 7}}},
     {"default_if_empty": {"value_if_empty": "x"}}, {"default_if_empty": {"value_if_empty": None}},
     {"default_if_empty": {"value_if_empty": 7}}, {"bool_text": {"true": "", "false": "no"}},
+    "json_decimal", "agreed", "local_day", "local_instant", "midnight_day", {"from_epoch": {"unit": "either"}}, {"day_add": {"days": -1}},
+    {"pick": {"by": "a", "members": {"x": "b", "y": "c"}}}, {"fill": {"template": "{1}-{2}"}}, {"item": {"at": -1}}, {"item": {"at": 1}},
+    {"replace": {"what": "x", "by": ""}}, {"within": {"least": "0", "most": "8"}}, {"after_word": {"words": ["x", "y"]}}, "as_item",
 ]  # fmt: skip
 TABLES = st.sampled_from([{"x": "X", "y": None, "7": 7}, {"x": "", "2026-11-03": "2026-11-03", "y": "iso"}])
+LOOKUPS = st.one_of(
+    st.builds(lambda table: {"table": table}, TABLES),
+    st.builds(lambda table, otherwise: {"table": table, "otherwise": otherwise}, TABLES, st.none() | WORDS | st.integers(0, 1)),
+)
 LEAVES = st.one_of(
     st.builds(lambda path, value: {"path": path, "equals": value}, PATHS, st.none() | WORDS | st.integers(0, 3) | st.booleans()),
     st.builds(lambda path, values: {"path": path, "in": values}, PATHS, st.lists(WORDS, min_size=1, max_size=3)),
@@ -56,6 +78,12 @@ LEAVES = st.one_of(
         st.lists(st.none() | st.booleans() | WORDS, min_size=1, max_size=3),
     ),
     st.builds(lambda path, how: {"path": path, "is": how}, PATHS, st.sampled_from(["present", "missing", "absent"])),
+    st.builds(
+        lambda path, how, bound: {"path": path, how: bound},
+        PATHS,
+        st.sampled_from(["at_least", "at_most", "above", "below"]),
+        st.sampled_from([0, 7, "12.5", "2026-11-03"]),
+    ),
 )
 CONDITIONS: st.SearchStrategy[Any] = st.recursive(
     LEAVES,
@@ -82,18 +110,22 @@ def chains(draw: st.DrawFn, given: frozenset[type]) -> tuple[list[Any], frozense
 
 @st.composite
 def rules(draw: st.DrawFn) -> dict[str, Any]:
-    kind = draw(st.sampled_from(["from", "from", "from", "gather", "value", "clear"]))
+    kind = draw(st.sampled_from(["from", "from", "from", "gather", "value", "cases", "clear"]))
     origin = {
         "from": PATHS,
         "gather": st.lists(PATHS, min_size=1, max_size=3),
         "value": st.none() | WORDS,
+        "cases": st.lists(
+            st.fixed_dictionaries({"when": CONDITIONS, "value": st.none() | WORDS | st.booleans()}), min_size=1, max_size=2
+        ),
         "clear": st.just(True),
     }
     rule: dict[str, Any] = {kind: draw(origin[kind])}
     if kind in {"from", "gather"}:
         rule["apply"], given = draw(chains(frozenset({list}) if kind == "gather" else frozenset()))
         if not given or str in given:
-            rule |= draw(st.fixed_dictionaries({}, optional={"lookup": TABLES.map(lambda table: {"table": table})}))
+            rule |= draw(st.fixed_dictionaries({}, optional={"lookup": LOOKUPS}))
+    if kind in {"from", "gather", "cases"}:
         rule |= draw(st.fixed_dictionaries({}, optional={"default": st.none() | WORDS, "required": st.booleans()}))
     return rule | draw(st.fixed_dictionaries({}, optional={"when": CONDITIONS}))
 
@@ -149,7 +181,17 @@ def test_the_compiled_function_gives_what_the_interpreter_gives_or_leaves_the_re
         else:
             event("answered")
             assert (repr(values), repr(cleared)) == interpreted[:2]
+            assert inner_ids(values).isdisjoint(inner_ids(record))
+            assert "ABSENT" not in repr(values)
         assert repr(record) == before
+
+
+def inner_ids(value: object) -> set[int]:
+    """The identity of everything inside that can be changed."""
+    if isinstance(value, str | bytes | bytearray) or not isinstance(value, Mapping | Sequence):
+        return set()
+    inside = value.values() if isinstance(value, Mapping) else value
+    return {id(value)}.union(*(inner_ids(each) for each in inside))
 
 
 @settings(max_examples=150, deadline=None)
@@ -204,6 +246,9 @@ def test_results_of_two_records_share_nothing_that_can_be_changed() -> None:
 WORDY_DATES = st.from_regex(r"[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4}", fullmatch=True)
 WORDY_INSTANTS = st.from_regex(
     r"20[0-9]{2}-[0-9W]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}[:.,][0-9.]{2,6}(Z|[+-][0-9:]{4,6})", fullmatch=True
+) | st.from_regex(
+    r"(0001|2026|9999)-(01|12)-(01|31)[T ][0-2][0-9]:[0-5][0-9](:[0-5][0-9]([.,][0-9]{1,7})?)?(Z|[+-][0-2][0-9]:?[0-5][0-9])",
+    fullmatch=True,
 )
 WORDY_NUMBERS = st.from_regex(r"[+-]?[0-9 ,.']{1,14}", fullmatch=True) | st.from_regex(
     r"[0-9]{1,3}[,.' ][0-9]{3}[.,][0-9]{1,3}", fullmatch=True

@@ -1,16 +1,17 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from mappings.document import MAX_BYTES, _Reading, read_document
+from mappings.document import MAX_BYTES, Document, _Reading, _syntax_fault, read_document
 from mappings.engine import CompiledMapping
 from mappings.faults import FaultyMapping
 from mappings.files import read_tables, read_version
@@ -250,6 +251,121 @@ def test_every_tag_and_anchor_is_found_at_once_with_its_place() -> None:
         (3, 1, "?"),
         (4, 3, "c"),
     ]
+
+
+WRONG = """\
+mapping: a b
+version: "1"
+effective_from: 20260101
+becuase: x
+source_fields: half
+ignores: all
+demands:
+  - {that: {path: a, at_least: soon}, because: needed}
+  - that: x
+fields:
+  one: {form: a, aply: [strip]}
+  two: {from: a, required: 1, strength: strongest, sensitive: maybe}
+  "a b": {value: 1}
+  three: {from: a, apply: [stripp, {iso_date: {ordr: x}}, {money: {places: 10}}, {iso_date: {order: xyz}}, {multiply: {}}]}
+  four: {from: a, lookup: {tabel: {}}, when: {pth: a, equals: 1}}
+  five: {cases: [{when: {path: a, above: 0}}]}
+  six: [a]
+  seven: {from: 7}
+  eight: {gather: a}
+  nine: {gather: [a, b], apply: [{fill: {template: "{0}"}}]}
+  ten: {from: a, lookup: {file: /etc/passwd, sha256: x}}
+removes: []
+"""
+TOLD = [
+    "mapping: write source and target, such as fieldglass__engagement",
+    "version: write a whole number here",
+    "effective_from: write a business date, such as 2026-12-01",
+    "because: this key is missing",
+    "source_fields: write open or closed",
+    "ignores: write a list here: [one, another]",
+    "demands.0.that.at_least: compare with a whole number, a number in quotes such as '95.50', or a day such as '2026-12-01'",
+    "demands.1.that: write keys with values here: {key: value}",
+    "demands.1.because: this key is missing",
+    "fields.one.form: there is no such key; did you mean 'from'?",
+    "fields.one.aply: there is no such key; did you mean 'apply'?",
+    "fields.two.required: write true or false here",
+    "fields.two.strength: write strong, normal or weak",
+    "fields.two.sensitive: write true or false here",
+    "fields.a b: not a path from character 1 on; names with other characters go in double quotes",
+    "fields.three.apply.0: there is no transform 'stripp'; did you mean 'strip'?",
+    "fields.three.apply.1: iso_date: ordr: there is no such key; did you mean 'order'?",
+    "fields.three.apply.2: money: places: write 9 or less",
+    "fields.three.apply.3: iso_date: order: write ymd, mdy or dmy",
+    "fields.three.apply.4: multiply: by: this key is missing",
+    "fields.four.lookup.tabel: there is no such key; did you mean 'table'?",
+    "fields.four.when.pth: there is no such key; did you mean 'path'?",
+    "fields.five.cases.0.value: this key is missing",
+    "fields.six: write keys with values here: {key: value}",
+    "fields.seven.from: write a text here; one that looks like a number or a date goes in quotes",
+    "fields.eight.gather: write a list here: [one, another]",
+    "fields.nine.apply.0: fill: template: write {1} for the first value, {2} for the second; {{ and }} for braces",
+    "fields.ten.lookup.file: write a file beside this one, called table.NAME.yaml",
+    "fields.ten.lookup.sha256: write the 64 characters that sha256sum shows for the file",
+    "becuase: there is no such key; did you mean 'because'?",
+]
+
+
+def told_of(text: str) -> list[str]:
+    document = read_document(text.encode(), "test.yaml")
+    with pytest.raises(ValidationError) as error:
+        MappingFile.model_validate(document.data)
+    return [f"{fault.key}: {fault.message}" for fault in document.faults_of(error.value)]
+
+
+def test_every_fault_says_in_plain_words_what_to_write() -> None:
+    assert told_of(WRONG) == TOLD
+
+
+def test_a_key_that_is_like_no_other_is_answered_with_those_there_are() -> None:
+    told = told_of(WRONG.replace("form: a", "xyzzy: a"))
+    known = "from, gather, value, cases, clear, apply, lookup, default, when, required, strength, sensitive"
+    assert f"fields.one.xyzzy: there is no such key; known here: {known}" in told
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9) | st.dates(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["from", "apply", "when", "all", "table"]) | st.text(), inner)
+    ),
+)
+KEYS = st.sampled_from([*MappingFile.model_fields, "strip", "from"])
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.dictionaries(KEYS, ANYTHING) | st.builds(lambda rule: {"fields": {"a": rule}}, ANYTHING))
+def test_no_word_of_the_library_that_validates_reaches_an_author(data: object) -> None:
+    try:
+        MappingFile.model_validate(data)
+    except ValidationError as error:
+        told = " ".join(fault.message for fault in Document("test.yaml", data, {}).faults_of(error))
+        assert not any(word in told for word in ("Input", "valid", "Extra", "Field required", "should", "pydantic", "instance"))
+
+
+@pytest.mark.parametrize("loader", [yaml.SafeLoader, getattr(yaml, "CSafeLoader", yaml.SafeLoader)])
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a: b: c", "a colon where none belongs"),
+        ("a:\n\t- b", "indent with spaces"),
+        ("a: 'b", "quotes are opened and not closed"),
+        ("a: [b", "a comma or a closing bracket is missing"),
+        ("a: {b: c", "a comma or a closing bracket is missing"),
+        ("a: @b", "goes in quotes|in quotes"),
+        ("a:\n  b: 1\n c: 2", "not indented like the lines around it"),
+        ("- a\nb: c", "not indented like the lines around it"),
+    ],
+)
+def test_text_that_is_no_yaml_is_explained_the_same_with_and_without_libyaml(text: str, told: str, loader: type[Any]) -> None:
+    with pytest.raises(yaml.YAMLError) as error:
+        _Reading("test.yaml", events(text, loader)).document()
+    assert re.search(told, _syntax_fault(error.value, "test.yaml").message)
 
 
 OVERLAY = "mapping: a__b\nversion: 2\neffective_from: 2026-01-01\nbecause: a test\nbase: v0001\n"

@@ -275,7 +275,7 @@ def test_targets_that_overlap_are_no_mapping() -> None:
         ({"at_most": "95.50"}, "95.51", False),
         ({"above": 0}, "-0.01", False),
         ({"above": 0}, 10**14, True),
-        ({"above": 0}, 10**5000, False),
+        ({"above": 0}, 10**400, False),
         ({"above": 0}, float("inf"), False),
         ({"above": 0}, True, False),
         ({"above": 0}, "2026-12-01", False),

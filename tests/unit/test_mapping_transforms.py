@@ -239,7 +239,6 @@ def test_a_transform_refuses_and_does_not_repeat_the_value(name: str, value: obj
 @pytest.mark.parametrize("nothing", [None, ABSENT])
 def test_absent_and_null_pass_a_typed_transform_unseen(name: str, nothing: object) -> None:
     needed: Mapping[str, dict[str, Any]] = {
-        "after_word": {"words": ["ended"]},
         "after_word": {"words": ["Y"]},
         "boolean": {"true": ["Y"], "false": ["N"]},
         "day_add": {"days": 1},
@@ -315,6 +314,12 @@ def test_any_value_is_mapped_or_refused_and_nothing_else_happens(value: object) 
             run(name, value)
         except ValueFault:
             continue
+
+
+@pytest.mark.parametrize("name", ["text", "decimal", "integer", "json_decimal"])
+def test_a_number_of_more_digits_than_python_writes_is_refused(name: str) -> None:
+    with pytest.raises(ValueFault):
+        run(name, -(10**5000))
 
 
 @given(st.decimals(min_value=0, max_value=10**9, places=2))
@@ -425,9 +430,6 @@ def test_seconds_and_milliseconds_of_one_instant_are_never_confused(seconds: int
         ("fill", ["a"], {"template": "{1}{2}"}, FaultKind.MALFORMED_VALUE),
         ("fill", ["a", True], {"template": "{1}{2}"}, FaultKind.CHANGED_TYPE),
         ("within", Decimal(501), {"least": "1", "most": "500"}, FaultKind.MALFORMED_VALUE),
-        ("text", 10**5000, {}, FaultKind.MALFORMED_VALUE),
-        ("decimal", -(10**5000), {}, FaultKind.MALFORMED_VALUE),
-        ("integer", 10**5000, {}, FaultKind.MALFORMED_VALUE),
         ("local_day", [7, "UTC"], {}, FaultKind.CHANGED_TYPE),
         ("agreed", ["a", "b"], {}, FaultKind.AMBIGUOUS),
         ("iso_date", "tomorrow", {}, FaultKind.MALFORMED_VALUE),
