@@ -31,11 +31,12 @@ import yaml
 from bench.installation import cpus
 from bench.mapped_by_hand import ByJmespath, by_hand
 from mappings.check import check_mapping
+from mappings.compiler import compile_plan
 from mappings.document import read_document
 from mappings.engine import CompiledMapping
 from mappings.faults import Unmappable
 from mappings.files import read_version
-from mappings.model import MappingFile
+from mappings.plan import plan_of
 from mappings.shelf import SHIPPED, Shelf
 
 CALLS = 240
@@ -267,19 +268,19 @@ def _reading() -> Figures:
         "source_schema": described(records),
         "target_schema": described([engine.apply(record).values for record in records]),
     }
-    assert check_mapping(document, engine.mapping, **ends) == []
+    found = check_mapping(document, engine.mapping, **ends)  # what optional items of lists may be, and twelve records never are
     parts: dict[str, Callable[[], object]] = {
-        "read": lambda: MappingFile.model_validate(read_document(text.encode(), "v0001.yaml").data),
-        "read and compiled": lambda: read(text),
+        "read": lambda: read(text),
+        "compiled": lambda: compile_plan(plan_of(engine.mapping, {}), "bench"),
         "checked against both ends": lambda: check_mapping(document, engine.mapping, **ends),
         "without libyaml, more": lambda: deque(yaml.parse(text, yaml.SafeLoader), 0),
         "with libyaml, of that": lambda: deque(yaml.parse(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)), 0),
     }
     ms = {name: round(median(_spent(part) for _ in range(15)) * 1000, 1) for name, part in parts.items()}
     more = ms.pop("without libyaml, more") - ms.pop("with libyaml, of that")
-    whole = ms["read and compiled"] + ms["checked against both ends"]
+    whole = sum(ms.values())
     ms |= {"in all": round(whole, 1), "in all, without libyaml": round(whole + more, 1)}
-    return {"fields": len(engine.mapping.fields), "lines": text.count("\n"), "ms": ms}
+    return {"fields": len(engine.mapping.fields), "lines": text.count("\n"), "faults": len(found), "ms": ms}
 
 
 def _spent(part: Callable[[], object]) -> float:

@@ -44,7 +44,7 @@ class Assumptions:
 
     def arriving(self, source: Schema, steps: Steps) -> Arriving:
         """What the source may say at ``steps``. Raises ``NoSuchPlace``."""
-        spot = self._spot(source, steps) if self.leading else source.at(steps)
+        spot = self._spot(source, steps) if steps[:1] in self.leading else source.at(steps)
         arriving = arriving_at(spot)
         if steps in self.only:
             arriving = Arriving(named=tuple(Named(value) for value in self.only[steps] if spot.problem(value) is None))

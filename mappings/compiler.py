@@ -120,8 +120,7 @@ class _Mapping:
             self._depart_unless(f"({constant(plan.reads)} <= record.keys() <= {constant(plan.known)})")
 
     def _depart_unless(self, condition: str) -> None:
-        with self._writer.block(f"if not {condition}"):
-            self._writer.line("raise Departure")
+        self._writer.line(f"if not {condition}: {_DEPARTS[0]}")
 
     def _field(self, number: int, field: FieldPlan) -> None:
         writer, when = self._writer, field.rule.when
@@ -203,12 +202,15 @@ class _Value:
         """A step that takes certain types: inside an ``if`` unless they are sure. Null and absence pass it by."""
         fits = may.types is not None and may.types <= step.takes
         guard = may.something() if fits else self._is_of(step.takes)
-        with self._writer.block(f"if {guard}") if guard else nullcontext():
+        endings = [(test, self._ending(rest, value)) for test, value in may.nothings()] + ([] if fits else [("", _DEPARTS)])
+        departs = all(lines == _DEPARTS for _, lines in endings)
+        if guard and departs:
+            self._writer.line(f"if not ({guard}): {_DEPARTS[0]}")
+        with nullcontext() if departs else self._writer.block(f"if {guard}"):
             self._writer.line(f"v = {self._applied(step)}")
             self._steps(rest, _May.given_by(step))
-        if guard:
-            endings = [(test, self._ending(rest, value)) for test, value in may.nothings()]
-            self._otherwise(endings if fits else [*endings, ("", _DEPARTS)])
+        if not departs:
+            self._otherwise(endings)
 
     def _otherwise(self, endings: list[tuple[str, Lines]]) -> None:
         """What is not of the types taken: null, absence, and what is of a wrong type. Departing comes last."""
@@ -273,12 +275,15 @@ class _Value:
         required = self._field.rule.required
         endings = [(test, self._ending((), value)) for test, value in may.nothings() if value is ABSENT or required]
         endings += [(may.empty_text(), _DEPARTS)] if may.be(str) and required else []
+        if departing := [test for test, lines in endings if lines == _DEPARTS]:
+            self._writer.line(f"if {' or '.join(departing)}: {_DEPARTS[0]}")
+        kept = [(test, lines) for test, lines in endings if lines != _DEPARTS]
         word = "if"
-        for lines in dict.fromkeys(lines for _, lines in endings):
-            with self._writer.block(f"{word} {' or '.join(test for test, each in endings if each == lines)}"):
+        for lines in dict.fromkeys(lines for _, lines in kept):
+            with self._writer.block(f"{word} {' or '.join(test for test, each in kept if each == lines)}"):
                 self._write(lines)
             word = "elif"
-        with self._writer.block("else") if endings else nullcontext():
+        with self._writer.block("else") if kept else nullcontext():
             if may.types is None or not may.types <= _UNCHANGING:
                 with self._writer.block("if type(v) not in UNCHANGING"):
                     self._writer.line(f"v = {'needed' if required else 'detached'}(v)")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 
-from mappings.compiler import compile_plan
+from mappings.compiler import Compiled, compile_plan
 from mappings.explain import FieldExplanation, explain_field, record_faults
 from mappings.faults import RecordFault, Unmappable
 from mappings.model import MappingFile
@@ -22,7 +22,7 @@ __all__ = ["CompiledMapping", "FieldLineage", "Mapped", "Origin", "Table"]
 
 
 class CompiledMapping:
-    """One version of a mapping, ready to apply. Thread-safe: it holds no state of any record.
+    """One version of a mapping, ready to apply. Thread-safe: it holds no state of any record, and what it works out later is always the same.
 
     ``version`` is the label of its file (``v0003``, ``t0002``), ``content_sha256`` the hash of its content. ``tables`` are the lookup
     tables that it names, by file name.
@@ -37,7 +37,6 @@ class CompiledMapping:
         self.effective_from: date = mapping.effective_from
         self.content_sha256 = content_sha256
         self._plan = plan_of(mapping, tables or {})
-        self._compiled = compile_plan(self._plan, f"{self.mapping_id} {self.version}")
 
     def apply(self, record: Mapping[str, object]) -> Mapped:
         """Map ``record``. Raises ``Unmappable`` naming every field that cannot be mapped, target and source."""
@@ -70,6 +69,11 @@ class CompiledMapping:
         noted = frozenset(notes)
         lines = enumerate(self._lines)
         return tuple(by_default if ~number in noted else usual for number, (usual, by_default) in lines if number not in noted)
+
+    @cached_property
+    def _compiled(self) -> Compiled:
+        """Its function, compiled when the first record comes: most versions are only read, listed and checked."""
+        return compile_plan(self._plan, f"{self.mapping_id} {self.version}")
 
     @cached_property
     def _lines(self) -> tuple[tuple[FieldLineage, FieldLineage], ...]:

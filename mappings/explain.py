@@ -113,7 +113,7 @@ def run_step(step: Step, value: object) -> object:
         if value is None or value is ABSENT:
             return value
         if type(value) not in step.takes:
-            raise ChangedType(f"expected {words(step.takes)}")
+            raise ChangedType(f"expected {words(step.takes)}, and {words(frozenset({type(value)}))} arrived")
     try:
         return step.run(value)
     except NewValue:

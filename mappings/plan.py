@@ -134,8 +134,7 @@ def _field(target: str, rule: FieldRule, tables: Mapping[str, Table]) -> FieldPl
 
 def _transform(call: TransformCall) -> Step:
     transform = transforms()[call.name]
-    model = transform.parameters.model_validate(call.parameters)
-    parameters = {name: getattr(model, name) for name in type(model).model_fields}
+    parameters = dict(vars(transform.parameters.model_validate(call.parameters)))
     return Step(call.name, transform.takes, transform.gives, transform.function, MappingProxyType(parameters))
 
 

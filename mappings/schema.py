@@ -267,18 +267,16 @@ class Schema:
         self._document = document
         self.name = name
         self._known: dict[tuple[int, ...], tuple[Choice, ...]] = {}
-        self._walked: dict[tuple[Step, ...], Spot] = {}
+        self._walked: dict[tuple[int, Step], Spot] = {}
         self.root = Spot(self, self.choices((document,)))
 
     def at(self, steps: Iterable[Step]) -> Spot:
         """The place at the end of ``steps``. Raises ``NoSuchPlace``."""
-        known_as = tuple(steps)
-        if known_as not in self._walked:
-            spot = self.root
-            for step in known_as:
-                spot = spot.step(step)
-            self._walked[known_as] = spot
-        return self._walked[known_as]
+        spot = self.root
+        for step in steps:
+            known_as = (id(spot), step)
+            spot = self._walked.get(known_as) or self._walked.setdefault(known_as, spot.step(step))
+        return spot
 
     def choices(self, schemas: tuple[Plain, ...]) -> tuple[Choice, ...]:
         """The ways in which a value may look of which all ``schemas``, parts of this document, hold."""

@@ -7,9 +7,8 @@ namespace, under a name made here.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from typing import TypeAlias
+from collections.abc import Iterable
+from typing import Self, TypeAlias
 
 from mappings.conditions import wanted
 from mappings.model import Condition, Presence
@@ -33,12 +32,16 @@ class Writer:
         """Write one line at the current depth."""
         self._lines.append(" " * self._depth + text)
 
-    @contextmanager
-    def block(self, head: str) -> Iterator[None]:
+    def block(self, head: str) -> Self:
         """What is written inside belongs to ``head``."""
         self.line(f"{head}:")
+        return self
+
+    def __enter__(self) -> Self:
         self._depth += 1
-        yield
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
         self._depth -= 1
 
     def constant(self, value: object) -> str:
@@ -71,6 +74,7 @@ class Reads:
         self._getters: dict[Steps, str] = {}
         self._indexes: dict[tuple[Steps, str], str] = {}
         self._uses = Counter(path.steps[:n] for path in paths for n in range(1, len(path.steps) + 1))
+        self._keys = Counter(steps[:-1] for steps in self._uses if isinstance(steps[-1], Key))
 
     def hoist(self) -> None:
         """Write the reading of what is shared."""
@@ -91,7 +95,7 @@ class Reads:
 
     def _open(self, steps: Steps, name: str) -> None:
         """Write how keys of a place are read, if several are."""
-        if sum(isinstance(each[-1], Key) and each[:-1] == steps for each in self._uses) > 1:
+        if self._keys[steps] > 1:
             self._getters[steps] = f"r{len(self._getters)}"
             self._writer.line(f"{self._getters[steps]} = {name}.get if type({name}) is dict else inside({name})")
 

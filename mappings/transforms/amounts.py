@@ -65,9 +65,8 @@ def within(value: Decimal, *, least: Number | None = None, most: Number | None =
     """The number, if it is from ``least`` to ``most``; one outside is refused."""
     if (least is None or value >= least) and (most is None or value <= most):
         return value
-    return expected(
-        " and ".join(f"a number {word} {bound}" for word, bound in (("from", least), ("up to", most)) if bound is not None)
-    )
+    bounds = [f"{word} {bound}" for word, bound in (("from", least), ("up to", most)) if bound is not None]
+    return expected(f"a number {' '.join(bounds)}")
 
 
 def multiply(value: Decimal, *, by: Number) -> Decimal:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache, partial
-from types import MappingProxyType
+from types import MappingProxyType, NoneType
 from typing import Any, TypeAlias, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, create_model
@@ -28,7 +28,7 @@ _FUNCTIONS: tuple[Callable[..., object], ...] = (
 
 _WORDS: Mapping[type, str] = MappingProxyType({
     str: "text", int: "a whole number", float: "a number with a fraction", bool: "a boolean", Decimal: "a decimal", list: "a list",
-    dict: "an object", Absent: "nothing",
+    dict: "an object", Absent: "nothing", NoneType: "null",
 })  # fmt: skip
 
 Apply: TypeAlias = Callable[[object], object]
@@ -49,8 +49,7 @@ class Transform:
 
     def bind(self, parameters: Mapping[str, object], *, given: frozenset[type] = frozenset()) -> Apply:
         """The transform with its parameters as a function of one value. ``given`` are the types that are sure to arrive."""
-        model = self.parameters.model_validate(parameters)
-        call = partial(self.function, **{name: getattr(model, name) for name in type(model).model_fields})
+        call = partial(self.function, **vars(self.parameters.model_validate(parameters)))
         if not self.takes:
             return call
         is_sure = bool(given) and given <= self.takes | {Absent}
@@ -65,7 +64,7 @@ def transforms() -> Mapping[str, Transform]:
 
 def words(types: frozenset[type]) -> str:
     """The types as people read them."""
-    return " or ".join(sorted(_WORDS[kind] for kind in types)) or "any value"
+    return " or ".join(sorted(_WORDS.get(kind, "something else") for kind in types)) or "any value"
 
 
 def _transform(function: Callable[..., object]) -> Transform:
