@@ -36,7 +36,6 @@ def upgrade(dsn: str) -> None:
     ``Misconfigured``. Raises ``RetryLater`` when the database is away.
     """
     with outage_as_retry_later(), psycopg.connect(dsn, connect_timeout=5) as connection:
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
         try:
             _run(connection)
         except psycopg.errors.InsufficientPrivilege as error:
@@ -60,5 +59,7 @@ def _run(connection: psycopg.Connection[TupleRow]) -> None:
     config.set_main_option("path_separator", "os")
     engine = create_engine("postgresql+psycopg://", creator=lambda: connection, poolclass=StaticPool)
     with engine.connect() as wrapped, wrapped.begin():
+        # Here and not before: a new engine asks its first connection a few things and rolls that back, which gives up every lock.
+        wrapped.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
         config.attributes["connection"] = wrapped
         command.upgrade(config, "head")

@@ -1,4 +1,4 @@
-"""Alembic's entry point: runs the revisions on the connection that ``ledger.migrate`` opened and locked."""
+"""Alembic's entry point: runs the revisions on the connection and in the transaction that ``ledger.migrate`` opened and locked."""
 
 from __future__ import annotations
 
