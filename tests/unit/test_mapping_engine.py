@@ -480,7 +480,9 @@ def naive_value(rule: dict[str, Any], record: Any) -> Any:
         value = table[value]
     if value is ABSENT and "default" in rule:
         value = rule["default"]
-    if rule.get("required") and (value is ABSENT or value is None or value == ""):
+    if rule.get("required") and all(
+        item is ABSENT or item is None or item == "" for item in (value if isinstance(value, list) else [value])
+    ):
         raise ValueFault
     return value
 
