@@ -43,12 +43,12 @@ from bench.installation import cpus
 from connectors import catalogue
 from connectors.contract import Connector, Instance
 from connectors.http import Dialect, GuardedTransport, HttpEdge, tls_context
-from connectors.network import Reach
-from connectors.operations import Stage, scene
 from connectors.protocols.ldapv3.servers import CANNOT_RUN_HERE
-from connectors.sandbox import ON_LOOPBACK, serve
-from connectors.tls import TlsFiles, make_loopback_tls
-from connectors.trial import Opened, Trial
+from connectors.suite.operations import Stage, scene
+from connectors.suite.sandbox import ON_LOOPBACK, serve
+from connectors.suite.trial import Opened, Trial
+from connectors.wire.network import Reach
+from connectors.wire.tls import TlsFiles, make_loopback_tls
 from workforce.errors import Misconfigured
 
 THREADS = 8

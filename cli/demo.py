@@ -32,7 +32,7 @@ from config import loopback
 from config.hub import Hub, build_hub
 from config.keys import api_token, prefect_auth
 from config.settings import Settings
-from connectors.sandbox import Fault, FaultKind
+from connectors.suite.sandbox import Fault, FaultKind
 from ledger import audit, checkpoint, effect_history, engagements
 from ledger.audit import AuditEntry
 from ledger.sibling import asyncpg_url, passing_database, without_password

@@ -22,8 +22,8 @@ from connectors.fieldglass.sandbox import FieldglassSandbox
 from connectors.gusto.sandbox import GustoSandbox
 from connectors.ldap.sandbox import SlapdSandbox
 from connectors.msgraph.sandbox import MsGraphSandbox
-from connectors.sandbox import serve
-from connectors.tls import TlsFiles, make_loopback_tls
+from connectors.suite.sandbox import serve
+from connectors.wire.tls import TlsFiles, make_loopback_tls
 
 TENANT = "acme"
 ROLE = "Software Engineer"

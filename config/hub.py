@@ -15,7 +15,7 @@ from config.secrets import SecretStore
 from config.settings import Settings
 from config.tenant import TenantConfig, usable_tenant
 from connectors.contract import Instance, Surroundings
-from connectors.network import Network
+from connectors.wire.network import Network
 from ledger import documents, tenants
 from ledger.checkpoint import Signer
 from ledger.credentials import LedgerCredentials

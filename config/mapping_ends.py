@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
-from connectors.schemas import source_schema, target_schema
+from connectors.records.schemas import source_schema, target_schema
 from mappings.engine import Mapped
 from mappings.schema import Schema, UnusableSchema
 from mappings.target_check import require_taken

@@ -12,7 +12,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from connectors.network import Network, Reach
+from connectors.wire.network import Network, Reach
 from workforce.errors import HubError, Misconfigured
 from workforce.ports import (
     Checkable,

@@ -2,8 +2,8 @@
 
 Reads are retried here for seconds and honour Retry-After. Writes are sent exactly once: a write that may have happened raises
 ``OutcomeUnknown`` and is looked up by the caller. Messages never carry bodies, query strings or headers. What a vendor cannot serve is
-left to its breaker (``connectors.breaker``), what it allows to its budgets (``connectors.budget``), how far we may reach to
-``connectors.network``; redirects are never followed.
+left to its breaker (``connectors.wire.breaker``), what it allows to its budgets (``connectors.wire.budget``), how far we may reach to
+``connectors.wire.network``; redirects are never followed.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ import structlog
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, stop_after_delay, stop_any
 from tenacity.stop import stop_base
 
-from connectors.breaker import Breaker
-from connectors.budget import NOTHING_TOLD, Allowance, Budget, Budgets, Remainder
-from connectors.network import Network, Reach, ends_within
+from connectors.wire.breaker import Breaker
+from connectors.wire.budget import NOTHING_TOLD, Allowance, Budget, Budgets, Remainder
+from connectors.wire.network import Network, Reach, ends_within
 from workforce.errors import HubError, Misconfigured, NotFound, OutcomeUnknown, Refused, RetryLater
 
 log = structlog.get_logger(__name__)

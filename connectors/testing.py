@@ -33,11 +33,11 @@ from pydantic import SecretStr, ValidationError
 
 from connectors import catalogue
 from connectors.contract import Connector, ConnectorSettings, Instance
-from connectors.description import VendorSpec
-from connectors.forgery import mutated, without
-from connectors.operations import Scene, Stage, every_change, operations_of, scene, secrets_in
-from connectors.sandbox import ON_LOOPBACK, Fault, FaultKind
-from connectors.trial import Delivery, Opened, Trial, Wire
+from connectors.suite.description import VendorSpec
+from connectors.suite.forgery import mutated, without
+from connectors.suite.operations import Scene, Stage, every_change, operations_of, scene, secrets_in
+from connectors.suite.sandbox import ON_LOOPBACK, Fault, FaultKind
+from connectors.suite.trial import Delivery, Opened, Trial, Wire
 from workforce.errors import BadSignature, HubError, Misconfigured, OutcomeUnknown, Refused, RetryLater, UnusableContent
 
 FOLDER = Path(__file__).parent

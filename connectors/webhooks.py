@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from connectors.answers import place_of
+from connectors.records.answers import place_of
 from workforce.errors import BadSignature, UnusableContent
 
 M = TypeVar("M", bound=BaseModel)

@@ -14,7 +14,7 @@ import pytest
 from connectors.protocols.ldapv3.servers import CANNOT_RUN_HERE
 from workforce.errors import Misconfigured
 
-pytest.register_assert_rewrite("connectors.testing", "connectors.description")
+pytest.register_assert_rewrite("connectors.testing", "connectors.suite.description")
 
 hypothesis.settings.register_profile("stint", deadline=None)
 hypothesis.settings.register_profile("thorough", deadline=None, max_examples=2_000)

@@ -11,7 +11,7 @@ import structlog
 
 from connectors.bamboohr.client import BambooHrClient
 from connectors.bamboohr.records import Change
-from connectors.instants import instant_in, utc_now
+from connectors.records.instants import instant_in, utc_now
 from workforce.errors import Refused
 from workforce.events import SourceEvent
 from workforce.ports import EventPage

@@ -27,10 +27,10 @@ from connectors.bamboohr.records import (
 from connectors.bamboohr.settings import BambooHrSettings
 from connectors.contract import ALONE, Surroundings, faults_as_result
 from connectors.http import Dialect, HttpEdge
-from connectors.instants import instant_text
-from connectors.paging import every_page
-from connectors.tokens import basic
-from connectors.words import named_in, sent_in, without_values
+from connectors.records.instants import instant_text
+from connectors.records.paging import every_page
+from connectors.records.words import named_in, sent_in, without_values
+from connectors.wire.tokens import basic
 from workforce.errors import AlreadyTaken, HubError, OutcomeUnknown, Refused, RetryLater
 from workforce.ports import CheckResult
 

@@ -8,7 +8,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import BeforeValidator, ConfigDict, Field, SecretStr
 
-from connectors.answers import Reading, Wire
+from connectors.records.answers import Reading, Wire
 
 parse = Reading("bamboohr")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from connectors.bamboohr.client import BambooHrClient
 from connectors.bamboohr.records import ListedOptions, MetaField
-from connectors.schemas import JsonSchema, closed_object, or_null, target_schema
+from connectors.records.schemas import JsonSchema, closed_object, or_null, target_schema
 from workforce.ports import Schemas
 
 _OWN: Mapping[str, Mapping[str, Any]] = {"date": {"type": ["string", "null"], "format": "date"}}

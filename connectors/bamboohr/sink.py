@@ -8,8 +8,8 @@ from datetime import datetime
 from connectors.bamboohr.client import MARKER_FIELD, BambooHrClient
 from connectors.bamboohr.history import StatusHistory
 from connectors.bamboohr.records import Employee, ListedEmployee
-from connectors.nulls import refuse_nulls, without_nulls
-from connectors.words import folded
+from connectors.records.nulls import refuse_nulls, without_nulls
+from connectors.records.words import folded
 from workforce.errors import NotFound, Refused, RetryLater
 from workforce.ports import StoredRecord
 

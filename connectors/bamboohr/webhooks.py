@@ -15,8 +15,8 @@ from typing import Literal
 
 from pydantic import AwareDatetime, ConfigDict
 
-from connectors.answers import Wire
 from connectors.bamboohr.settings import BambooHrSettings
+from connectors.records.answers import Wire
 from connectors.webhooks import HmacScheme, SignedWebhooks, content_of, header, hex_text
 from workforce.errors import BadSignature, UnusableContent
 from workforce.events import SourceEvent

@@ -15,12 +15,12 @@ from typing import Annotated
 
 from pydantic import Field
 
-from connectors.answers import Instant
 from connectors.checkr.client import CheckrClient
 from connectors.checkr.records import Candidate
 from connectors.checkr.screening import Progress, may_still_show
-from connectors.cursors import Cursor
-from connectors.instants import instant_text, utc_now
+from connectors.records.answers import Instant
+from connectors.records.cursors import Cursor
+from connectors.records.instants import instant_text, utc_now
 from workforce.errors import NotFound
 from workforce.events import SourceEvent
 from workforce.ports import EventPage

@@ -9,14 +9,14 @@ from typing import Any
 
 import httpx
 
-from connectors.answers import served_at
-from connectors.budget import Budget
 from connectors.checkr.records import Account, Candidate, Invitation, Listed, Made, Report, parse
 from connectors.checkr.refusals import refusal, verdict, wait_seconds
 from connectors.checkr.settings import CheckrSettings
 from connectors.contract import ALONE, Surroundings, faults_as_result
 from connectors.http import Dialect, HttpEdge, json_object
-from connectors.tokens import basic
+from connectors.records.answers import served_at
+from connectors.wire.budget import Budget
+from connectors.wire.tokens import basic
 from workforce.errors import NotFound
 from workforce.ports import CheckResult
 

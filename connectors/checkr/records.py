@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from connectors.answers import Instant, Reading, Wire
+from connectors.records.answers import Instant, Reading, Wire
 
 parse = Reading("checkr")
 

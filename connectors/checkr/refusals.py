@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 
 import httpx
 
-from connectors.answers import served_at
 from connectors.http import MAX_RETRY_AFTER_SECONDS, Verdict, retry_after_seconds, verdict_by_status
-from connectors.instants import instant_in
-from connectors.words import without_values
+from connectors.records.answers import served_at
+from connectors.records.instants import instant_in
+from connectors.records.words import without_values
 from workforce.errors import HubError, OutcomeUnknown, Refused, RetryLater
 
 _DUPLICATE = re.compile(r"duplicate (report|candidate)", re.IGNORECASE)

@@ -26,8 +26,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from connectors.checkr.webhooks import SCHEME, SIGNATURE
-from connectors.instants import instant_text
-from connectors.sandbox import Answer, EffectLedger, FaultKind, Faults, FaultyApp
+from connectors.records.instants import instant_text
+from connectors.suite.sandbox import Answer, EffectLedger, FaultKind, Faults, FaultyApp
 from connectors.webhooks import sign
 
 API_KEY = "sandbox-checkr-secret-key"

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from connectors.checkr.client import CheckrClient
 from connectors.checkr.records import Candidate, Invitation, Report
-from connectors.instants import instant_text
+from connectors.records.instants import instant_text
 from workforce.errors import NotFound, Refused
 from workforce.screening import ScreeningOrder, ScreeningState, ScreeningVerdict
 

@@ -13,8 +13,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from connectors.answers import Instant, Wire
 from connectors.checkr.settings import CheckrSettings
+from connectors.records.answers import Instant, Wire
 from connectors.webhooks import HmacScheme, SignedWebhooks, content_of, header, hex_text
 from workforce.errors import BadSignature
 from workforce.events import SourceEvent

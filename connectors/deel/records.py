@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import StringConstraints
 
-from connectors.answers import Instant, Reading, Wire
-from connectors.cursors import digest_of
+from connectors.records.answers import Instant, Reading, Wire
+from connectors.records.cursors import digest_of
 
 parse = Reading("deel")
 

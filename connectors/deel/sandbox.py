@@ -26,7 +26,7 @@ from starlette.types import ASGIApp
 
 from connectors.deel.records import CLOSED
 from connectors.deel.webhooks import SCHEME, SIGNATURE
-from connectors.sandbox import Answer, EffectLedger, FaultKind, Faults, FaultyApp
+from connectors.suite.sandbox import Answer, EffectLedger, FaultKind, Faults, FaultyApp
 from connectors.webhooks import sign
 
 ACCESS_TOKEN = "sandbox-deel-organisation-token"

@@ -9,7 +9,7 @@ from typing import Any
 from connectors.deel.client import DeelClient, number, read
 from connectors.deel.records import CLOSED, Amendment, Contract
 from connectors.deel.terms import AMENDED_AS, END, NUMBERS, Names, changes, terms
-from connectors.nulls import without_nulls
+from connectors.records.nulls import without_nulls
 from workforce.errors import NotFound, Refused, RetryLater
 from workforce.ports import StoredRecord
 

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from connectors.cursors import Cursor
 from connectors.deel.client import DeelClient
 from connectors.deel.records import CLOSED, Listed, Stamped, digest, parse
+from connectors.records.cursors import Cursor
 from workforce.errors import Misconfigured, NotFound
 from workforce.ports import ChangePage, SourceRecord
 

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from connectors.deel.client import number
 from connectors.deel.records import Contract
-from connectors.nulls import cannot_be_emptied
+from connectors.records.nulls import cannot_be_emptied
 from workforce.errors import Refused
 
 Names: TypeAlias = tuple[str, ...]

@@ -8,12 +8,12 @@ from typing import Annotated
 
 from pydantic import Field
 
-from connectors.answers import Instant
-from connectors.cursors import Cursor
 from connectors.docusign.client import DocuSignClient
 from connectors.docusign.records import EnvelopesInformation, ListedEnvelope
 from connectors.docusign.signing import BEGINNING
-from connectors.instants import instant, instant_text
+from connectors.records.answers import Instant
+from connectors.records.cursors import Cursor
+from connectors.records.instants import instant, instant_text
 from workforce.events import SourceEvent
 from workforce.ports import EventPage
 

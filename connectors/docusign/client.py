@@ -9,7 +9,6 @@ from datetime import datetime
 
 import structlog
 
-from connectors.answers import Reading, whole_pdf
 from connectors.contract import ALONE, Surroundings, faults_as_result
 from connectors.docusign.limits import DIALECT
 from connectors.docusign.records import (
@@ -25,8 +24,9 @@ from connectors.docusign.records import (
 from connectors.docusign.settings import DocuSignSettings
 from connectors.docusign.tokens import assertion, sign_in
 from connectors.http import HttpEdge, json_object
-from connectors.instants import utc_now
-from connectors.tokens import TokenCache
+from connectors.records.answers import Reading, whole_pdf
+from connectors.records.instants import utc_now
+from connectors.wire.tokens import TokenCache
 from workforce.engagement import canonical
 from workforce.errors import Misconfigured, NotFound, RetryLater
 from workforce.ports import CheckResult

@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 
 import httpx
 
-from connectors.answers import code_in
-from connectors.budget import Budget
 from connectors.http import Dialect, Verdict, reset_seconds, retry_after_seconds, verdict_by_status
-from connectors.instants import utc_now
+from connectors.records.answers import code_in
+from connectors.records.instants import utc_now
+from connectors.wire.budget import Budget
 from workforce.errors import RetryLater
 
 BURST_WINDOW_SECONDS = 30.0

@@ -11,9 +11,9 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
-from connectors.answers import Wire
 from connectors.forms import HttpsUrl
-from connectors.instants import InstantText, instant
+from connectors.records.answers import Wire
+from connectors.records.instants import InstantText, instant
 from workforce.errors import Refused
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=100)]

@@ -29,12 +29,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from connectors import webhooks
-from connectors.assertions import JWT_BEARER
 from connectors.docusign.tokens import SCOPE
 from connectors.docusign.webhooks import SCHEME
 from connectors.http import tls_context
-from connectors.instants import instant
-from connectors.sandbox import Answer, EffectLedger, FaultKind, Faults, FaultyApp
+from connectors.records.instants import instant
+from connectors.suite.sandbox import Answer, EffectLedger, FaultKind, Faults, FaultyApp
+from connectors.wire.assertions import JWT_BEARER
 
 TOKEN_SECONDS = 3600
 _VOIDABLE = {"created", "sent", "delivered", "signed"}

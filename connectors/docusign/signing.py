@@ -8,7 +8,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from connectors.docusign.client import DocuSignClient
 from connectors.docusign.records import EnvelopeDefinition
-from connectors.instants import instant_text
+from connectors.records.instants import instant_text
 from workforce.engagement import canonical
 from workforce.errors import Refused
 from workforce.ports import SourceRecord

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from connectors.assertions import Assertion
 from connectors.contract import Surroundings
 from connectors.docusign.settings import DocuSignSettings
-from connectors.tokens import KnownRefusal, TokenEndpoint
+from connectors.wire.assertions import Assertion
+from connectors.wire.tokens import KnownRefusal, TokenEndpoint
 
 SCOPE = "signature impersonation"
 ASSERTION_LIFETIME = timedelta(minutes=10)  # the vendor allows an hour at most

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from connectors.docusign.sandbox import TEMPLATE_ID, TEMPLATE_ROLE, DocuSignSandbox
-from connectors.trial import Delivery, Description, HttpTrial, Wire
+from connectors.suite.trial import Delivery, Description, HttpTrial, Wire
 from workforce.signing import SigningParty, SigningRequest
 
 

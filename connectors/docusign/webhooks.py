@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from connectors import webhooks
 from connectors.docusign.records import ConnectMessage
 from connectors.docusign.settings import DocuSignSettings
-from connectors.instants import instant
+from connectors.records.instants import instant
 from workforce.errors import UnusableContent
 from workforce.events import SourceEvent
 

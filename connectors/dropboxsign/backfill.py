@@ -9,11 +9,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from connectors.answers import Instant
-from connectors.cursors import Cursor
 from connectors.dropboxsign.client import DropboxSignClient
 from connectors.dropboxsign.records import SignatureRequest
-from connectors.instants import utc_now
+from connectors.records.answers import Instant
+from connectors.records.cursors import Cursor
+from connectors.records.instants import utc_now
 from workforce.events import SourceEvent
 from workforce.ports import EventPage
 

@@ -9,14 +9,14 @@ from typing import TypeVar
 import httpx
 from pydantic import BaseModel
 
-from connectors.answers import Reading, code_in, whole_pdf
-from connectors.budget import Budget
 from connectors.contract import ALONE, Surroundings, faults_as_result
 from connectors.dropboxsign.records import REQUEST_ID, NewRequest, OneRequest, RequestList, Sent, SignatureRequest
 from connectors.dropboxsign.settings import DropboxSignSettings
 from connectors.http import Dialect, HttpEdge, Verdict, json_object, reset_seconds, retry_after_seconds, verdict_by_status
-from connectors.instants import utc_now
-from connectors.tokens import basic
+from connectors.records.answers import Reading, code_in, whole_pdf
+from connectors.records.instants import utc_now
+from connectors.wire.budget import Budget
+from connectors.wire.tokens import basic
 from workforce.engagement import canonical
 from workforce.errors import HubError, NotFound, Refused, RetryLater
 from workforce.ports import CheckResult

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
-from connectors.answers import Wire
+from connectors.records.answers import Wire
 
 REQUEST_ID = r"[0-9A-Za-z_\-]{1,100}"
 RequestId = Annotated[str, StringConstraints(pattern=rf"^{REQUEST_ID}$")]

@@ -27,7 +27,7 @@ from starlette.types import ASGIApp
 from connectors import webhooks
 from connectors.dropboxsign.webhooks import SCHEME, DropboxSignCallbacks
 from connectors.http import tls_context
-from connectors.sandbox import Answer, EffectLedger, FaultKind, Faults, FaultyApp
+from connectors.suite.sandbox import Answer, EffectLedger, FaultKind, Faults, FaultyApp
 
 TEMPLATE_ID, TEMPLATE_ROLE = "c26b8a16784a872da37ea946b9ddec7c1e11dff6", "Contractor"
 """The template that every sandbox has, and its one role."""

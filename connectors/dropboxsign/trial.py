@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from connectors.dropboxsign.sandbox import TEMPLATE_ID, TEMPLATE_ROLE, DropboxSignSandbox
-from connectors.trial import Delivery, Description, HttpTrial, Wire
+from connectors.suite.trial import Delivery, Description, HttpTrial, Wire
 from workforce.signing import SigningParty, SigningRequest
 
 

@@ -10,7 +10,7 @@ from connectors.contract import ALONE, Surroundings, faults_as_result
 from connectors.fieldglass.records import Row, UploadReceipt, parse, read_rows
 from connectors.fieldglass.settings import FieldglassSettings
 from connectors.http import Dialect, json_object
-from connectors.tokens import TokenCache, TokenEndpoint, basic
+from connectors.wire.tokens import TokenCache, TokenEndpoint, basic
 from workforce.errors import Misconfigured, NotFound, Refused
 from workforce.ports import CheckResult
 

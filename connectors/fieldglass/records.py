@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 
 from pydantic import Field
 
-from connectors.answers import Reading, Wire
-from connectors.cursors import digest_of
 from connectors.fieldglass.settings import Layout
+from connectors.records.answers import Reading, Wire
+from connectors.records.cursors import digest_of
 from workforce.errors import Misconfigured, Refused
 
 parse = Reading("Fieldglass")

@@ -22,7 +22,7 @@ from starlette.types import ASGIApp
 
 from connectors.fieldglass.client import TOKEN_PATH
 from connectors.fieldglass.settings import FieldglassSettings, Layout, Parameters
-from connectors.sandbox import EffectLedger, Faults, FaultyApp
+from connectors.suite.sandbox import EffectLedger, Faults, FaultyApp
 
 TOKEN_SECONDS = 3600
 REJECTED = "106"

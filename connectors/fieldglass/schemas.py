@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from connectors.fieldglass.client import FieldglassClient
 from connectors.fieldglass.records import Row
-from connectors.schemas import closed_object
+from connectors.records.schemas import closed_object
 from workforce.ports import Schemas
 
 SAMPLED_ROWS = 100

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from connectors.fieldglass.client import SYSTEM, FieldglassClient
 from connectors.fieldglass.records import Row
 from connectors.fieldglass.source import every_row
-from connectors.nulls import refuse_nulls, without_nulls
+from connectors.records.nulls import refuse_nulls, without_nulls
 from workforce.errors import HubError, Misconfigured, OutcomeUnknown, Refused
 from workforce.ports import StoredRecord
 

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Protocol
 
-from connectors.cursors import Feed
 from connectors.fieldglass.records import Row
 from connectors.fieldglass.settings import FieldglassSettings
-from connectors.instants import utc_now
+from connectors.records.cursors import Feed
+from connectors.records.instants import utc_now
 from workforce.errors import Misconfigured
 from workforce.ports import ChangePage, SourceRecord
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from connectors.fieldglass.sandbox import CREATION, REVISION, FieldglassSandbox
-from connectors.trial import HttpTrial, Wire
+from connectors.suite.trial import HttpTrial, Wire
 
 _DOWNLOAD = Wire("GET", r"/Work Order Download$")
 

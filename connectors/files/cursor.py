@@ -11,7 +11,7 @@ from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
-from connectors import cursors
+from connectors.records import cursors
 
 
 class Mark(NamedTuple):

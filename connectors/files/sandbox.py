@@ -23,7 +23,7 @@ from paramiko.common import AUTH_FAILED, AUTH_SUCCESSFUL, OPEN_FAILED_ADMINISTRA
 from paramiko.sftp import SFTP_FAILURE, SFTP_OK, SFTP_PERMISSION_DENIED
 
 from connectors.files.settings import Layout
-from connectors.sandbox import EffectLedger, FaultKind, Faults
+from connectors.suite.sandbox import EffectLedger, FaultKind, Faults
 
 FAULT_KINDS = frozenset(
     {

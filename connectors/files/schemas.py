@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from connectors.files.client import FilesClient
-from connectors.schemas import closed_object
+from connectors.records.schemas import closed_object
 from workforce.ports import Schemas
 
 

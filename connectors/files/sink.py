@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from urllib.parse import quote
 
 from connectors.files.client import FilesClient
-from connectors.nulls import refuse_nulls, without_nulls
 from connectors.protocols.drops import digest
+from connectors.records.nulls import refuse_nulls, without_nulls
 from workforce.errors import AlreadyTaken, Misconfigured, NotFound, Refused
 from workforce.markers import is_marker
 from workforce.ports import SourceRecord, StoredRecord

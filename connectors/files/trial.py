@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from connectors.files.sandbox import FAULT_KINDS, FilesSandbox
-from connectors.sandbox import FaultKind
-from connectors.trial import Opened, Trial, Wire
+from connectors.suite.sandbox import FaultKind
+from connectors.suite.trial import Opened, Trial, Wire
 
 
 class FilesTrial(Trial[FilesSandbox]):

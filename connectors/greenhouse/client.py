@@ -12,12 +12,12 @@ from typing import Generic, TypeVar
 
 import httpx
 
-from connectors.answers import served_at
 from connectors.contract import ALONE, Surroundings, faults_as_result
 from connectors.greenhouse.records import RESOURCES, Application, Offer, Row, rows
 from connectors.greenhouse.settings import GreenhouseSettings
 from connectors.http import Dialect
-from connectors.tokens import Expiry, TokenCache, TokenEndpoint, basic
+from connectors.records.answers import served_at
+from connectors.wire.tokens import Expiry, TokenCache, TokenEndpoint, basic
 from workforce.errors import RetryLater
 from workforce.ports import CheckResult
 

@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from connectors.cursors import Change, Feed
+from connectors.records.cursors import Change, Feed
 
 STREAMS = ("applications", "offers", "candidates")
 MAX_KEPT = 5_000

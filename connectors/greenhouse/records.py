@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import Field
 
-from connectors.answers import Instant, Reading, Wire
+from connectors.records.answers import Instant, Reading, Wire
 
 parse = Reading("greenhouse")
 

@@ -26,7 +26,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from connectors.greenhouse.webhooks import SCHEME, SIGNATURE
-from connectors.sandbox import EffectLedger, Faults, FaultyApp
+from connectors.suite.sandbox import EffectLedger, Faults, FaultyApp
 from connectors.webhooks import sign
 
 CLIENT_ID = "sandbox-greenhouse-client"

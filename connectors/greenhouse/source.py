@@ -8,11 +8,11 @@ from typing import Any
 
 import structlog
 
-from connectors.cursors import Change
 from connectors.greenhouse.client import GreenhouseClient, Page
 from connectors.greenhouse.cursor import STREAMS, Delivered, Place
 from connectors.greenhouse.records import HIRED, Application, Candidate, Job, Offer, Opening, Row, nested
-from connectors.instants import instant_text
+from connectors.records.cursors import Change
+from connectors.records.instants import instant_text
 from workforce.errors import NotFound, Refused
 from workforce.ports import ChangePage, SourceRecord
 

@@ -19,8 +19,8 @@ from connectors.gusto.records import Contractor, Created, TokenInfo
 from connectors.gusto.settings import GustoSettings
 from connectors.gusto.wire import DIALECT, GustoWire
 from connectors.http import HttpEdge
-from connectors.rotation import InProcessCredentials, RotatingAccess
-from connectors.tokens import TokenCache, TokenEndpoint
+from connectors.wire.rotation import InProcessCredentials, RotatingAccess
+from connectors.wire.tokens import TokenCache, TokenEndpoint
 from workforce.errors import Misconfigured, Refused, RetryLater
 from workforce.ports import CheckResult
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field, SecretStr
 
-from connectors.answers import Reading, Usable, Wire
+from connectors.records.answers import Reading, Usable, Wire
 
 parse = Reading("gusto")
 

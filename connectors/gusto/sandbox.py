@@ -27,7 +27,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from connectors.gusto.webhooks import SCHEME, SIGNATURE
-from connectors.sandbox import Answer, EffectLedger, FaultKind, Faults, FaultyApp
+from connectors.suite.sandbox import Answer, EffectLedger, FaultKind, Faults, FaultyApp
 from connectors.webhooks import sign
 
 COMPANY_UUID = "7b1d0df1-6403-4a06-8768-c1dd7d24d27a"

@@ -18,7 +18,7 @@ class GustoSettings(ConnectorSettings):
     """One company at Gusto, through an application that the company has authorised.
 
     Give either ``access_token``, renewed from outside (a token lives two hours), or ``refresh_token``, renewed by the hub, which keeps
-    what follows it (see ``connectors.rotation``). ``client_id`` and ``client_secret`` belong to the latter; beside ``access_token``
+    what follows it (see ``connectors.wire.rotation``). ``client_id`` and ``client_secret`` belong to the latter; beside ``access_token``
     they open what is the application's own: events and webhook subscriptions. Contractors are reached with company-level tokens only.
     """
 

@@ -7,8 +7,8 @@ from datetime import UTC, date, datetime, timedelta
 
 from connectors.gusto.client import GustoClient
 from connectors.gusto.records import Contractor
-from connectors.nulls import refuse_nulls, without_nulls
-from connectors.words import folded
+from connectors.records.nulls import refuse_nulls, without_nulls
+from connectors.records.words import folded
 from workforce.errors import NotFound, Refused, RetryLater
 from workforce.ports import StoredRecord
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from connectors.gusto.sandbox import GustoSandbox
-from connectors.trial import Delivery, Description, HttpTrial, Wire
+from connectors.suite.trial import Delivery, Description, HttpTrial, Wire
 
 
 class GustoTrial(HttpTrial[GustoSandbox]):

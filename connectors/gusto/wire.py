@@ -7,12 +7,12 @@ from typing import Any, TypeVar
 
 import httpx
 
-from connectors.answers import told_in
-from connectors.budget import Budget
 from connectors.gusto.records import Fault, Listed, parse
 from connectors.http import Dialect, HttpEdge
-from connectors.paging import until_nothing_new
-from connectors.words import sent_in, without_values
+from connectors.records.answers import told_in
+from connectors.records.paging import until_nothing_new
+from connectors.records.words import sent_in, without_values
+from connectors.wire.budget import Budget
 from workforce.errors import AlreadyTaken, HubError, OutcomeUnknown, Refused
 
 T = TypeVar("T")

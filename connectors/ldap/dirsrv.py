@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from connectors.ldap.dialects.ds389 import Ds389
 from connectors.protocols.ldapv3.entries import MARKER
 from connectors.protocols.ldapv3.servers import DirectoryServer, free_port, installed, launched, listens, not_installed, run
-from connectors.tls import TlsFiles
+from connectors.wire.tls import TlsFiles
 from workforce.errors import Misconfigured
 
 SUFFIX = DirectoryServer.suffix

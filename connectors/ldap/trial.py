@@ -9,7 +9,7 @@ from pathlib import Path
 
 from connectors.ldap.sandbox import SlapdSandbox
 from connectors.protocols.ldapv3.faulty import FAULT_KINDS, FaultyDirectory
-from connectors.trial import Opened, Trial, Wire
+from connectors.suite.trial import Opened, Trial, Wire
 from workforce.access import DesiredAccount
 
 _END = datetime(2031, 3, 31, 22, 0, tzinfo=UTC)

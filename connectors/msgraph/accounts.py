@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-from connectors.accounts import attribute_names, marker_in, shown_attributes, usable
 from connectors.http import harmless, json_object
 from connectors.msgraph import addresses
 from connectors.msgraph.client import MsGraphClient, R
@@ -22,6 +21,7 @@ from connectors.msgraph.records import (
     WholeUser,
 )
 from connectors.protocols.odata import Outcome, Part
+from connectors.records.accounts import attribute_names, marker_in, shown_attributes, usable
 from workforce.access import AccountState
 from workforce.errors import HubError, NotFound
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import httpx
 
-from connectors.answers import code_in
 from connectors.http import Verdict, verdict_by_status
 from connectors.protocols.odata import error_in
+from connectors.records.answers import code_in
 from workforce.errors import AlreadyTaken, Refused
 
 ALREADY_MEMBER = "already_member"

@@ -8,7 +8,6 @@ from uuid import uuid4
 
 import httpx
 
-from connectors.accounts import usable
 from connectors.contract import ALONE, Surroundings
 from connectors.http import Dialect, HttpEdge
 from connectors.msgraph.answers import reason, refusal, verdict
@@ -16,8 +15,9 @@ from connectors.msgraph.quotas import budgets
 from connectors.msgraph.records import DirectoryObjectPage, GraphRecord, UserPage
 from connectors.msgraph.settings import MsGraphSettings
 from connectors.msgraph.tokens import AppTokens
-from connectors.paging import every_page
 from connectors.protocols.odata import Batch
+from connectors.records.accounts import usable
+from connectors.records.paging import every_page
 from workforce.errors import HubError, Refused
 from workforce.ports import CheckResult
 from workforce.urgency import is_revoking

@@ -12,15 +12,15 @@ from datetime import datetime
 
 import structlog
 
-from connectors.accounts import mapped, protected, random_password, require_marker
-from connectors.answers import Reading
-from connectors.instants import instant_text
 from connectors.msgraph import addresses
 from connectors.msgraph.accounts import KNOWN, Accounts
 from connectors.msgraph.answers import ALREADY_MEMBER, RESYNC_REQUIRED
 from connectors.msgraph.client import MsGraphClient
 from connectors.msgraph.records import CreatedUser, User, UserDelta, UserPage
 from connectors.protocols.odata import Outcome, Part
+from connectors.records.accounts import mapped, protected, random_password, require_marker
+from connectors.records.answers import Reading
+from connectors.records.instants import instant_text
 from workforce.access import AccountPage, AccountState, DesiredAccount
 from workforce.errors import HubError, NotFound, Refused, RetryLater, outcome_of_each
 from workforce.markers import is_marker

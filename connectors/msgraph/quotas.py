@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 import httpx
 
-from connectors.budget import Budget
+from connectors.wire.budget import Budget
 
 _UNITS = {"S": 3_500, "M": 5_000, "L": 8_000}
 _WRITES, _WRITES_SECONDS = 3_000, 150

@@ -26,7 +26,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message
 
 from connectors.msgraph.sandbox_authority import Authority
-from connectors.sandbox import Answer, Collected, EffectLedger, FaultKind, Faults, FaultyApp
+from connectors.suite.sandbox import Answer, Collected, EffectLedger, FaultKind, Faults, FaultyApp
 
 TENANT = "8f1c2d3e-0000-4000-8000-00000000c11e"
 CLIENT_ID = "5e1ec7ed-0000-4000-8000-0000000057e7"

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from connectors.contract import Surroundings
 from connectors.http import Dialect, HttpEdge, Verdict, json_object, verdict_by_status
 from connectors.msgraph.settings import MsGraphSettings
-from connectors.network import Reach
-from connectors.tokens import AccessGrant, GrantedToken, TokenCache
+from connectors.wire.network import Reach
+from connectors.wire.tokens import AccessGrant, GrantedToken, TokenCache
 from workforce.errors import Misconfigured, OutcomeUnknown, RetryLater
 
 _SYSTEM = "msgraph sign-in"

@@ -11,13 +11,13 @@ from typing import Generic, TypeVar
 
 import httpx
 
-from connectors.accounts import usable
 from connectors.contract import ALONE, Surroundings
 from connectors.http import MAX_RETRY_AFTER_SECONDS, Dialect, HttpEdge, harmless, json_in, json_object, retry_after_seconds
 from connectors.okta.records import OktaError, OktaRecord, User
 from connectors.okta.settings import OktaSettings
 from connectors.okta.tokens import AppGrant
-from connectors.paging import every_page
+from connectors.records.accounts import usable
+from connectors.records.paging import every_page
 from workforce.errors import AlreadyTaken, HubError, OutcomeUnknown, Refused, RetryLater, UnusableContent
 from workforce.markers import new_marker
 from workforce.ports import CheckResult

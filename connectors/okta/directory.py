@@ -13,11 +13,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from urllib.parse import quote
 
-from connectors.accounts import Sweep, mapped, marker_in, protected, random_password, require_marker, shown_attributes
-from connectors.answers import Reading
-from connectors.instants import instant_in, instant_text
 from connectors.okta.client import PAGE_SIZE, OktaClient
 from connectors.okta.records import ID, Group, Role, Status, User
+from connectors.records.accounts import Sweep, mapped, marker_in, protected, random_password, require_marker, shown_attributes
+from connectors.records.answers import Reading
+from connectors.records.instants import instant_in, instant_text
 from workforce.access import AccountPage, AccountState, DesiredAccount
 from workforce.errors import HubError, NotFound, Refused, RetryLater, outcome_of_each
 from workforce.markers import is_marker

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from pydantic import ConfigDict, Field
 
-from connectors.answers import Wire
+from connectors.records.answers import Wire
 
 
 class Status(StrEnum):

@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 
 from pydantic import SecretStr
 
-from connectors.assertions import Assertion
-from connectors.network import Reach
 from connectors.okta.settings import OktaSettings
-from connectors.tokens import GrantedToken, TokenCache, TokenEndpoint
+from connectors.wire.assertions import Assertion
+from connectors.wire.network import Reach
+from connectors.wire.tokens import GrantedToken, TokenCache, TokenEndpoint
 
 PATH = "/oauth2/v1/token"
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from connectors.okta.sandbox import OktaSandbox
-from connectors.trial import Description, HttpTrial, Wire
+from connectors.suite.trial import Description, HttpTrial, Wire
 from workforce.access import DesiredAccount
 
 _USER = r"/users/[^/]+$"

@@ -17,8 +17,8 @@ from typing import Annotated, Any, Protocol, TypeAlias
 import httpx
 from pydantic import BeforeValidator, Field, ValidationError
 
-from connectors.answers import CODE, Reading, Wire
 from connectors.http import READ_ATTEMPTS, READ_RETRY_SECONDS, Dialect
+from connectors.records.answers import CODE, Reading, Wire
 from workforce.errors import HubError, OutcomeUnknown, RetryLater
 
 Outcome: TypeAlias = httpx.Response | HubError

@@ -10,8 +10,8 @@ from urllib.parse import quote, unquote
 import httpx
 
 from connectors.http import Dialect, HttpEdge, Verdict, harmless, json_object, verdict_by_status
-from connectors.paging import Position
 from connectors.protocols.scim_resources import MESSAGES, Resource, User, inside
+from connectors.records.paging import Position
 from workforce.errors import AlreadyTaken, HubError, NotFound, OutcomeUnknown, Refused, RetryLater, UnusableContent
 
 MEDIA_TYPE = "application/scim+json"

@@ -30,8 +30,8 @@ from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_
 from pydantic_core import PydanticCustomError
 
 from connectors.contract import ConnectorSettings
-from connectors.network import Network
 from connectors.protocols.folders import Entry, forbidden, missing_folder, temporary
+from connectors.wire.network import Network
 from workforce.errors import HubError, Misconfigured, OutcomeUnknown, Refused, RetryLater
 
 log = structlog.get_logger(__name__)

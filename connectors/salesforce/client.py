@@ -13,18 +13,18 @@ import requests
 from simple_salesforce.api import Salesforce, SFType
 from simple_salesforce.format import format_external_id
 
-from connectors.answers import served_at
-from connectors.budget import Allowance
 from connectors.contract import ALONE, Surroundings, faults_as_result
 from connectors.http import Dialect
-from connectors.instants import utc_now
 from connectors.protocols.requests_sessions import session_over
+from connectors.records.answers import served_at
+from connectors.records.instants import utc_now
 from connectors.salesforce import permissions
 from connectors.salesforce.records import DescribedObject, Identified, QueryAnswer, Saved, parse, required_id, without_attributes
 from connectors.salesforce.refusals import names_from, reason, refusal, verdict
 from connectors.salesforce.settings import SalesforceSettings
 from connectors.salesforce.tokens import SignIn
-from connectors.tokens import TokenCache
+from connectors.wire.budget import Allowance
+from connectors.wire.tokens import TokenCache
 from workforce.errors import HubError, Misconfigured, NotFound, OutcomeUnknown, RetryLater
 from workforce.ports import CheckResult
 

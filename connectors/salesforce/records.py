@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from connectors.answers import Instant, Reading, Wire
-from connectors.cursors import Change
+from connectors.records.answers import Instant, Reading, Wire
+from connectors.records.cursors import Change
 from workforce.errors import NotFound
 
 parse = Reading("salesforce")

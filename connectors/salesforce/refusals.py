@@ -11,8 +11,8 @@ from contextlib import contextmanager
 
 import httpx
 
-from connectors.answers import told_in
 from connectors.http import Verdict, verdict_by_status
+from connectors.records.answers import told_in
 from connectors.salesforce.records import Fault
 from workforce.errors import AlreadyTaken, HubError, Misconfigured, NotFound, Refused, RetryLater
 

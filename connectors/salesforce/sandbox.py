@@ -29,10 +29,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from connectors.assertions import JWT_BEARER
+from connectors.records.schemas import target_schema
 from connectors.salesforce.tokens import TOKEN_PATH
-from connectors.sandbox import Answer, EffectLedger, FaultKind, Faults, FaultyApp
-from connectors.schemas import target_schema
+from connectors.suite.sandbox import Answer, EffectLedger, FaultKind, Faults, FaultyApp
+from connectors.wire.assertions import JWT_BEARER
 
 CONSUMER_KEY = "sandbox-salesforce-consumer-key"
 CONSUMER_SECRET = "sandbox-salesforce-consumer-secret"

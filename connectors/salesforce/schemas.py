@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from connectors.records.schemas import JsonSchema, closed_object, or_null
 from connectors.salesforce.client import SalesforceClient
 from connectors.salesforce.records import DescribedField
 from connectors.salesforce.settings import SinkObject, SourceObject
 from connectors.salesforce.source import NEEDED
-from connectors.schemas import JsonSchema, closed_object, or_null
 from workforce.ports import Schemas
 
 _TYPES: Mapping[str, Mapping[str, Any]] = {

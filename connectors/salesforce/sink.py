@@ -8,7 +8,7 @@ from typing import Any
 
 from simple_salesforce.format import format_soql
 
-from connectors.nulls import refuse_nulls, takes_null
+from connectors.records.nulls import refuse_nulls, takes_null
 from connectors.salesforce.client import SalesforceClient
 from connectors.salesforce.records import Identified, parse, without_attributes
 from connectors.salesforce.settings import SinkObject

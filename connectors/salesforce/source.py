@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 from simple_salesforce.format import format_soql
 
-from connectors.cursors import Feed
-from connectors.instants import instant_text
+from connectors.records.cursors import Feed
+from connectors.records.instants import instant_text
 from connectors.salesforce.client import Page, SalesforceClient
 from connectors.salesforce.records import NextPage, change, required_id
 from connectors.salesforce.settings import SourceObject

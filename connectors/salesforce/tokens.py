@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
-from connectors.assertions import Assertion
 from connectors.contract import Surroundings
 from connectors.salesforce.settings import SalesforceSettings
-from connectors.tokens import Expiry, GrantedToken, TokenEndpoint
+from connectors.wire.assertions import Assertion
+from connectors.wire.tokens import Expiry, GrantedToken, TokenEndpoint
 from workforce.errors import Misconfigured
 
 TOKEN_PATH = "/services/oauth2/token"  # noqa: S105 - an address

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from connectors.salesforce.sandbox import SINK, SalesforceSandbox
-from connectors.trial import HttpTrial, Wire
+from connectors.suite.trial import HttpTrial, Wire
 
 
 class SalesforceTrial(HttpTrial[SalesforceSandbox]):

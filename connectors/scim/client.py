@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from connectors.contract import ALONE, Surroundings
 from connectors.http import HttpEdge
-from connectors.paging import Position
 from connectors.protocols.scim_resources import Group, User, equals, inside
 from connectors.protocols.scim_server import MEDIA_TYPE, SCIM, ResourceServer
+from connectors.records.paging import Position
 from connectors.scim.credentials import Credentials
 from connectors.scim.records import MARKER_PATHS
 from connectors.scim.settings import ScimSettings

@@ -7,9 +7,9 @@ from urllib.parse import quote_plus, urlsplit
 
 from pydantic import SecretStr
 
-from connectors.network import Reach
 from connectors.scim.settings import ScimSettings
-from connectors.tokens import TokenCache, TokenEndpoint, basic
+from connectors.wire.network import Reach
+from connectors.wire.tokens import TokenCache, TokenEndpoint, basic
 
 
 class Credentials:

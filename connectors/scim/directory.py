@@ -11,10 +11,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from connectors.accounts import Sweep, marker_in, protected, random_password, require_marker, shown_attributes
-from connectors.instants import instant_in, instant_text
-from connectors.paging import Position
 from connectors.protocols.scim_resources import Group, User, at, equals, inside, merged, schemas_of, value_at
+from connectors.records.accounts import Sweep, marker_in, protected, random_password, require_marker, shown_attributes
+from connectors.records.instants import instant_in, instant_text
+from connectors.records.paging import Position
 from connectors.scim.client import ScimClient
 from connectors.scim.records import leaves, require_allowed
 from workforce.access import AccountPage, AccountState, DesiredAccount

@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from scim2_models import EnterpriseUser, ScimPolicy
 from scim2_models import User as WholeUser
 
-from connectors.accounts import reserved
 from connectors.protocols.scim_resources import CORE, ENTERPRISE, merged
+from connectors.records.accounts import reserved
 from workforce.errors import Refused
 
 MARKER_PATHS = {"externalId": "externalId", "employeeNumber": f"{ENTERPRISE}:employeeNumber"}

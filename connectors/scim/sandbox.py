@@ -62,7 +62,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from connectors.sandbox import Answer, EffectLedger, FaultKind, Faults, FaultyApp
+from connectors.suite.sandbox import Answer, EffectLedger, FaultKind, Faults, FaultyApp
 
 BASE = "/scim/v2"
 TOKEN, USERNAME, PASSWORD = "sandbox-scim-token", "stint", "sandbox-scim-password"

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from connectors.protocols.scim_resources import ENTERPRISE
 from connectors.scim.sandbox import ScimSandbox
-from connectors.trial import HttpTrial, Wire
+from connectors.suite.trial import HttpTrial, Wire
 from workforce.access import DesiredAccount
 
 _ONE = r"/Users/[^/]+$"

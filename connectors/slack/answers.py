@@ -8,8 +8,8 @@ from typing import Any
 
 import httpx
 
-from connectors.budget import Budget
 from connectors.http import Dialect, Verdict, verdict_by_status
+from connectors.wire.budget import Budget
 from workforce.errors import Refused
 
 _CODE = re.compile(r"[a-z0-9_]{1,64}")

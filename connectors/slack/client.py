@@ -13,7 +13,7 @@ import httpx
 
 from connectors.contract import ALONE, Surroundings, faults_as_result
 from connectors.http import HttpEdge, harmless, json_object
-from connectors.paging import every_page
+from connectors.records.paging import every_page
 from connectors.slack.answers import accepted, dialect
 from connectors.slack.records import ChannelPage, History, Opened, Page, UserFound, parse
 from connectors.slack.settings import SlackSettings

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, Field
 
-from connectors.answers import Reading, Wire
+from connectors.records.answers import Reading, Wire
 
 parse = Reading("slack")
 

@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from connectors.sandbox import Answer, EffectLedger, FaultKind, Faults, FaultyApp
+from connectors.suite.sandbox import Answer, EffectLedger, FaultKind, Faults, FaultyApp
 
 BOT_TOKEN = "sandbox-slack-bot-token"
 TEAM, BOT = "T012AB3C4", "B019AB3C4"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from connectors.slack.sandbox import SlackSandbox
-from connectors.trial import Description, HttpTrial, Wire
+from connectors.suite.trial import Description, HttpTrial, Wire
 
 
 class SlackTrial(HttpTrial[SlackSandbox]):

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from connectors.sandbox import EffectLedger, FaultKind, Faults
-from connectors.tls import TlsFiles
+from connectors.suite.sandbox import EffectLedger, FaultKind, Faults
+from connectors.wire.tls import TlsFiles
 
 USERNAME = "stint@acme.example"
 PASSWORD = "sandbox-smtp-password"

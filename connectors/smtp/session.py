@@ -10,9 +10,9 @@ import ssl
 import threading
 from collections.abc import Iterator
 
-from connectors.network import Reach
 from connectors.smtp.replies import before_content, judged, not_sent
 from connectors.smtp.settings import SmtpSettings
+from connectors.wire.network import Reach
 from workforce.errors import Misconfigured
 
 WHOLE_TIMES = 4  # how many single timeouts a whole conversation may take

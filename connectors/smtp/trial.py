@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from connectors.sandbox import FaultKind
 from connectors.smtp.sandbox import SmtpSandbox
-from connectors.tls import make_loopback_tls
-from connectors.trial import Opened, Trial, Wire
+from connectors.suite.sandbox import FaultKind
+from connectors.suite.trial import Opened, Trial, Wire
+from connectors.wire.tls import make_loopback_tls
 
 
 class SmtpTrial(Trial[SmtpSandbox]):

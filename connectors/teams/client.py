@@ -7,10 +7,10 @@ from typing import Any
 
 import httpx
 
-from connectors.budget import Budget
 from connectors.contract import ALONE, Surroundings
 from connectors.http import Dialect, HttpEdge, Verdict, verdict_by_status
 from connectors.teams.settings import TeamsSettings
+from connectors.wire.budget import Budget
 from workforce.errors import HubError, OutcomeUnknown, Refused
 from workforce.ports import CheckResult
 

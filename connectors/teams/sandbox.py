@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from connectors.sandbox import Answer, EffectLedger, FaultKind, Faults, FaultyApp
+from connectors.suite.sandbox import Answer, EffectLedger, FaultKind, Faults, FaultyApp
 
 WORKFLOW = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 SIGNATURE = "sandbox-teams-signature"

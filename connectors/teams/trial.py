@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from connectors.suite.trial import HttpTrial, Wire
 from connectors.teams.sandbox import TeamsSandbox
-from connectors.trial import HttpTrial, Wire
 
 
 class TeamsTrial(HttpTrial[TeamsSandbox]):

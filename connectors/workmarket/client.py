@@ -11,8 +11,8 @@ from typing import Any
 
 from connectors.contract import ALONE, Surroundings, faults_as_result
 from connectors.http import Dialect, json_object
-from connectors.instants import utc_now
-from connectors.tokens import Expiry, GrantedToken, TokenCache, TokenEndpoint
+from connectors.records.instants import utc_now
+from connectors.wire.tokens import Expiry, GrantedToken, TokenCache, TokenEndpoint
 from connectors.workmarket.records import SYSTEM, Assignment, Created, Envelope, Listing, parse, reading, reason, verdict
 from connectors.workmarket.settings import WorkMarketSettings
 from workforce.errors import Misconfigured, NotFound, OutcomeUnknown, Refused, RetryLater

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from connectors import cursors
+from connectors.records import cursors
 
 
 @dataclass(frozen=True, slots=True)

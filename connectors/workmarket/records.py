@@ -9,8 +9,8 @@ from typing import Annotated, Any, TypeVar
 import httpx
 from pydantic import BaseModel, Field, ValidationError
 
-from connectors.answers import Reading, Wire, place_of
 from connectors.http import Verdict, verdict_by_status
+from connectors.records.answers import Reading, Wire, place_of
 from workforce.errors import Refused, RetryLater
 
 SYSTEM = "WorkMarket"

@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from connectors.sandbox import Answer, EffectLedger, FaultKind, Faults, FaultyApp
+from connectors.suite.sandbox import Answer, EffectLedger, FaultKind, Faults, FaultyApp
 from connectors.workmarket.client import ASSIGNMENTS, TOKEN_PATH
 from connectors.workmarket.settings import WorkMarketSettings
 from connectors.workmarket.webhooks import HEADER

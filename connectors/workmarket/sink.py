@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
-from connectors.nulls import refuse_nulls, without_nulls
+from connectors.records.nulls import refuse_nulls, without_nulls
 from connectors.workmarket.client import WorkMarketClient
 from connectors.workmarket.records import SYSTEM, Assignment
 from connectors.workmarket.source import every_item

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from connectors.trial import Delivery, Description, HttpTrial, Wire
+from connectors.suite.trial import Delivery, Description, HttpTrial, Wire
 from connectors.workmarket.sandbox import WorkMarketSandbox
 
 

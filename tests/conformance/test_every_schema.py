@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from connectors.testing_schemas import *  # noqa: F403 - the tests of the suite, whatever they are
+from connectors.suite.schemas import *  # noqa: F403 - the tests of the suite, whatever they are
 
 pytestmark = pytest.mark.integration

@@ -7,8 +7,8 @@ from typing import Protocol, TypeVar
 
 import pytest
 
-from connectors.description import VendorSpec as Description
-from connectors.trial import Exchange, RecordingApp
+from connectors.suite.description import VendorSpec as Description
+from connectors.suite.trial import Exchange, RecordingApp
 
 __all__ = ["OPENED", "SPECS", "Exchange", "RecordingApp", "VendorSpec", "opened"]
 

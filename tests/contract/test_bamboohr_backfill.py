@@ -14,8 +14,8 @@ from connectors.bamboohr.client import BambooHrClient
 from connectors.bamboohr.sandbox import BambooHrSandbox
 from connectors.bamboohr.trial import TRIAL
 from connectors.contract import Instance
-from connectors.sandbox import ON_LOOPBACK, Fault, FaultKind
-from connectors.trial import Opened
+from connectors.suite.sandbox import ON_LOOPBACK, Fault, FaultKind
+from connectors.suite.trial import Opened
 from tests.contract.specs import VendorSpec
 from workforce.errors import AlreadyTaken, OutcomeUnknown, Refused
 

@@ -12,8 +12,8 @@ import pytest
 from connectors.bamboohr import CONNECTOR
 from connectors.bamboohr.sandbox import BambooHrSandbox
 from connectors.contract import Instance
-from connectors.sandbox import ON_LOOPBACK, serve
-from connectors.tls import make_loopback_tls
+from connectors.suite.sandbox import ON_LOOPBACK, serve
+from connectors.wire.tls import make_loopback_tls
 from tests.contract.specs import RecordingApp, VendorSpec
 from workforce.errors import AlreadyTaken, NotFound, Refused
 

@@ -18,9 +18,9 @@ from connectors.checkr.client import CheckrClient
 from connectors.checkr.sandbox import CheckrSandbox
 from connectors.checkr.trial import TRIAL
 from connectors.contract import Instance
-from connectors.instants import instant_text
-from connectors.sandbox import ON_LOOPBACK, Fault, FaultKind
-from connectors.trial import Opened
+from connectors.records.instants import instant_text
+from connectors.suite.sandbox import ON_LOOPBACK, Fault, FaultKind
+from connectors.suite.trial import Opened
 from tests.contract.specs import VendorSpec
 from workforce.errors import NotFound, OutcomeUnknown, Refused, RetryLater
 from workforce.events import SourceEvent

@@ -12,9 +12,9 @@ from connectors.contract import Instance
 from connectors.deel import CONNECTOR
 from connectors.deel.sandbox import DeelSandbox, sample
 from connectors.deel.trial import TRIAL
-from connectors.operations import every_change
-from connectors.sandbox import ON_LOOPBACK, Fault, FaultKind
-from connectors.trial import Opened
+from connectors.suite.operations import every_change
+from connectors.suite.sandbox import ON_LOOPBACK, Fault, FaultKind
+from connectors.suite.trial import Opened
 from workforce.errors import NotFound, OutcomeUnknown, Refused
 
 pytestmark = pytest.mark.integration

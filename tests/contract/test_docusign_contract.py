@@ -16,8 +16,8 @@ from connectors.docusign.client import DocuSignClient
 from connectors.docusign.sandbox import ConnectDelivery, DocuSignSandbox, deliver
 from connectors.docusign.settings import DocuSignSettings
 from connectors.docusign.signing import DocuSignSigning
-from connectors.sandbox import ON_LOOPBACK, Fault, FaultKind, serve
-from connectors.tls import TlsFiles, make_loopback_tls
+from connectors.suite.sandbox import ON_LOOPBACK, Fault, FaultKind, serve
+from connectors.wire.tls import TlsFiles, make_loopback_tls
 from tests.contract.specs import RecordingApp, VendorSpec, opened
 from workforce.errors import Misconfigured, NotFound, Refused, RetryLater
 

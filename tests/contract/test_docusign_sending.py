@@ -14,8 +14,8 @@ from connectors.docusign import CONNECTOR
 from connectors.docusign.sandbox import DocuSignSandbox
 from connectors.docusign.signing import transaction_id
 from connectors.docusign.trial import TRIAL
-from connectors.sandbox import ON_LOOPBACK, Fault, FaultKind
-from connectors.trial import Opened
+from connectors.suite.sandbox import ON_LOOPBACK, Fault, FaultKind
+from connectors.suite.trial import Opened
 from workforce.errors import NotFound, OutcomeUnknown, Refused, RetryLater
 from workforce.events import SourceEvent
 from workforce.ports import MissedEvents, Signing

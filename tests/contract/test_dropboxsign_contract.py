@@ -17,8 +17,8 @@ from connectors.dropboxsign.client import DropboxSignClient
 from connectors.dropboxsign.sandbox import DropboxSignSandbox, deliver
 from connectors.dropboxsign.settings import DropboxSignSettings
 from connectors.dropboxsign.trial import TRIAL
-from connectors.sandbox import ON_LOOPBACK, Fault, FaultKind, serve
-from connectors.trial import Opened
+from connectors.suite.sandbox import ON_LOOPBACK, Fault, FaultKind, serve
+from connectors.suite.trial import Opened
 from connectors.webhooks import form_field
 from tests.contract.specs import VendorSpec, opened
 from workforce.errors import NotFound, OutcomeUnknown, Refused, RetryLater

@@ -9,8 +9,8 @@ import pytest
 
 from connectors import catalogue
 from connectors.contract import Instance
-from connectors.nulls import takes_null, without_nulls
-from connectors.sandbox import ON_LOOPBACK
+from connectors.records.nulls import takes_null, without_nulls
+from connectors.suite.sandbox import ON_LOOPBACK
 from connectors.testing import trial_of
 from workforce.errors import Refused
 from workforce.markers import new_marker

@@ -20,8 +20,8 @@ from connectors.fieldglass.sandbox import FieldglassSandbox
 from connectors.fieldglass.settings import FieldglassSettings
 from connectors.fieldglass.sink import FieldglassSink
 from connectors.fieldglass.source import FieldglassSource
-from connectors.sandbox import ON_LOOPBACK, Fault, FaultKind, serve
-from connectors.tls import TlsFiles, make_loopback_tls
+from connectors.suite.sandbox import ON_LOOPBACK, Fault, FaultKind, serve
+from connectors.wire.tls import TlsFiles, make_loopback_tls
 from tests.contract.specs import SPECS, RecordingApp, opened
 from workforce.errors import Misconfigured, NotFound, OutcomeUnknown, Refused, RetryLater
 

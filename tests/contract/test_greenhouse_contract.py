@@ -16,9 +16,9 @@ from connectors.greenhouse.sandbox import GreenhouseSandbox
 from connectors.greenhouse.settings import GreenhouseSettings
 from connectors.greenhouse.trial import TRIAL
 from connectors.greenhouse.webhooks import ABOUT_APPLICATIONS, GreenhouseWebhooks
-from connectors.operations import every_change
-from connectors.sandbox import ON_LOOPBACK
-from connectors.trial import Exchange, Opened
+from connectors.suite.operations import every_change
+from connectors.suite.sandbox import ON_LOOPBACK
+from connectors.suite.trial import Exchange, Opened
 from tests.contract.specs import SPECS, VendorSpec
 from workforce.errors import NotFound, RetryLater
 from workforce.ports import RecordSource, SourceRecord

@@ -13,9 +13,9 @@ import pytest
 from connectors.contract import Instance
 from connectors.gusto import CONNECTOR
 from connectors.gusto.sandbox import GustoSandbox
-from connectors.rotation import InProcessCredentials
-from connectors.sandbox import ON_LOOPBACK, serve
-from connectors.tls import make_loopback_tls
+from connectors.suite.sandbox import ON_LOOPBACK, serve
+from connectors.wire.rotation import InProcessCredentials
+from connectors.wire.tls import make_loopback_tls
 from tests.contract.specs import Exchange, RecordingApp, VendorSpec
 from workforce.errors import NotFound, Refused
 

@@ -20,8 +20,8 @@ from connectors.gusto.client import GustoClient
 from connectors.gusto.payments import Payment, PaymentGroup, PaymentGroups, PaymentMethod
 from connectors.gusto.sandbox import GustoSandbox
 from connectors.gusto.trial import GustoTrial
-from connectors.sandbox import ON_LOOPBACK, Fault, FaultKind
-from connectors.trial import Opened
+from connectors.suite.sandbox import ON_LOOPBACK, Fault, FaultKind
+from connectors.suite.trial import Opened
 from tests.contract.specs import SPECS
 from workforce.errors import Misconfigured, NotFound, OutcomeUnknown, Refused, RetryLater
 

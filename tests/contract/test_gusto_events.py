@@ -15,8 +15,8 @@ from connectors.gusto.client import GustoClient
 from connectors.gusto.sandbox import VERIFICATION_TOKEN, GustoSandbox
 from connectors.gusto.subscriptions import WebhookSubscriptions, verification_in
 from connectors.gusto.trial import TRIAL
-from connectors.sandbox import ON_LOOPBACK, Fault, FaultKind
-from connectors.trial import Opened
+from connectors.suite.sandbox import ON_LOOPBACK, Fault, FaultKind
+from connectors.suite.trial import Opened
 from tests.contract.specs import VendorSpec
 from workforce.errors import Misconfigured, OutcomeUnknown, Refused, UnusableContent
 from workforce.ports import MissedEvents

@@ -11,7 +11,7 @@ from config.mapping_ends import mapping_ends
 from connectors import catalogue
 from connectors.contract import Instance
 from connectors.salesforce.sandbox import SINK, SOURCE, SandboxField
-from connectors.sandbox import ON_LOOPBACK
+from connectors.suite.sandbox import ON_LOOPBACK
 from connectors.testing import trial_of
 from mappings.check import check_mapping
 from mappings.registry import MappingRegistry

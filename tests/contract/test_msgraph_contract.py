@@ -14,8 +14,8 @@ from connectors.msgraph import CONNECTOR
 from connectors.msgraph.client import MsGraphClient
 from connectors.msgraph.directory import MsGraphDirectory
 from connectors.msgraph.sandbox import MsGraphSandbox
-from connectors.sandbox import ON_LOOPBACK, serve
-from connectors.tls import make_loopback_tls
+from connectors.suite.sandbox import ON_LOOPBACK, serve
+from connectors.wire.tls import make_loopback_tls
 from tests.contract.specs import Exchange, RecordingApp, VendorSpec
 from workforce.access import DesiredAccount
 from workforce.errors import AlreadyTaken, NotFound, Refused, RetryLater

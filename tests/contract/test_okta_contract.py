@@ -20,9 +20,9 @@ from connectors.okta.directory import OktaDirectory
 from connectors.okta.records import CANNOT_SIGN_IN, Status
 from connectors.okta.sandbox import EXPIRY, OktaSandbox
 from connectors.okta.trial import TRIAL
-from connectors.sandbox import ON_LOOPBACK, Fault, FaultKind, serve
-from connectors.tls import make_loopback_tls
-from connectors.trial import Opened
+from connectors.suite.sandbox import ON_LOOPBACK, Fault, FaultKind, serve
+from connectors.suite.trial import Opened
+from connectors.wire.tls import make_loopback_tls
 from provisioning.accounts import AccountApplier
 from provisioning.fakes import InMemoryEffectLog, SettableClock
 from tests.contract.specs import VendorSpec

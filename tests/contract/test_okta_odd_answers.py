@@ -20,8 +20,8 @@ from connectors.okta import CONNECTOR
 from connectors.okta.client import OktaClient
 from connectors.okta.directory import OktaDirectory
 from connectors.okta.settings import OktaSettings
-from connectors.sandbox import ON_LOOPBACK, serve
-from connectors.tls import make_loopback_tls
+from connectors.suite.sandbox import ON_LOOPBACK, serve
+from connectors.wire.tls import make_loopback_tls
 from workforce.access import DesiredAccount
 from workforce.errors import HubError, OutcomeUnknown, Refused, RetryLater
 

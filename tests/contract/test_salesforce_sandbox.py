@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from connectors.contract import ALONE, Instance, Surroundings
-from connectors.operations import every_change
 from connectors.salesforce import CONNECTOR
 from connectors.salesforce.sandbox import MARKER_FIELD, SINK, SOURCE, SalesforceSandbox, SandboxField
 from connectors.salesforce.trial import TRIAL
-from connectors.sandbox import ON_LOOPBACK
-from connectors.trial import Opened
+from connectors.suite.operations import every_change
+from connectors.suite.sandbox import ON_LOOPBACK
+from connectors.suite.trial import Opened
 from workforce.errors import AlreadyTaken, Misconfigured, NotFound, Refused, RetryLater
 from workforce.urgency import revoking
 

@@ -34,12 +34,12 @@ from starlette.responses import JSONResponse
 
 from connectors.contract import Instance
 from connectors.protocols.scim_resources import Group, User, value_at
-from connectors.sandbox import ON_LOOPBACK, Fault, FaultKind, serve
 from connectors.scim import CONNECTOR
 from connectors.scim.sandbox import BASE, TOKEN, Person, ScimSandbox
 from connectors.scim.trial import TRIAL
-from connectors.tls import make_loopback_tls
-from connectors.trial import Exchange, Opened
+from connectors.suite.sandbox import ON_LOOPBACK, Fault, FaultKind, serve
+from connectors.suite.trial import Exchange, Opened
+from connectors.wire.tls import make_loopback_tls
 from provisioning.accounts import AccountApplier
 from provisioning.fakes import InMemoryEffectLog, SettableClock
 from tests.contract.specs import SPECS

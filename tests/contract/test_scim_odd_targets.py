@@ -15,12 +15,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from connectors.sandbox import ON_LOOPBACK, serve
 from connectors.scim import CONNECTOR
 from connectors.scim.client import ScimClient
 from connectors.scim.directory import ScimDirectory
 from connectors.scim.settings import ScimSettings
-from connectors.tls import make_loopback_tls
+from connectors.suite.sandbox import ON_LOOPBACK, serve
+from connectors.wire.tls import make_loopback_tls
 from workforce.access import DesiredAccount
 from workforce.errors import AlreadyTaken, HubError, OutcomeUnknown, Refused
 

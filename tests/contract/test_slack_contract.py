@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from connectors.contract import Instance
-from connectors.sandbox import ON_LOOPBACK, Fault, FaultKind
 from connectors.slack import CONNECTOR
 from connectors.slack.sandbox import BOT_TOKEN, SlackSandbox
 from connectors.slack.trial import TRIAL
-from connectors.trial import Opened
+from connectors.suite.sandbox import ON_LOOPBACK, Fault, FaultKind
+from connectors.suite.trial import Opened
 from tests.contract.specs import OPENED, VendorSpec
 from tests.contract.specs import opened as closed_at_the_end
 from workforce.errors import HubError, Misconfigured, NotFound, OutcomeUnknown, Refused, RetryLater

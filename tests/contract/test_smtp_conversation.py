@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from connectors.contract import Instance, Surroundings
-from connectors.network import Network
-from connectors.sandbox import ON_LOOPBACK, Fault, FaultKind
 from connectors.smtp import CONNECTOR
 from connectors.smtp.sandbox import SmtpSandbox
 from connectors.smtp.trial import TRIAL
-from connectors.tls import make_loopback_tls
-from connectors.trial import Opened
+from connectors.suite.sandbox import ON_LOOPBACK, Fault, FaultKind
+from connectors.suite.trial import Opened
+from connectors.wire.network import Network
+from connectors.wire.tls import make_loopback_tls
 from workforce.errors import HubError, Misconfigured, OutcomeUnknown, Refused, RetryLater
 
 pytestmark = pytest.mark.integration

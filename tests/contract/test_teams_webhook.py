@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from connectors.contract import Instance
-from connectors.sandbox import ON_LOOPBACK, Fault, FaultKind
+from connectors.suite.sandbox import ON_LOOPBACK, Fault, FaultKind
+from connectors.suite.trial import Opened
 from connectors.teams import CONNECTOR
 from connectors.teams.sandbox import SIGNATURE, TeamsSandbox
 from connectors.teams.trial import TRIAL
-from connectors.trial import Opened
 from tests.contract.specs import OPENED
 from tests.contract.specs import opened as closed_at_the_end
 from workforce.errors import Misconfigured, OutcomeUnknown, RetryLater

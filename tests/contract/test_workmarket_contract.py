@@ -15,10 +15,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from connectors.contract import Instance
-from connectors.operations import every_change
-from connectors.sandbox import ON_LOOPBACK, Fault, FaultKind, serve
-from connectors.tls import make_loopback_tls
-from connectors.trial import Opened
+from connectors.suite.operations import every_change
+from connectors.suite.sandbox import ON_LOOPBACK, Fault, FaultKind, serve
+from connectors.suite.trial import Opened
+from connectors.wire.tls import make_loopback_tls
 from connectors.workmarket import CONNECTOR
 from connectors.workmarket.sandbox import WorkMarketSandbox
 from connectors.workmarket.trial import TRIAL

@@ -13,7 +13,7 @@ from cli.reading import verify_audit
 from cli.world import GROUPS, TENANT
 from config import services
 from config.keys import prefect_auth
-from connectors.sandbox import Fault, FaultKind
+from connectors.suite.sandbox import Fault, FaultKind
 from ledger import checkpoint, effect_history, engagements, failures
 from ledger.jobs import defer_leaver
 from tests.end_to_end.conftest import Stint

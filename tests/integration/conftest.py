@@ -21,8 +21,8 @@ from connectors.docusign.sandbox import DocuSignSandbox
 from connectors.fieldglass.sandbox import FieldglassSandbox
 from connectors.ldap.dirsrv import DirsrvSandbox
 from connectors.ldap.sandbox import SlapdSandbox
-from connectors.sandbox import serve
-from connectors.tls import TlsFiles, make_loopback_tls
+from connectors.suite.sandbox import serve
+from connectors.wire.tls import TlsFiles, make_loopback_tls
 from ledger import tenants
 from ledger.database import Database
 from ledger.embedded import EmbeddedPostgres

@@ -13,8 +13,8 @@ import yaml
 
 from cli.world import EMAIL_DOMAIN
 from connectors.okta.sandbox import OktaSandbox
-from connectors.sandbox import serve
 from connectors.scim.sandbox import ScimSandbox
+from connectors.suite.sandbox import serve
 from flows.case import ACCOUNT
 from flows.rehearsal import SupposedCase
 from ledger import documents, identities

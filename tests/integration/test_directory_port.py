@@ -18,10 +18,10 @@ from connectors.msgraph import CONNECTOR as MSGRAPH
 from connectors.msgraph.sandbox import MsGraphSandbox
 from connectors.okta import CONNECTOR as OKTA
 from connectors.okta.sandbox import OktaSandbox
-from connectors.sandbox import ON_LOOPBACK, serve
 from connectors.scim import CONNECTOR as SCIM
 from connectors.scim.sandbox import ScimSandbox
-from connectors.tls import make_loopback_tls
+from connectors.suite.sandbox import ON_LOOPBACK, serve
+from connectors.wire.tls import make_loopback_tls
 from workforce.access import AccountState, DesiredAccount
 from workforce.errors import AlreadyTaken, NotFound, Refused
 from workforce.markers import new_marker

@@ -21,7 +21,7 @@ from paramiko.common import AUTH_SUCCESSFUL, OPEN_SUCCEEDED
 from connectors.contract import ALONE, Instance, Surroundings
 from connectors.files import CONNECTOR
 from connectors.files.sandbox import MARKER, FilesSandbox
-from connectors.sandbox import ON_LOOPBACK, Fault, FaultKind
+from connectors.suite.sandbox import ON_LOOPBACK, Fault, FaultKind
 from workforce.errors import Misconfigured, OutcomeUnknown, Refused, RetryLater
 
 asyncssh = pytest.importorskip("asyncssh", reason="asyncssh is not installed: its SFTP server is the peer of these tests")

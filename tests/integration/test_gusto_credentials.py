@@ -23,8 +23,8 @@ from connectors.docusign.sandbox import DocuSignSandbox
 from connectors.gusto import CONNECTOR
 from connectors.gusto.client import GustoClient
 from connectors.gusto.sandbox import GustoSandbox
-from connectors.sandbox import ON_LOOPBACK, serve
-from connectors.tls import TlsFiles, make_loopback_tls
+from connectors.suite.sandbox import ON_LOOPBACK, serve
+from connectors.wire.tls import TlsFiles, make_loopback_tls
 from ledger import audit, documents, tenants
 from ledger.credentials import LedgerCredentials
 from ledger.database import Database, LedgerDefect

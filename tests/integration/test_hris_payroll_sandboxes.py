@@ -17,8 +17,8 @@ from connectors.bamboohr.sandbox import BambooHrSandbox
 from connectors.contract import Instance
 from connectors.gusto import CONNECTOR as GUSTO
 from connectors.gusto.sandbox import GustoSandbox
-from connectors.sandbox import ON_LOOPBACK, Fault, FaultKind, serve
-from connectors.tls import TlsFiles, make_loopback_tls
+from connectors.suite.sandbox import ON_LOOPBACK, Fault, FaultKind, serve
+from connectors.wire.tls import TlsFiles, make_loopback_tls
 from workforce.errors import AlreadyTaken, Misconfigured, NotFound, OutcomeUnknown, Refused, RetryLater
 from workforce.ports import RecordSink
 

@@ -23,8 +23,8 @@ from connectors.protocols.ldapv3.connection import bound
 from connectors.protocols.ldapv3.directory import LdapV3Directory
 from connectors.protocols.ldapv3.entries import Mods, equals
 from connectors.protocols.ldapv3.faulty import FaultyDirectory
-from connectors.sandbox import Fault, FaultKind
-from connectors.tls import make_loopback_tls
+from connectors.suite.sandbox import Fault, FaultKind
+from connectors.wire.tls import make_loopback_tls
 from workforce.access import DesiredAccount
 from workforce.errors import AlreadyTaken, HubError, Misconfigured, NotFound, OutcomeUnknown, Refused, RetryLater
 from workforce.markers import new_marker

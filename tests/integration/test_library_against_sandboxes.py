@@ -16,14 +16,14 @@ import pytest
 
 from connectors import catalogue
 from connectors.contract import Instance
-from connectors.description import VendorSpec
 from connectors.files.sandbox import rows_of
 from connectors.protocols.ldapv3.servers import CANNOT_RUN_HERE
+from connectors.records.schemas import target_schema
 from connectors.salesforce.sandbox import SINK, SandboxField
-from connectors.sandbox import ON_LOOPBACK
-from connectors.schemas import target_schema
+from connectors.suite.description import VendorSpec
+from connectors.suite.sandbox import ON_LOOPBACK
+from connectors.suite.trial import Exchange, Opened
 from connectors.testing import trial_of
-from connectors.trial import Exchange, Opened
 from mappings.registry import MappingRegistry
 from tests.sample_engagements import PEOPLE, a_document
 from workforce.access import DesiredAccount

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from config.loopback import answers, is_loopback, post
-from connectors.sandbox import serve
+from connectors.suite.sandbox import serve
 from flows.prefect_runs import PrefectRuns
 
 pytestmark = pytest.mark.integration

@@ -14,10 +14,10 @@ import pytest
 
 from connectors import catalogue
 from connectors.contract import Instance
+from connectors.records.schemas import source_schema
 from connectors.salesforce.sandbox import SOURCE, SandboxField
-from connectors.sandbox import ON_LOOPBACK
-from connectors.schemas import source_schema
-from connectors.trial import Trial
+from connectors.suite.sandbox import ON_LOOPBACK
+from connectors.suite.trial import Trial
 from mappings.registry import MappingRegistry
 from workforce.engagement import Agreement, WorkOrder, canonical
 from workforce.ports import SourceRecord

@@ -13,8 +13,8 @@ import pytest
 from connectors.msgraph import CONNECTOR
 from connectors.msgraph.directory import MsGraphDirectory
 from connectors.msgraph.sandbox import MsGraphSandbox
-from connectors.sandbox import ON_LOOPBACK, Fault, FaultKind, serve
-from connectors.tls import TlsFiles, make_loopback_tls
+from connectors.suite.sandbox import ON_LOOPBACK, Fault, FaultKind, serve
+from connectors.wire.tls import TlsFiles, make_loopback_tls
 from workforce.access import DesiredAccount
 from workforce.errors import Misconfigured, NotFound, OutcomeUnknown, Refused, RetryLater
 from workforce.markers import new_marker

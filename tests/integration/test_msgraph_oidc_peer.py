@@ -17,8 +17,8 @@ from jwt.algorithms import RSAAlgorithm
 from connectors.msgraph.sandbox_authority import Authority, Registered
 from connectors.msgraph.settings import MsGraphSettings
 from connectors.msgraph.tokens import AppTokens
-from connectors.sandbox import ON_LOOPBACK
-from connectors.tls import TlsFiles, make_loopback_tls
+from connectors.suite.sandbox import ON_LOOPBACK
+from connectors.wire.tls import TlsFiles, make_loopback_tls
 from workforce.errors import Misconfigured
 
 pytestmark = pytest.mark.integration

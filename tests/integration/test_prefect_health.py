@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from connectors.sandbox import serve
+from connectors.suite.sandbox import serve
 from flows.prefect_runs import PrefectRuns
 
 pytestmark = pytest.mark.integration

@@ -14,9 +14,9 @@ import yaml
 from cli.drift import drift_rows
 from cli.replay import preview, replay_cause
 from config.hub import Hub
-from connectors.sandbox import serve
 from connectors.slack.sandbox import SlackSandbox
-from connectors.tls import TlsFiles
+from connectors.suite.sandbox import serve
+from connectors.wire.tls import TlsFiles
 from flows import polling
 from flows.alarms import send_alarm
 from flows.intake import Intake

@@ -27,7 +27,7 @@ from connectors.docusign.sandbox import ConnectDelivery, DocuSignSandbox
 from connectors.gusto.sandbox import VERIFICATION_TOKEN
 from connectors.gusto.webhooks import SCHEME as GUSTO
 from connectors.gusto.webhooks import SIGNATURE as GUSTO_SIGNATURE
-from connectors.sandbox import serve
+from connectors.suite.sandbox import serve
 from connectors.webhooks import sign
 from console.api import api_routes
 from console.app import build_app

@@ -14,7 +14,7 @@ import pytest
 from connectors import catalogue
 from connectors.contract import Instance
 from connectors.salesforce.sandbox import SINK, SandboxField
-from connectors.sandbox import ON_LOOPBACK
+from connectors.suite.sandbox import ON_LOOPBACK
 from connectors.testing import trial_of
 from flows.lineage import field_lineage
 from mappings.registry import MappingRegistry

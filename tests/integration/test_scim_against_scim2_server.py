@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from connectors.contract import Instance
-from connectors.sandbox import ON_LOOPBACK, serve
 from connectors.scim import CONNECTOR
 from connectors.scim.directory import ScimDirectory
-from connectors.tls import make_loopback_tls
-from connectors.trial import RecordingApp
+from connectors.suite.sandbox import ON_LOOPBACK, serve
+from connectors.suite.trial import RecordingApp
+from connectors.wire.tls import make_loopback_tls
 from workforce.access import AccountState, DesiredAccount
 from workforce.errors import AlreadyTaken, NotFound, Refused
 from workforce.markers import new_marker

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from connectors.contract import Instance
-from connectors.sandbox import ON_LOOPBACK
 from connectors.smtp import CONNECTOR
-from connectors.tls import make_loopback_tls
+from connectors.suite.sandbox import ON_LOOPBACK
+from connectors.wire.tls import make_loopback_tls
 from workforce.errors import Misconfigured, Refused
 
 pytestmark = pytest.mark.integration

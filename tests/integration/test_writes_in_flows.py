@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from cli.app import app
 from cli.lineage import engagement_lineage, lineage_lines
-from connectors.sandbox import Fault, FaultKind
+from connectors.suite.sandbox import Fault, FaultKind
 from flows.case import Case
 from flows.conflicts import look
 from flows.joiner import create_account, create_record

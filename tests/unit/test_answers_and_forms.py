@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from connectors.answers import Instant, Reading, Usable, Wire, code_in, served_at, told_in, whole_pdf
 from connectors.forms import HttpsOrigin, HttpsUrl, RsaPrivateKey
+from connectors.records.answers import Instant, Reading, Usable, Wire, code_in, served_at, told_in, whole_pdf
 from workforce.errors import OutcomeUnknown, RetryLater
 
 

@@ -8,8 +8,8 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.breaker import FAILURES_TO_OPEN, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Breaker
-from connectors.budget import Allowance, Budget, Budgets, Remainder, Spending
+from connectors.wire.breaker import FAILURES_TO_OPEN, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Breaker
+from connectors.wire.budget import Allowance, Budget, Budgets, Remainder, Spending
 from workforce.errors import RetryLater
 from workforce.urgency import is_revoking, revoking
 

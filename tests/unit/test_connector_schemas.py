@@ -7,7 +7,7 @@ import pytest
 
 from config.mapping_ends import mapping_ends
 from connectors import catalogue
-from connectors.schemas import or_null, source_schema, target_schema
+from connectors.records.schemas import or_null, source_schema, target_schema
 from mappings.check import check_mapping
 from mappings.paths import Key
 from mappings.registry import MappingRegistry

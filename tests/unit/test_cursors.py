@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from connectors.cursors import MAX_SEEN, Change, Cursor, Feed, digest_of
+from connectors.records.cursors import MAX_SEEN, Change, Cursor, Feed, digest_of
 from connectors.salesforce.source import Place
 from workforce.errors import Refused
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import BaseModel
 
-from connectors.accounts import (
+from connectors.records.accounts import (
     CLOCKS_DIFFER,
     Sweep,
     attribute_names,
@@ -18,7 +18,7 @@ from connectors.accounts import (
     shown_attributes,
     usable,
 )
-from connectors.instants import instant_in, instant_text
+from connectors.records.instants import instant_in, instant_text
 from workforce.errors import Refused, UnusableContent
 from workforce.markers import new_marker
 

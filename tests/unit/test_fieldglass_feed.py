@@ -13,11 +13,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from connectors.cursors import Feed
 from connectors.fieldglass.records import Row, read_rows
 from connectors.fieldglass.sandbox import FieldglassSandbox, page_of
 from connectors.fieldglass.settings import FieldglassSettings, Layout
 from connectors.fieldglass.source import FieldglassSource, every_row
+from connectors.records.cursors import Feed
 from mappings.registry import MappingRegistry
 from workforce.engagement import WorkOrder, canonical
 from workforce.errors import Misconfigured, NotFound, Refused

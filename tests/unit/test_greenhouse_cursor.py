@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from connectors.cursors import Change
 from connectors.greenhouse.cursor import MAX_KEPT, STREAMS, Delivered, Place
 from connectors.greenhouse.settings import GreenhouseSettings
+from connectors.records.cursors import Change
 from workforce.errors import Refused
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

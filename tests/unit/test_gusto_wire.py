@@ -16,7 +16,7 @@ from connectors.gusto.client import GustoClient
 from connectors.gusto.sandbox import COMPANY_UUID
 from connectors.gusto.settings import GustoSettings
 from connectors.gusto.sink import GustoSink
-from connectors.rotation import InProcessCredentials
+from connectors.wire.rotation import InProcessCredentials
 from workforce.errors import AlreadyTaken, Misconfigured, OutcomeUnknown, Refused, RetryLater
 from workforce.ports import HeldCredential
 

@@ -16,8 +16,6 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.breaker import FAILURES_TO_OPEN
-from connectors.budget import Allowance, Budget
 from connectors.http import (
     MAX_RETRY_AFTER_SECONDS,
     READ_ATTEMPTS,
@@ -31,6 +29,8 @@ from connectors.http import (
     tls_context,
     verdict_by_status,
 )
+from connectors.wire.breaker import FAILURES_TO_OPEN
+from connectors.wire.budget import Allowance, Budget
 from workforce.errors import HubError, Misconfigured, NotFound, OutcomeUnknown, Refused, RetryLater
 from workforce.urgency import revoking
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from connectors.instants import InstantText, instant, instant_in, instant_text, utc_now
+from connectors.records.instants import InstantText, instant, instant_in, instant_text, utc_now
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 

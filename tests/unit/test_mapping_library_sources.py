@@ -25,7 +25,7 @@ from connectors.files.client import FilesClient
 from connectors.files.sandbox import COLUMNS, FilesSandbox
 from connectors.files.settings import FilesSettings
 from connectors.files.source import FilesSource
-from connectors.schemas import source_schema
+from connectors.records.schemas import source_schema
 from mappings.check import check_mapping
 from mappings.registry import MappingRegistry
 from workforce.engagement import Agreement, WorkOrder, canonical

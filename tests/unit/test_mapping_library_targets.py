@@ -15,7 +15,7 @@ import yaml
 
 from config.mapping_ends import mapping_ends
 from connectors import catalogue
-from connectors.schemas import source_schema, target_schema
+from connectors.records.schemas import source_schema, target_schema
 from mappings.registry import MappingRegistry
 from tests.sample_engagements import PEOPLE, a_document, without
 from workforce.engagement import Rate, RateUnit, WorkOrder, canonical

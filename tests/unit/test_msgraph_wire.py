@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from connectors.accounts import usable
 from connectors.msgraph import addresses
 from connectors.msgraph.client import MsGraphClient
 from connectors.msgraph.directory import MsGraphDirectory
 from connectors.msgraph.records import SELECTED, User, UserPage
 from connectors.msgraph.settings import MsGraphSettings
+from connectors.records.accounts import usable
 from workforce.access import DesiredAccount
 from workforce.errors import Misconfigured, NotFound, OutcomeUnknown, Refused, RetryLater, UnusableContent
 from workforce.markers import new_marker

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from connectors.http import Dialect, HttpEdge
-from connectors.network import Network, Reach, ends_within, resolve
+from connectors.wire.network import Network, Reach, ends_within, resolve
 from workforce.errors import Refused
 
 PUBLIC = "93.184.216.34"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.paging import Position, every_page, until_nothing_new
+from connectors.records.paging import Position, every_page, until_nothing_new
 from workforce.errors import Refused, RetryLater
 
 

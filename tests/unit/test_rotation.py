@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from connectors.rotation import RENEW_BEFORE_SECONDS, InProcessCredentials, RotatingAccess
+from connectors.wire.rotation import RENEW_BEFORE_SECONDS, InProcessCredentials, RotatingAccess
 from workforce.errors import Misconfigured, RetryLater
 from workforce.ports import HeldCredential
 

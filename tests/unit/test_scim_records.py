@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from connectors.instants import instant_in
 from connectors.protocols.scim_resources import CORE, ENTERPRISE, merged, value_at
+from connectors.records.instants import instant_in
 from connectors.scim.records import leaves, require_allowed
 from connectors.scim.settings import ScimSettings
 from workforce.errors import Refused

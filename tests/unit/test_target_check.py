@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from config.mapping_ends import mapping_ends, require_taken_at
 from connectors import catalogue
-from connectors.schemas import target_schema
+from connectors.records.schemas import target_schema
 from mappings.engine import CompiledMapping, Mapped
 from mappings.model import MappingFile
 from mappings.registry import MappingRegistry

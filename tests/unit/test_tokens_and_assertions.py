@@ -14,10 +14,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import SecretStr
 
-from connectors.assertions import CLIENT_ASSERTION, JWT_BEARER, Assertion
 from connectors.http import Dialect
-from connectors.network import Reach
-from connectors.tokens import Expiry, GrantedToken, KnownRefusal, TokenCache, TokenEndpoint, basic
+from connectors.wire.assertions import CLIENT_ASSERTION, JWT_BEARER, Assertion
+from connectors.wire.network import Reach
+from connectors.wire.tokens import Expiry, GrantedToken, KnownRefusal, TokenCache, TokenEndpoint, basic
 from workforce.errors import Misconfigured, RetryLater
 
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)

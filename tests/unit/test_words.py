@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.words import LONGEST, folded, named_in, sent_in, without_values
+from connectors.records.words import LONGEST, folded, named_in, sent_in, without_values
 
 
 def answer_to(content: bytes) -> httpx.Response:

@@ -14,12 +14,12 @@ from datetime import UTC, datetime
 
 import ldap
 
-from connectors.accounts import attribute_names, shown_attributes
 from connectors.protocols.ldapv3.client import LdapV3Client
 from connectors.protocols.ldapv3.dialect import random_password
 from connectors.protocols.ldapv3.entries import MARKER, AccountEntry, Entry, Filter, Mods, any_of, encoded, equals
 from connectors.protocols.ldapv3.listing import next_page
 from connectors.protocols.ldapv3.names import dn_key, is_below, is_dn
+from connectors.records.accounts import attribute_names, shown_attributes
 from workforce.access import AccountPage, AccountState, DesiredAccount
 from workforce.errors import HubError, NotFound, OutcomeUnknown, Refused, RetryLater, outcome_of_each
 from workforce.markers import is_marker

@@ -19,8 +19,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from connectors.protocols.ldapv3.servers import DirectoryServer
-from connectors.sandbox import EffectLedger, FaultKind, Faults
-from connectors.tls import TlsFiles
+from connectors.suite.sandbox import EffectLedger, FaultKind, Faults
+from connectors.wire.tls import TlsFiles
 
 _OPERATIONS = {0x63: "search", 0x66: "modify", 0x68: "add", 0x4A: "delete", 0x6C: "modrdn"}
 _ANSWERS = {0x63: 0x65, 0x66: 0x67, 0x68: 0x69, 0x4A: 0x6B, 0x6C: 0x6D}

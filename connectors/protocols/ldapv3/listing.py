@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from connectors.cursors import Cursor
 from connectors.protocols.ldapv3.client import LdapV3Client
 from connectors.protocols.ldapv3.entries import Entry, all_of
+from connectors.records.cursors import Cursor
 
 
 @dataclass(frozen=True, slots=True)

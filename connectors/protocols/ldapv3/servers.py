@@ -21,7 +21,7 @@ from connectors.protocols.ldapv3.dialect import ServerDialect, random_password
 from connectors.protocols.ldapv3.entries import MARKER, Entry, equals
 from connectors.protocols.ldapv3.names import is_dn
 from connectors.protocols.ldapv3.settings import LdapV3Settings
-from connectors.tls import TlsFiles, make_loopback_tls
+from connectors.wire.tls import TlsFiles, make_loopback_tls
 from workforce.errors import Misconfigured
 
 CANNOT_RUN_HERE = "cannot_run_here"

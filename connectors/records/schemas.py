@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 JsonSchema: TypeAlias = Mapping[str, Any] | bool
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
-_FOLDER = Path(__file__).parent
+_FOLDER = Path(__file__).parents[1]
 
 
 def source_schema(key: str) -> dict[str, Any] | None:

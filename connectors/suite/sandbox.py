@@ -22,8 +22,8 @@ import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from connectors.contract import Surroundings
-from connectors.network import Network
-from connectors.tls import TlsFiles
+from connectors.wire.network import Network
+from connectors.wire.tls import TlsFiles
 
 
 class FaultKind(StrEnum):

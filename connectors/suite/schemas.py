@@ -18,8 +18,8 @@ import jsonschema
 import pytest
 
 from connectors import catalogue
-from connectors.operations import every_change
-from connectors.schemas import source_schema, target_schema
+from connectors.records.schemas import source_schema, target_schema
+from connectors.suite.operations import every_change
 from connectors.testing import an_instance, trial_of
 from workforce.markers import new_marker
 

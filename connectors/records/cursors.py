@@ -20,8 +20,8 @@ from typing import Any, ClassVar, Literal, Protocol, Self, TypeVar, cast
 
 from pydantic import ConfigDict, TypeAdapter
 
-from connectors.answers import Instant
-from connectors.instants import instant_text
+from connectors.records.answers import Instant
+from connectors.records.instants import instant_text
 from workforce.errors import Refused
 from workforce.ports import SourceRecord
 

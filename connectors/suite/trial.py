@@ -16,8 +16,8 @@ from urllib.parse import parse_qsl, unquote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from connectors.sandbox import EffectLedger, FaultKind, Faults, serve
-from connectors.tls import make_loopback_tls
+from connectors.suite.sandbox import EffectLedger, FaultKind, Faults, serve
+from connectors.wire.tls import make_loopback_tls
 from workforce.access import DesiredAccount
 from workforce.screening import ScreeningOrder
 from workforce.signing import SigningRequest

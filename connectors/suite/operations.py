@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, SecretStr
 
 from connectors.contract import Connector, Instance
-from connectors.trial import Opened, Trial
+from connectors.suite.trial import Opened, Trial
 from workforce.access import AccountPage, DesiredAccount
 from workforce.errors import HubError
 from workforce.markers import new_marker

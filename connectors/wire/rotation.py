@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from connectors.tokens import AccessGrant, GrantedToken, TokenCache
+from connectors.wire.tokens import AccessGrant, GrantedToken, TokenCache
 from workforce.errors import Misconfigured, RetryLater
 from workforce.ports import CredentialStore, HeldCredential
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from connectors.schemas import JsonSchema, target_schema
+from connectors.records.schemas import JsonSchema, target_schema
 from workforce.errors import Refused
 
 

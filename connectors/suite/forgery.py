@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from connectors.trial import Delivery
+from connectors.suite.trial import Delivery
 
 
 def without(delivery: Delivery, name: str) -> Delivery:

@@ -16,8 +16,8 @@ import structlog
 from pydantic import BaseModel, Field, StringConstraints, ValidationError
 
 from connectors.http import Dialect, HttpEdge, Verdict, harmless, json_object, verdict_by_status
-from connectors.instants import instant_in
-from connectors.network import Reach
+from connectors.records.instants import instant_in
+from connectors.wire.network import Reach
 from workforce.errors import Misconfigured, RetryLater
 
 log = structlog.get_logger(__name__)

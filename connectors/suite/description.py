@@ -11,7 +11,7 @@ import jsonschema
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-from connectors.trial import Exchange
+from connectors.suite.trial import Exchange
 
 
 class VendorSpec:

@@ -21,7 +21,7 @@ from pydantic import (
     WrapValidator,
 )
 
-from connectors.instants import in_utc
+from connectors.records.instants import in_utc
 from workforce.errors import OutcomeUnknown, RetryLater
 
 T = TypeVar("T")

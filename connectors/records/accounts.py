@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from connectors.schemas import target_schema
+from connectors.records.schemas import target_schema
 from workforce.errors import Refused, UnusableContent
 from workforce.markers import is_marker
 
