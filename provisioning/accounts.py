@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -11,10 +11,13 @@ from provisioning.plan import Change, plan_access, plan_removal
 from provisioning.readback import blocking_faults, read_account
 from provisioning.updates import MAX_LIVES, Updates, undone_too_often
 from provisioning.writing import DesiredRecord, WritePlan
-from workforce.access import DesiredAccount
-from workforce.effects import Effect, EffectKind
-from workforce.errors import RetryLater
-from workforce.ports import Directory, EffectLog
+from workforce.access import DesiredAccount, Entitlement
+from workforce.effects import REVOKING, Effect, EffectKind
+from workforce.errors import Misconfigured, Refused, RetryLater
+from workforce.ports import AppRoles, Directory, EffectLog, Licensing
+
+SYNCED = "synced_account"
+"""The cause of a refusal by a directory that is only a copy of another one."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +33,15 @@ class AccountApplier:
         account_id, _ = self._create(desired, details)
         return account_id
 
-    def provide(self, account: DesiredAccount, desired: DesiredRecord, details: Mapping[str, object]) -> tuple[str, WritePlan]:
-        """Create or adopt the account and see that it has its attributes; its id and what was written.
+    def provide(
+        self, account: DesiredAccount, desired: DesiredRecord, details: Mapping[str, object], *, known: str | None = None
+    ) -> tuple[str, WritePlan]:
+        """Create or adopt the account, unless its id is ``known``, and see that it has its attributes; its id and what was written.
 
         Of an account that is there only what differs from what the directory shows is written. Where it does not show an attribute, what
         was written last decides.
         """
-        account_id, made = self._create(account, details)
+        account_id, made = (known, False) if known else self._create(account, details)
         plan = desired.whole() if made else self._update(account_id, desired, details)
         return account_id, self._read_back(account_id, plan)
 
@@ -44,9 +49,9 @@ class AccountApplier:
         """Conclude updates whose replies were lost, now that the account is as it should be."""
         self._updates(EffectKind.UPDATE_ACCOUNT).conclude(account_id, unfinished)
 
-    def grant(self, account_id: str, desired: DesiredAccount) -> list[Change]:
-        """Bring the account to ``desired``; the changes that were needed."""
-        changes = plan_access(desired, read_account(self.directory, account_id))
+    def grant(self, account_id: str, desired: DesiredAccount, *, given: Collection[Entitlement] = ()) -> list[Change]:
+        """Bring the account to ``desired``, and take away what of ``given`` is not in it; the changes that were needed."""
+        changes = plan_access(desired, read_account(self.directory, account_id), given=given)
         for change in changes:
             self._apply(change, account_id, expires_at=desired.expires_at)
         return changes
@@ -60,7 +65,7 @@ class AccountApplier:
         disable = gone_is_done(lambda: self.directory.disable(account_id))
         sign_out = gone_is_done(lambda: self.directory.revoke_sessions(account_id))
         for lifecycle in range(1, MAX_LIVES + 1):
-            disabled = self._do(EffectKind.DISABLE_ACCOUNT, disable, account_id, life=lifecycle)
+            disabled = self._disable(disable, sign_out, account_id, lifecycle)
             signed_out = self._do(EffectKind.REVOKE_SESSIONS, sign_out, account_id, life=lifecycle)
             faults = blocking_faults(read_account(self.directory, account_id), signed_out_since)
             if not faults:
@@ -69,9 +74,18 @@ class AccountApplier:
                 raise RetryLater(f"account {account_id}: {'; '.join(faults)}", cause="read_back_mismatch")
         raise undone_too_often(f"account {account_id} was enabled again", "enabled_again")
 
-    def remove_groups(self, account_id: str, *, marker: str, entitled: frozenset[str]) -> list[Change]:
-        """Remove the memberships that this engagement gave; the changes that were needed."""
-        changes = plan_removal(read_account(self.directory, account_id), marker=marker, entitled=entitled)
+    def _disable(self, disable: Callable[[], None], sign_out: Callable[[], None], account_id: str, life: int) -> bool:
+        """Disable; an account that only another directory can disable is signed out here all the same."""
+        try:
+            return self._do(EffectKind.DISABLE_ACCOUNT, disable, account_id, life=life)
+        except Refused as error:
+            if error.cause == SYNCED:
+                self._do(EffectKind.REVOKE_SESSIONS, sign_out, account_id, life=life)
+            raise
+
+    def remove(self, account_id: str, *, marker: str, gone: Collection[Entitlement]) -> list[Change]:
+        """Take away what of ``gone`` the account still holds; the changes that were needed."""
+        changes = plan_removal(read_account(self.directory, account_id), marker=marker, gone=gone)
         for change in changes:
             self._apply(change, account_id)
         return changes
@@ -123,15 +137,38 @@ class AccountApplier:
         return account_id, bool(made)
 
     def _apply(self, change: Change, account_id: str, *, expires_at: datetime | None = None) -> None:
-        match change.kind:
-            case EffectKind.SET_EXPIRY if expires_at is not None:
-                self._again(change, lambda: self.directory.set_expiry(account_id, expires_at))
-            case EffectKind.ENABLE_ACCOUNT:
-                self._again(change, lambda: self.directory.enable(account_id))
-            case EffectKind.ADD_MEMBER:
-                self._again(change, lambda: self.directory.add_member(change.detail, account_id))
-            case EffectKind.REMOVE_MEMBER:
-                self._again(change, gone_is_done(lambda: self.directory.remove_member(change.detail, account_id)))
+        if change.kind is EffectKind.SET_EXPIRY and expires_at is not None:
+            self._again(change, lambda: self.directory.set_expiry(account_id, expires_at))
+            return
+        call = self._calls(change.detail, account_id)[change.kind]
+        self._again(change, gone_is_done(call) if change.kind in REVOKING else call)
+
+    def _calls(self, detail: str, account_id: str) -> Mapping[EffectKind, Callable[[], None]]:
+        """How each kind of change is made."""
+        directory = self.directory
+        return {
+            EffectKind.ENABLE_ACCOUNT: lambda: directory.enable(account_id),
+            EffectKind.DISABLE_ACCOUNT: lambda: directory.disable(account_id),
+            EffectKind.REVOKE_SESSIONS: lambda: directory.revoke_sessions(account_id),
+            EffectKind.ADD_MEMBER: lambda: directory.add_member(detail, account_id),
+            EffectKind.REMOVE_MEMBER: lambda: directory.remove_member(detail, account_id),
+            EffectKind.ASSIGN_LICENCE: lambda: self._licensing().assign_licence(account_id, detail),
+            EffectKind.RECLAIM_LICENCE: lambda: self._licensing().reclaim_licence(account_id, detail),
+            EffectKind.ASSIGN_APP_ROLE: lambda: self._app_roles().assign_app_role(account_id, detail),
+            EffectKind.REMOVE_APP_ROLE: lambda: self._app_roles().remove_app_role(account_id, detail),
+        }
+
+    def _licensing(self) -> Licensing:
+        if isinstance(self.directory, Licensing):
+            return self.directory
+        raise Misconfigured(f"{self.base.target} keeps no licences; take them out of the access package", cause="no_licences")
+
+    def _app_roles(self) -> AppRoles:
+        if isinstance(self.directory, AppRoles):
+            return self.directory
+        raise Misconfigured(
+            f"{self.base.target} has no application roles; take them out of the access package", cause="no_app_roles"
+        )
 
     def _again(self, change: Change, call: Callable[[], None]) -> None:
         self._updates(change.kind).needed(call, change.detail)

@@ -1,39 +1,68 @@
-"""The plan for one directory: desired minus actual, as a list of changes. Simulation and execution share it."""
+"""The plan for one account: desired minus actual, as a list of changes. Simulation and execution share it."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from provisioning.guards import require_touchable
-from workforce.access import AccountState, DesiredAccount
+from workforce.access import AccountState, DesiredAccount, Entitlement, EntitlementKind, ids_of
 from workforce.effects import EffectKind
+
+_GIVE = {
+    EntitlementKind.GROUP: EffectKind.ADD_MEMBER,
+    EntitlementKind.LICENCE: EffectKind.ASSIGN_LICENCE,
+    EntitlementKind.APP_ROLE: EffectKind.ASSIGN_APP_ROLE,
+}
+_TAKE = {
+    EntitlementKind.GROUP: EffectKind.REMOVE_MEMBER,
+    EntitlementKind.LICENCE: EffectKind.RECLAIM_LICENCE,
+    EntitlementKind.APP_ROLE: EffectKind.REMOVE_APP_ROLE,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change to one account. ``detail`` is the group of a membership, or the expiry instant (ISO, UTC)."""
+    """One change to one account. ``detail`` is the id of what is given or taken, or the expiry instant (ISO, UTC)."""
 
     kind: EffectKind
     detail: str = ""
 
 
-def plan_access(desired: DesiredAccount, actual: AccountState) -> list[Change]:
-    """What turns ``actual`` into ``desired``: expiry first (it fails safe), then sign-in, then groups.
+def plan_access(desired: DesiredAccount, actual: AccountState, *, given: Collection[Entitlement] = ()) -> list[Change]:
+    """What turns ``actual`` into ``desired``: expiry first (it fails safe), what is to go, sign-in, and then what is to come.
 
-    Groups that nobody asked for are left alone here; taking them away is reconciliation's decision. Raises ``Refused`` for
-    protected accounts and for accounts that do not carry the worker's marker.
+    Of what the account holds besides, only ``given`` is taken away: what we gave and nothing supports any more. What others gave is left
+    alone here; deciding about it is reconciliation's. Raises ``Refused`` for protected accounts and for accounts that do not carry the
+    worker's marker.
     """
     require_touchable(actual, marker=desired.marker)
     changes = []
     if actual.keeps_expiry and actual.expires_at != desired.expires_at:
         changes.append(Change(EffectKind.SET_EXPIRY, desired.expires_at.isoformat()))
-    if not actual.enabled:
+    if actual.enabled and not desired.enabled:
+        changes += [Change(EffectKind.DISABLE_ACCOUNT), Change(EffectKind.REVOKE_SESSIONS)]
+    changes += _taking(set(given) - desired.entitlements, actual)
+    if desired.enabled and not actual.enabled:
         changes.append(Change(EffectKind.ENABLE_ACCOUNT))
-    changes += [Change(EffectKind.ADD_MEMBER, group) for group in sorted(desired.groups - actual.groups)]
-    return changes
+    return changes + list(_giving(desired, actual))
 
 
-def plan_removal(actual: AccountState, *, marker: str, entitled: frozenset[str]) -> list[Change]:
-    """The memberships to remove after sign-in is blocked: what the engagement was entitled to and still has."""
+def plan_removal(actual: AccountState, *, marker: str, gone: Collection[Entitlement]) -> list[Change]:
+    """What to take away after sign-in is blocked: what of ``gone`` the account still holds. A licence comes after groups and roles."""
     require_touchable(actual, marker=marker)
-    return [Change(EffectKind.REMOVE_MEMBER, group) for group in sorted(actual.groups & entitled)]
+    return list(_taking(gone, actual))
+
+
+def _giving(desired: DesiredAccount, actual: AccountState) -> Iterator[Change]:
+    for kind, effect in _GIVE.items():
+        missing = ids_of(desired.entitlements, kind) - ids_of(actual.entitlements, kind)
+        yield from (Change(effect, each) for each in sorted(missing))
+
+
+def _taking(gone: Iterable[Entitlement], actual: AccountState) -> Iterator[Change]:
+    """A licence that comes through a group goes with the group; only a direct one is taken from the account."""
+    gone = list(gone)
+    for kind in (EntitlementKind.GROUP, EntitlementKind.APP_ROLE, EntitlementKind.LICENCE):
+        held = actual.licences if kind is EntitlementKind.LICENCE else ids_of(actual.entitlements, kind)
+        yield from (Change(_TAKE[kind], each) for each in sorted(ids_of(gone, kind) & held))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from workforce.access import AccountState, DesiredAccount
+from workforce.access import SIGN_IN, AccountState, DesiredAccount, Entitlement, EntitlementKind
 from workforce.errors import NotFound, RetryLater
 from workforce.ports import Clock, Directory
 
@@ -28,19 +29,19 @@ def read_account(directory: Directory, account_id: str) -> AccountState:
 
 
 def prove_access(directory: Directory, account_id: str, desired: DesiredAccount, *, clock: Clock, try_sign_in: bool) -> Proof:
-    """Prove that the account is enabled, in its groups, expires on time and, where it may be tried, can sign in.
+    """Prove that the account holds what it should, expires on time and, where it may be tried, can sign in; or that it cannot yet.
 
     Raises ``RetryLater`` naming what differs: a directory may show a change a little later (an eventually consistent read).
     """
     account = read_account(directory, account_id)
-    faults = [f"not in {group}" for group in sorted(desired.groups - account.groups)]
-    if not account.enabled:
-        faults.append("sign-in is blocked")
+    faults = [f"does not hold {each}" for each in sorted(desired.entitlements - account.entitlements - {SIGN_IN})]
+    if account.enabled is not desired.enabled:
+        faults.append("sign-in is not blocked" if account.enabled else "sign-in is blocked")
     if account.keeps_expiry and account.expires_at != desired.expires_at:
         faults.append(f"expires at {account.expires_at}, not {desired.expires_at}")
     if account.marker != desired.marker:
         faults.append("the marker is not ours")
-    sign_in = directory.sign_in_works(account_id) if try_sign_in and not faults else None
+    sign_in = directory.sign_in_works(account_id) if try_sign_in and desired.enabled and not faults else None
     if sign_in is False:
         faults.append("the account cannot sign in")
     _require_none(faults, account_id)
@@ -67,10 +68,15 @@ def blocking_faults(account: AccountState, signed_out_since: datetime | None) ->
     return faults
 
 
-def prove_groups_gone(directory: Directory, account_id: str, entitled: frozenset[str], *, clock: Clock) -> Proof:
-    """Prove that no membership of the engagement is left. Raises ``RetryLater`` naming those that are."""
+def prove_gone(directory: Directory, account_id: str, gone: Collection[Entitlement], *, clock: Clock) -> Proof:
+    """Prove that the account holds nothing of ``gone`` (sign-in is proven by ``prove_blocked``). Raises ``RetryLater`` naming what is left.
+
+    A licence that comes through a group which somebody else gave is not ours to take.
+    """
     account = read_account(directory, account_id)
-    _require_none([f"still in {group}" for group in sorted(account.groups & entitled)], account_id)
+    through_groups = {Entitlement(EntitlementKind.LICENCE, each) for each in account.inherited_licences - account.licences}
+    left = (set(gone) & account.entitlements) - through_groups - {SIGN_IN}
+    _require_none([f"still holds {each}" for each in sorted(left)], account_id)
     return Proof(clock.now(), account, None)
 
 

@@ -10,8 +10,8 @@ from provisioning.effects import Holder, Write, perform
 from provisioning.updates import Updates
 from provisioning.writing import DesiredRecord, WritePlan
 from workforce.effects import Effect, EffectKind
-from workforce.errors import NotFound, RetryLater
-from workforce.ports import EffectLog, RecordEnding, RecordSink, StoredRecord
+from workforce.errors import NotFound, Refused, RetryLater
+from workforce.ports import EffectLog, RecordEnding, RecordSink, Rehiring, StoredRecord
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,27 @@ class RecordApplier:
             self._write(sink, record_id, desired, plan, details)
         return _read_back(sink, record_id, plan)
 
+    def rehire(self, sink: RecordSink, record_id: str, *, starts_on: str) -> bool:
+        """Take up an ended record again as of ``starts_on`` (ISO date); whether that was needed.
+
+        Raises ``Refused`` (cause ``cannot_rehire``) where the system has no way to do it; ``RetryLater`` while it does not show, because
+        what is written to a record that counts as ended may be refused, or told of the stint that is over.
+        """
+        if read_record(sink, record_id).active:
+            return False
+        if not isinstance(sink, Rehiring):
+            message = (
+                f"record {record_id} has ended, and {self.base.target} cannot take it up again; make it active there, and replay"
+            )
+            raise Refused(message, cause="cannot_rehire", field="record")
+        Updates(replace(self.base, kind=EffectKind.REHIRE_RECORD), self.log).needed(
+            lambda: sink.rehire(record_id, starts_on=starts_on), starts_on
+        )
+        prove_record(sink, record_id, active=True)
+        return True
+
     def conclude(self, record_id: str, unfinished: Iterable[Effect]) -> None:
-        """Conclude updates whose replies were lost, now that the record is as it should be."""
+        """Conclude updates and rehires whose replies were lost, now that the record is as it should be."""
         self._updates().conclude(record_id, unfinished)
 
     def end(self, system: RecordEnding, record_id: str, *, ended_at: datetime, ends_on: str) -> None:

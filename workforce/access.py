@@ -2,9 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
+
+from pydantic import SecretStr
+
+
+class EntitlementKind(StrEnum):
+    """What can be held in a directory."""
+
+    SIGN_IN = "sign_in"
+    GROUP = "group"
+    LICENCE = "licence"
+    APP_ROLE = "app_role"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Entitlement:
+    """One thing that an account may hold. ``id`` is in the directory's own terms, and empty for the sign-in itself.
+
+    Entra: a group's object id; a licence's skuId; ``<service principal's object id>/<appRoleId>``. LDAP: a group's DN.
+    """
+
+    kind: EntitlementKind
+    id: str = ""
+
+    def __str__(self) -> str:
+        """``group 1111-2222``."""
+        return f"{self.kind} {self.id}".strip()
+
+
+SIGN_IN = Entitlement(EntitlementKind.SIGN_IN)
+
+
+def ids_of(entitlements: Iterable[Entitlement], kind: EntitlementKind) -> frozenset[str]:
+    """The ids of those of one kind."""
+    return frozenset(each.id for each in entitlements if each.kind is kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,8 +47,10 @@ class DesiredAccount:
     """An account as it should be in one directory.
 
     ``login`` is the directory's sign-in name (Entra: userPrincipalName; LDAP: uid). ``attributes`` are the remaining
-    fields in the directory's own names, from the mapping. ``groups`` are group ids in the directory's own terms (Entra:
-    object ids; LDAP: DNs). ``expires_at`` is the end instant, written natively where the directory can.
+    fields in the directory's own names, from the mapping. ``groups``, ``licences`` and ``app_roles`` are ids in the directory's own
+    terms (see ``Entitlement``). ``expires_at`` is the end instant, written natively where the directory can. One that is not ``enabled``
+    is made before the start, so that it is there at the start instant. A ``guest`` signs in with ``invite_to``, the person's own address,
+    at home; only some directories have guests. ``manager`` is the sponsor's address.
     """
 
     marker: str
@@ -21,6 +58,17 @@ class DesiredAccount:
     attributes: Mapping[str, object]
     groups: frozenset[str]
     expires_at: datetime
+    licences: frozenset[str] = frozenset()
+    app_roles: frozenset[str] = frozenset()
+    enabled: bool = True
+    guest: bool = False
+    invite_to: str | None = field(default=None, repr=False)
+    manager: str | None = field(default=None, repr=False)
+
+    @property
+    def entitlements(self) -> frozenset[Entitlement]:
+        """Everything that the account should hold."""
+        return _entitlements(self.enabled, self.groups, self.licences, self.app_roles)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +91,57 @@ class AccountState:
 
     ``None``: they were not read. A field that holds nothing is ``None``; one that could not be read is left out. These are personal data.
     """
+    licences: frozenset[str] = frozenset()
+    """Licences that the account holds directly. One that comes through a group cannot be taken from the account alone."""
+    inherited_licences: frozenset[str] = frozenset()
+    app_roles: frozenset[str] = frozenset()
+    guest: bool = False
+    synced: bool = False
+    """Made by another directory, of which this one is a copy: it is disabled there and verified here."""
+    last_sign_in: datetime | None = None
+    """``None`` where the directory does not tell, or nobody ever signed in."""
+
+    @property
+    def entitlements(self) -> frozenset[Entitlement]:
+        """Everything that the account holds, as far as it was read."""
+        return _entitlements(self.enabled, self.groups, self.licences | self.inherited_licences, self.app_roles)
+
+
+def _entitlements(
+    enabled: bool, groups: frozenset[str], licences: frozenset[str], app_roles: frozenset[str]
+) -> frozenset[Entitlement]:
+    held = {EntitlementKind.GROUP: groups, EntitlementKind.LICENCE: licences, EntitlementKind.APP_ROLE: app_roles}
+    found = {Entitlement(kind, each) for kind, ids in held.items() for each in ids}
+    return frozenset(found | ({SIGN_IN} if enabled else set()))
+
+
+@dataclass(frozen=True, slots=True)
+class Seats:
+    """How many of one licence the company has bought, and how many are taken."""
+
+    total: int
+    taken: int
+
+    @property
+    def free(self) -> int:
+        """How many may still be given."""
+        return max(0, self.total - self.taken)
+
+
+class CredentialKind(StrEnum):
+    """What a person signs in with for the first time."""
+
+    PASSWORD = "password"  # noqa: S105 - the word, not one
+    TEMPORARY_ACCESS_PASS = "temporary_access_pass"  # noqa: S105
+
+
+@dataclass(frozen=True, slots=True)
+class FirstCredential:
+    """A credential that was just made for a person. It is delivered to them and never stored or logged."""
+
+    kind: CredentialKind
+    secret: SecretStr
+    valid_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +155,3 @@ class AccountPage:
     cursor: str
     complete: bool = True
     gone: Sequence[str] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Entitlement:
-    """What one access package gives in one directory (named by its connector instance)."""
-
-    directory: str
-    groups: frozenset[str]

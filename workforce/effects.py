@@ -26,6 +26,15 @@ class EffectKind(StrEnum):
     REVOKE_SESSIONS = "revoke_sessions"
     REMOVE_MEMBER = "remove_member"
     MOVE_TO_DISABLED = "move_to_disabled"
+    ASSIGN_LICENCE = "assign_licence"
+    RECLAIM_LICENCE = "reclaim_licence"
+    ASSIGN_APP_ROLE = "assign_app_role"
+    REMOVE_APP_ROLE = "remove_app_role"
+    SET_MANAGER = "set_manager"
+    RENAME_ACCOUNT = "rename_account"
+    RESTORE_ACCOUNT = "restore_account"
+    ISSUE_CREDENTIAL = "issue_credential"
+    REHIRE_RECORD = "rehire_record"
 
 
 REVOKING = frozenset(
@@ -35,6 +44,8 @@ REVOKING = frozenset(
         EffectKind.REMOVE_MEMBER,
         EffectKind.MOVE_TO_DISABLED,
         EffectKind.END_RECORD,
+        EffectKind.RECLAIM_LICENCE,
+        EffectKind.REMOVE_APP_ROLE,
     }
 )
 """Kinds that take away. They are allowed, and only they are, once the engagement is tombstoned."""

@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 from pydantic_core import PydanticCustomError
 
 from workforce.errors import Refused
-from workforce.period import Cutoff, end_instant, zone
+from workforce.period import Cutoff, end_instant, start_instant, zone
 from workforce.states import EngagementState
 
 DECIDE_THE_END = ("ends_on", "time_zone", "cutoff", "close_of_business", "terminates_at")
@@ -109,6 +109,10 @@ class EngagementTerms(_Canonical):
             )
         return self
 
+    def start_instant(self) -> datetime:
+        """The UTC instant from which access may be used: midnight at the work location. Raises ``Refused`` for an unknown zone."""
+        return start_instant(self.starts_on, self.time_zone)
+
     def end_instant(self) -> datetime:
         """The UTC instant at which access must stop, in whole seconds (directories keep no finer ones).
 
@@ -119,6 +123,10 @@ class EngagementTerms(_Canonical):
             instant = self.terminates_at.astimezone(UTC)
             return instant if instant.microsecond == 0 else instant.replace(microsecond=0) + timedelta(seconds=1)
         return end_instant(self.ends_on, self.time_zone, self.cutoff, close=self.close_of_business)
+
+    def ends_as(self, other: EngagementTerms) -> bool:
+        """Whether ``other`` says the same of the end."""
+        return all(getattr(self, name) == getattr(other, name) for name in DECIDE_THE_END)
 
 
 class WorkOrder(_Canonical):
@@ -160,7 +168,9 @@ class Engagement(_Canonical):
     ``epoch`` rises with every change of ownership and fences stale runners. ``tombstoned_at`` is set once the ending has
     begun; nothing is granted after it. ``end_at`` is the stored end instant, never recomputed from the date.
     ``mapping_pins`` is mapping id → version label (``v0003``), fixed when the engagement started. ``source_version`` is the VMS's version
-    of the record that the terms were last compared with; versions compare by code point.
+    of the record that the terms were last compared with; versions compare by code point. ``access_pins`` is access package → version.
+    ``suspended_at``: access is withheld although the engagement goes on (a review that nobody answered). ``reported_terms`` are what the
+    VMS said last, where these are not the terms that count: a person moved the end, or the ending has begun.
     """
 
     id: UUID
@@ -179,16 +189,32 @@ class Engagement(_Canonical):
     external: ExternalIdentities = Field(default_factory=ExternalIdentities)
     mapping_pins: dict[str, str] = Field(default_factory=dict)
     source_version: str = ""
+    access_pins: dict[str, int] = Field(default_factory=dict)
+    suspended_at: AwareDatetime | None = None
+    reported_terms: EngagementTerms | None = Field(default=None, repr=False)
 
     def with_order(self, order: WorkOrder) -> Engagement:
-        """The engagement once ``order`` is taken. The end moves only when a field that decides it changes, and never once it has begun.
+        """The engagement once ``order`` is taken.
 
-        Raises ``Refused`` for an unknown zone.
+        The end moves only when the source says something new of it: an end that a person set stays until then. Once the ending has begun
+        it stays whatever is said (see ``ledger.ends``). Raises ``Refused`` for an unknown zone.
         """
-        moved = any(getattr(self.terms, name) != getattr(order.terms, name) for name in DECIDE_THE_END)
-        end_at = order.terms.end_instant() if moved and self.tombstoned_at is None else self.end_at
-        worker = self.worker.model_copy(update={"profile": order.worker})
-        return self.model_copy(update={"worker": worker, "terms": order.terms, "external": order.external, "end_at": end_at})
+        profile = self.worker.model_copy(update={"profile": order.worker})
+        return self.model_copy(update={"worker": profile, "external": order.external, **self._agreed(order.terms)})
+
+    def _agreed(self, said: EngagementTerms) -> dict[str, object]:
+        """The terms that count once the source has said these, what it said where that differs, and the end."""
+        if self.tombstoned_at is None and self._is_news(said):
+            end_at = self.end_at if said.ends_as(self.terms) else said.end_instant()
+            return {"terms": said, "reported_terms": None, "end_at": end_at}
+        kept = DECIDE_THE_END if self.tombstoned_at is None else ("starts_on", *DECIDE_THE_END)
+        terms = said.model_copy(update={name: getattr(self.terms, name) for name in kept})
+        return {"terms": terms, "reported_terms": None if terms == said else said}
+
+    def _is_news(self, said: EngagementTerms) -> bool:
+        """Whether the source's word on the end counts again, although a person set another one."""
+        before = self.reported_terms
+        return before is None or not said.ends_as(before) or said.starts_on > self.terms.ends_on
 
     def last_day(self) -> date:
         """The calendar day at the work location on which the stint stops (the last moment before ``end_at``)."""

@@ -6,8 +6,10 @@ the same name or address is a namesake and is never adopted.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import secrets
+from uuid import UUID
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford base 32: no I, L, O, U
 _FORM = re.compile(rf"ST[{_ALPHABET}]{{13}}")
@@ -18,7 +20,15 @@ def new_marker() -> str:
 
     15 characters, because Entra's ``employeeId`` holds at most 16.
     """
-    number = secrets.randbits(64)
+    return _marker(secrets.randbits(64))
+
+
+def marker_of(engagement_id: UUID) -> str:
+    """The marker of one engagement's own record, where a system keeps one for each engagement: always the same for the same id."""
+    return _marker(int.from_bytes(hashlib.sha256(engagement_id.bytes).digest()[:8]))
+
+
+def _marker(number: int) -> str:
     digits = []
     for _ in range(13):
         number, remainder = divmod(number, 32)

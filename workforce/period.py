@@ -77,3 +77,8 @@ def end_instant(
     if ends_on == date.max:
         raise Refused("ends_on: there is no day after it; give a real end date", cause="bad_date", field="ends_on")
     return local_instant(ends_on + timedelta(days=1), time(0), zone_name)
+
+
+def start_instant(starts_on: date, zone_name: str) -> datetime:
+    """The UTC instant at which a stint that begins on ``starts_on`` starts: local midnight. Raises ``Refused`` for an unknown zone."""
+    return local_instant(starts_on, time(0), zone_name)

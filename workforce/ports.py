@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
-from workforce.access import AccountPage, AccountState, DesiredAccount
+from workforce.access import AccountPage, AccountState, DesiredAccount, FirstCredential, Seats
 from workforce.effects import Effect, EffectRecord
 from workforce.errors import HubError
 from workforce.events import SourceEvent
@@ -182,6 +182,18 @@ class RecordSink(RecordEnding, Protocol):
         ...
 
 
+@runtime_checkable
+class Rehiring(Protocol):
+    """A sink whose ended records can be taken up again: the same person comes back."""
+
+    def rehire(self, external_id: str, *, starts_on: str) -> None:
+        """Make the record active again as of ``starts_on`` (ISO date at the work location), which may be to come. Active already is success.
+
+        What was told of the earlier stint stays told wherever the system keeps a history. Raises ``NotFound``.
+        """
+        ...
+
+
 class Signing(Protocol):
     """An e-signature system. What is sent carries our marker, so that a lost reply is looked up and never repeated."""
 
@@ -238,9 +250,10 @@ class Directory(Protocol):
         ...
 
     def create(self, account: DesiredAccount) -> str:
-        """Create the account, enabled, without groups, with marker and native expiry; its immutable id.
+        """Create the account, with marker and native expiry and without groups, enabled only if it shall be; its immutable id.
 
-        The first password is random and kept nowhere. Raises ``AlreadyTaken``, ``OutcomeUnknown``.
+        The first password is random and kept nowhere. Raises ``AlreadyTaken``, ``OutcomeUnknown``; ``Refused`` (cause
+        ``no_guests``) for a guest where the directory has none.
         """
         ...
 
@@ -253,7 +266,7 @@ class Directory(Protocol):
         ...
 
     def enable(self, account_id: str) -> None:
-        """Allow sign-in. Idempotent."""
+        """Allow sign-in; an account in the place for disabled ones is brought back from there. Idempotent."""
         ...
 
     def disable(self, account_id: str) -> None:
@@ -265,7 +278,11 @@ class Directory(Protocol):
         ...
 
     def add_member(self, group_id: str, account_id: str) -> None:
-        """Add to a group. Already a member is success. Raises ``NotFound`` for an unknown group."""
+        """Add to a group. Already a member is success.
+
+        Raises ``NotFound`` for an unknown group; ``Refused`` (cause ``group_not_ours``) for one whose members something else decides (a
+        dynamic group, one that is synchronised from elsewhere).
+        """
         ...
 
     def remove_member(self, group_id: str, account_id: str) -> None:
@@ -295,6 +312,76 @@ class Directory(Protocol):
 
         The trial sets a fresh random password that is kept nowhere, so call it only before hand-over or after the end.
         """
+        ...
+
+
+@runtime_checkable
+class Licensing(Protocol):
+    """A directory that holds licences."""
+
+    def seats(self, licence: str) -> Seats:
+        """How many of ``licence`` there are. Raises ``NotFound`` for one that the company does not have."""
+        ...
+
+    def assign_licence(self, account_id: str, licence: str) -> None:
+        """Give a licence. Idempotent. Raises ``Refused`` (cause ``no_seat_left``) where none is free; nothing is bought."""
+        ...
+
+    def reclaim_licence(self, account_id: str, licence: str) -> None:
+        """Take a licence that the account holds directly. Not held is success. Raises ``Refused`` (``inherited_licence``) otherwise."""
+        ...
+
+
+@runtime_checkable
+class AppRoles(Protocol):
+    """A directory that holds roles of applications."""
+
+    def assign_app_role(self, account_id: str, app_role: str) -> None:
+        """Give a role. Already given is success. Raises ``NotFound`` for an unknown one."""
+        ...
+
+    def remove_app_role(self, account_id: str, app_role: str) -> None:
+        """Take a role. Not given is success."""
+        ...
+
+
+@runtime_checkable
+class Managers(Protocol):
+    """A directory that knows who somebody's manager is."""
+
+    def set_manager(self, account_id: str, address: str) -> None:
+        """Make the account that holds ``address`` the manager. Idempotent. Raises ``NotFound`` where nobody has it."""
+        ...
+
+
+@runtime_checkable
+class Renaming(Protocol):
+    """A directory in which a sign-in name can change while the account stays the same."""
+
+    def rename(self, account_id: str, login: str) -> None:
+        """Give the account another login; the old one stays an alias. Idempotent. Raises ``AlreadyTaken``."""
+        ...
+
+
+@runtime_checkable
+class Restoring(Protocol):
+    """A directory that keeps deleted accounts for a while."""
+
+    def deleted(self, marker: str) -> Sequence[str]:
+        """The ids of deleted accounts that carry ``marker`` and can be restored."""
+        ...
+
+    def restore(self, account_id: str) -> None:
+        """Bring a deleted account back, disabled. Idempotent. Raises ``NotFound`` once it is gone for good."""
+        ...
+
+
+@runtime_checkable
+class Credentials(Protocol):
+    """A directory that can make a first credential for a person."""
+
+    def first_credential(self, account_id: str) -> FirstCredential:
+        """Make one; it replaces an earlier one. Whoever asks for it delivers it, and keeps it nowhere."""
         ...
 
 

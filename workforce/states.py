@@ -46,6 +46,8 @@ class EventState(StrEnum):
 
 _E, _F, _V = EngagementState, EffectState, EventState
 
+_BEFORE_ACCESS = frozenset({_E.REQUESTED, _E.IN_REVIEW, _E.APPROVED, _E.COLLECTING})
+
 # An ending may begin at any point after the request: a contract can be terminated before it is cleared.
 ENGAGEMENT_TRANSITIONS: Mapping[EngagementState, frozenset[EngagementState]] = {
     _E.REQUESTED: frozenset({_E.IN_REVIEW, _E.CLEARED, _E.DECLINED, _E.CANCELLED, _E.ENDING}),
@@ -54,11 +56,16 @@ ENGAGEMENT_TRANSITIONS: Mapping[EngagementState, frozenset[EngagementState]] = {
     _E.COLLECTING: frozenset({_E.CLEARED, _E.CANCELLED, _E.ENDING}),
     _E.CLEARED: frozenset({_E.ACTIVE, _E.CANCELLED, _E.ENDING}),
     _E.ACTIVE: frozenset({_E.ENDING}),
-    _E.ENDING: frozenset({_E.ENDED}),
-    _E.ENDED: frozenset(),
+    # Back: the ending was rescinded (an extension that came late, a termination taken back), and what was never cleared goes back to
+    # where it was; see ``ledger.endings``.
+    _E.ENDING: frozenset({_E.ENDED, *_BEFORE_ACCESS, _E.CLEARED}),
+    _E.ENDED: frozenset({*_BEFORE_ACCESS, _E.CLEARED}),
     _E.DECLINED: frozenset(),
     _E.CANCELLED: frozenset(),
 }
+
+STANDING = frozenset({_E.CLEARED, _E.ACTIVE})
+"""The states in which an engagement supports access, unless its ending has begun."""
 
 EFFECT_TRANSITIONS: Mapping[EffectState, frozenset[EffectState]] = {
     _F.INTENDED: frozenset({_F.STARTED}),

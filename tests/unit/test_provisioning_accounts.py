@@ -16,9 +16,9 @@ from provisioning.accounts import AccountApplier
 from provisioning.fakes import FakeFault, InMemoryDirectory, InMemoryEffectLog, SettableClock
 from provisioning.plan import Change
 from provisioning.writing import DesiredRecord, WritePlan
-from workforce.access import AccountState, DesiredAccount
+from workforce.access import AccountState, DesiredAccount, Entitlement, EntitlementKind
 from workforce.effects import Effect, EffectKind
-from workforce.errors import Fenced, Refused, RetryLater
+from workforce.errors import Fenced, Misconfigured, Refused, RetryLater
 from workforce.lineage import MappedField, MappingUsed, RecordWrite
 from workforce.states import EffectState
 
@@ -33,6 +33,10 @@ K = EffectKind
 def desired_account(**difference: object) -> DesiredAccount:
     account = DesiredAccount(MARKER, "ada.lovelace", {"title": "Engineer"}, frozenset({STAFF, ENGINEERS}), END)
     return replace(account, **difference)  # type: ignore[arg-type]  # the caller names fields of the account
+
+
+def groups(*ids: str) -> frozenset[Entitlement]:
+    return frozenset(Entitlement(EntitlementKind.GROUP, each) for each in ids)
 
 
 def an_account(**difference: object) -> AccountState:
@@ -258,6 +262,54 @@ def test_an_end_that_moves_there_and_back_is_written_each_time(accounts: Account
         assert directory.entries[account_id].expires_at == expires_at
 
 
+def test_what_no_engagement_supports_any_more_is_taken_away_and_what_others_gave_stays(
+    accounts: AccountApplier, directory: InMemoryDirectory
+) -> None:
+    account_id = planted(directory, an_account(groups=frozenset({STAFF, ENGINEERS, "cn=choir"})))
+    changes = accounts.grant(account_id, desired_account(groups=frozenset({STAFF})), given=groups(STAFF, ENGINEERS))
+    assert changes == [Change(K.REMOVE_MEMBER, ENGINEERS)]
+    assert directory.entries[account_id].groups == {STAFF, "cn=choir"}
+
+
+def test_an_account_whose_start_is_still_to_come_is_there_and_closed(
+    accounts: AccountApplier, directory: InMemoryDirectory
+) -> None:
+    account_id = accounts.create(desired_account(enabled=False), {})
+    accounts.grant(account_id, desired_account(enabled=False))
+    assert not directory.entries[account_id].enabled
+    assert directory.entries[account_id].groups == {STAFF, ENGINEERS}
+    accounts.grant(account_id, desired_account())
+    assert directory.entries[account_id].enabled
+
+
+def test_a_sign_in_that_is_no_longer_supported_is_blocked_and_signed_out(
+    accounts: AccountApplier, directory: InMemoryDirectory
+) -> None:
+    account_id = planted(directory, an_account(groups=frozenset({STAFF, ENGINEERS})))
+    accounts.grant(account_id, desired_account(enabled=False))
+    assert directory.writes == [("disable", account_id), ("revoke_sessions", account_id)]
+
+
+class _GroupsAlone:
+    """A directory that keeps accounts and groups, and nothing else."""
+
+    def __init__(self, directory: InMemoryDirectory) -> None:
+        self.read = directory.read
+
+
+@pytest.mark.parametrize(
+    ("wanted", "cause"), [({"licences": frozenset({"E5"})}, "no_licences"), ({"app_roles": frozenset({"1/2"})}, "no_app_roles")]
+)
+def test_what_a_directory_does_not_keep_cannot_be_given_there(
+    directory: InMemoryDirectory, log: InMemoryEffectLog, wanted: dict[str, frozenset[str]], cause: str
+) -> None:
+    account_id = planted(directory, an_account(groups=frozenset({STAFF, ENGINEERS})))
+    accounts = AccountApplier(_GroupsAlone(directory), BASE, log)  # type: ignore[arg-type]  # only reading is asked of it
+    with pytest.raises(Misconfigured) as raised:
+        accounts.grant(account_id, desired_account(**wanted))
+    assert raised.value.cause == cause
+
+
 def test_a_membership_that_somebody_took_away_is_given_again(accounts: AccountApplier, directory: InMemoryDirectory) -> None:
     account_id = accounts.create(desired_account(), {})
     accounts.grant(account_id, desired_account())
@@ -285,7 +337,7 @@ def test_an_account_of_somebody_else_is_never_touched(accounts: AccountApplier, 
     with pytest.raises(Refused, match="marker"):
         accounts.grant(account_id, desired_account())
     with pytest.raises(Refused, match="marker"):
-        accounts.remove_groups(account_id, marker=MARKER, entitled=frozenset({STAFF}))
+        accounts.remove(account_id, marker=MARKER, gone=groups(STAFF))
     assert directory.writes == []
 
 
@@ -357,13 +409,13 @@ def test_a_tombstone_stops_granting_and_not_taking_away(
     with pytest.raises(Fenced):
         accounts.grant(account_id, desired_account())
     accounts.block(account_id, signed_out_since=NOON)
-    accounts.remove_groups(account_id, marker=MARKER, entitled=frozenset({STAFF}))
+    accounts.remove(account_id, marker=MARKER, gone=groups(STAFF))
     assert directory.entries[account_id].groups == frozenset()
 
 
 def test_only_the_groups_of_this_engagement_are_removed(accounts: AccountApplier, directory: InMemoryDirectory) -> None:
     account_id = planted(directory, an_account(groups=frozenset({STAFF, "cn=choir"})))
-    changes = accounts.remove_groups(account_id, marker=MARKER, entitled=frozenset({STAFF, ENGINEERS}))
+    changes = accounts.remove(account_id, marker=MARKER, gone=groups(STAFF, ENGINEERS))
     assert changes == [Change(K.REMOVE_MEMBER, STAFF)]
     assert directory.entries[account_id].groups == {"cn=choir"}
 
@@ -371,7 +423,7 @@ def test_only_the_groups_of_this_engagement_are_removed(accounts: AccountApplier
 def test_a_membership_that_comes_back_is_removed_again(accounts: AccountApplier, directory: InMemoryDirectory) -> None:
     account_id = planted(directory, an_account(groups=frozenset({STAFF})))
     for _ in range(3):
-        accounts.remove_groups(account_id, marker=MARKER, entitled=frozenset({STAFF}))
+        accounts.remove(account_id, marker=MARKER, gone=groups(STAFF))
         assert directory.entries[account_id].groups == frozenset()
         directory.add_member(STAFF, account_id)
 
@@ -381,7 +433,7 @@ def test_each_of_two_accounts_of_one_worker_is_taken_apart(accounts: AccountAppl
         planted(directory, an_account(account_id=account_id, login=account_id, groups=frozenset({STAFF})))
     for account_id in ("account-8", "account-9"):
         accounts.block(account_id, signed_out_since=NOON)
-        accounts.remove_groups(account_id, marker=MARKER, entitled=frozenset({STAFF}))
+        accounts.remove(account_id, marker=MARKER, gone=groups(STAFF))
         accounts.retire(account_id)
     assert all(not account.enabled and not account.groups for account in directory.entries.values())
     assert directory.count("move_to_disabled") == 2
@@ -413,7 +465,7 @@ def test_whatever_goes_wrong_on_the_way_the_account_ends_as_desired_and_then_wit
     log.tombstoned, ended_at = True, clock.now()
     directory.faults.extend(faults[1::2])
     until_quiet(lambda: accounts.block("account-1", signed_out_since=ended_at), clock)
-    until_quiet(lambda: accounts.remove_groups("account-1", marker=MARKER, entitled=desired_account().groups), clock)
+    until_quiet(lambda: accounts.remove("account-1", marker=MARKER, gone=desired_account().entitlements), clock)
     account = directory.entries["account-1"]
     assert (account.enabled, account.groups) == (False, frozenset())
     assert account.sessions_valid_from is not None

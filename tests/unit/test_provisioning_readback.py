@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from provisioning.fakes import InMemoryDirectory, SettableClock
-from provisioning.readback import Proof, blocking_faults, prove_access, prove_blocked, prove_groups_gone
-from workforce.access import AccountState, DesiredAccount
+from provisioning.readback import Proof, blocking_faults, prove_access, prove_blocked, prove_gone
+from workforce.access import AccountState, DesiredAccount, Entitlement, EntitlementKind
 from workforce.errors import RetryLater
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -57,7 +58,7 @@ def test_a_directory_that_gives_no_way_to_try_proves_the_rest() -> None:
 @pytest.mark.parametrize(
     ("directory", "named"),
     [
-        (a_directory(groups=frozenset({"a"})), "not in b"),
+        (a_directory(groups=frozenset({"a"})), "does not hold group b"),
         (a_directory(enabled=False), "sign-in is blocked"),
         (a_directory(expires_at=None), "expires at None"),
         (a_directory(expires_at=END + timedelta(days=1)), "expires at 2026-12-02"),
@@ -76,16 +77,33 @@ def test_access_is_proven_where_the_directory_holds_no_expiry() -> None:
 
 
 def test_every_difference_is_named_at_once() -> None:
-    with pytest.raises(RetryLater, match=r"not in a; not in b; sign-in is blocked; expires at None"):
+    with pytest.raises(RetryLater, match=r"does not hold group a; does not hold group b; sign-in is blocked; expires at None"):
         proof_of_access(a_directory(groups=frozenset(), enabled=False, expires_at=None))
+
+
+def groups(ids: set[str]) -> frozenset[Entitlement]:
+    return frozenset(Entitlement(EntitlementKind.GROUP, each) for each in ids)
+
+
+def test_an_account_that_is_open_before_its_start_is_a_fault() -> None:
+    directory = a_directory()
+    with pytest.raises(RetryLater, match="sign-in is not blocked"):
+        prove_access(directory, "id-1", replace(DESIRED, enabled=False), clock=directory.clock, try_sign_in=True)
+
+
+def test_an_account_that_waits_for_its_start_is_proven_without_a_trial() -> None:
+    directory = a_directory(enabled=False)
+    assert (
+        prove_access(directory, "id-1", replace(DESIRED, enabled=False), clock=directory.clock, try_sign_in=True).sign_in is None
+    )
 
 
 def test_an_account_that_does_not_show_yet_is_asked_for_again() -> None:
     directory = InMemoryDirectory(clock=SettableClock(NOON), lag_reads=1)
     account_id = directory.create(DESIRED)
     with pytest.raises(RetryLater, match="cannot be read"):
-        prove_groups_gone(directory, account_id, DESIRED.groups, clock=directory.clock)
-    assert prove_groups_gone(directory, account_id, DESIRED.groups, clock=directory.clock).account.enabled
+        prove_gone(directory, account_id, DESIRED.entitlements, clock=directory.clock)
+    assert prove_gone(directory, account_id, DESIRED.entitlements, clock=directory.clock).account.enabled
 
 
 def test_a_block_is_proven_by_a_sign_in_that_is_refused() -> None:
@@ -126,12 +144,12 @@ def test_sessions_from_before_the_ending_are_a_fault(valid_from: datetime | None
     assert blocking_faults(account, None) == []
 
 
-def test_groups_that_are_left_are_named() -> None:
+def test_what_is_left_is_named() -> None:
     directory = a_directory(groups=frozenset({"a", "b", "choir"}))
-    with pytest.raises(RetryLater, match=r"still in a; still in b$"):
-        prove_groups_gone(directory, "id-1", frozenset({"a", "b", "c"}), clock=directory.clock)
+    with pytest.raises(RetryLater, match=r"still holds group a; still holds group b$"):
+        prove_gone(directory, "id-1", groups({"a", "b", "c"}), clock=directory.clock)
 
 
 def test_groups_of_other_engagements_do_not_count() -> None:
     directory = a_directory(groups=frozenset({"choir"}))
-    assert prove_groups_gone(directory, "id-1", frozenset({"a"}), clock=directory.clock).at == NOON
+    assert prove_gone(directory, "id-1", groups({"a"}), clock=directory.clock).at == NOON

@@ -55,12 +55,14 @@ def test_no_state_goes_to_itself() -> None:
     assert not [state for _, table, _ in TABLES for state in table if state in table[state]]
 
 
-def test_an_ending_may_begin_in_every_open_state_and_leads_only_to_ended() -> None:
+def test_an_ending_may_begin_in_every_open_state_and_leads_to_ended_or_is_taken_back() -> None:
     closed = {EngagementState.ENDED, EngagementState.DECLINED, EngagementState.CANCELLED}
     may_end = {state for state, targets in ENGAGEMENT_TRANSITIONS.items() if EngagementState.ENDING in targets}
     assert may_end == set(EngagementState) - closed - {EngagementState.ENDING}
-    assert ENGAGEMENT_TRANSITIONS[EngagementState.ENDING] == {EngagementState.ENDED}
-    assert not any(ENGAGEMENT_TRANSITIONS[state] for state in closed)
+    back = set(EngagementState) - closed - {EngagementState.ENDING, EngagementState.ACTIVE}  # active is proven anew
+    assert ENGAGEMENT_TRANSITIONS[EngagementState.ENDING] == {EngagementState.ENDED, *back}
+    assert ENGAGEMENT_TRANSITIONS[EngagementState.ENDED] == back
+    assert not any(ENGAGEMENT_TRANSITIONS[state] for state in closed - {EngagementState.ENDED})
 
 
 def test_an_unknown_effect_is_never_simply_started_again() -> None:
