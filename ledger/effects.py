@@ -34,6 +34,15 @@ _ACTIONS = {
     EffectKind.REVOKE_SESSIONS: "sessions.revoked",
     EffectKind.REMOVE_MEMBER: "member.removed",
     EffectKind.MOVE_TO_DISABLED: "account.moved_to_disabled",
+    EffectKind.ASSIGN_LICENCE: "licence.assigned",
+    EffectKind.RECLAIM_LICENCE: "licence.reclaimed",
+    EffectKind.ASSIGN_APP_ROLE: "app_role.assigned",
+    EffectKind.REMOVE_APP_ROLE: "app_role.removed",
+    EffectKind.SET_MANAGER: "account.manager_set",
+    EffectKind.RENAME_ACCOUNT: "account.renamed",
+    EffectKind.RESTORE_ACCOUNT: "account.restored",
+    EffectKind.ISSUE_CREDENTIAL: "credential.issued",
+    EffectKind.REHIRE_RECORD: "record.rehired",
 }
 """The audit trail's word for each kind. Its outcome says how far it came: pending, success, failure or unknown."""
 

@@ -13,7 +13,8 @@ from workforce.states import EngagementState
 
 _OWN = (
     "vms_system", "epoch", "end_at", "envelope_id", "signed_at", "tombstoned_at", "access_verified_at", "revoked_verified_at",
-    "mapping_pins", "source_version", "external",
+    "mapping_pins", "source_version", "external", "access_pins", "suspended_at",
+    "reported_terms",
 )  # fmt: skip
 _SELECT = """
     SELECT to_jsonb(workers) AS worker, engagements.*

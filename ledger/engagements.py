@@ -8,6 +8,7 @@ from uuid import UUID
 
 from ledger import timers
 from ledger.database import Tx
+from ledger.endings import begin as begin_ending
 from ledger.engagement_rows import by_vms_id, get, list_all, lock, newest, note
 from ledger.work_orders import Change, upsert_work_order
 from workforce.engagement import Engagement
@@ -17,7 +18,7 @@ from workforce.states import ENGAGEMENT_TRANSITIONS, EngagementState, require_tr
 
 __all__ = [
     "Change", "begin_ending", "by_vms_id", "claim", "get", "list_all", "mark_access_verified", "mark_revoked_verified", "newest",
-    "pin_mappings", "require_epoch", "set_agreement", "transition", "upsert_work_order",
+    "pin_access", "pin_mappings", "require_epoch", "set_agreement", "transition", "upsert_work_order",
 ]  # fmt: skip
 
 _CLOSED = frozenset({EngagementState.ENDED, EngagementState.DECLINED, EngagementState.CANCELLED})
@@ -72,28 +73,6 @@ def transition(tx: Tx, engagement_id: UUID, target: EngagementState, actor: Acto
     return get(tx, engagement_id)
 
 
-def begin_ending(tx: Tx, engagement_id: UUID, cause: str, actor: Actor = HUB) -> Engagement:
-    """Tombstone the engagement and raise its epoch: from the commit on nothing is granted, and every other runner is stale.
-
-    Idempotent. Raises ``Refused`` (cause ``illegal_transition``) where there is nothing to end, ``NotFound``.
-    """
-    engagement = lock(tx, engagement_id)
-    if engagement.tombstoned_at is not None:
-        return engagement
-    require_transition(ENGAGEMENT_TRANSITIONS, engagement.state, EngagementState.ENDING)
-    tx.execute(
-        """
-        UPDATE engagements
-        SET state = 'ending', tombstoned_at = clock_timestamp(), epoch = epoch + 1, runner = NULL, updated_at = clock_timestamp()
-        WHERE id = %(id)s
-        """,
-        id=engagement_id,
-    )
-    ending = get(tx, engagement_id)
-    note(tx, "engagement.ending", ending, actor, reason_code=cause, was=engagement.state, epoch=ending.epoch)
-    return ending
-
-
 def set_agreement(tx: Tx, engagement_id: UUID, envelope_id: str, signed_at: datetime | None, actor: Actor = HUB) -> Engagement:
     """Keep the agreement, audited. The same one again changes nothing."""
     known = lock(tx, engagement_id)
@@ -129,6 +108,20 @@ def pin_mappings(
     return get(tx, engagement_id)
 
 
+def pin_access(tx: Tx, engagement_id: UUID, pins: Mapping[str, int], *, actor: Actor = HUB) -> Engagement:
+    """Pin access package → version, audited: exactly ``pins``."""
+    known = lock(tx, engagement_id)
+    if known.access_pins == dict(pins):
+        return known
+    tx.execute(
+        "UPDATE engagements SET access_pins = %(pins)s, updated_at = clock_timestamp() WHERE id = %(id)s",
+        pins=dict(pins),
+        id=engagement_id,
+    )
+    note(tx, "engagement.access_pinned", known, actor, pins=dict(pins), was=known.access_pins)
+    return get(tx, engagement_id)
+
+
 def mark_access_verified(tx: Tx, engagement_id: UUID, at: datetime) -> Engagement:
     """Note when access was first proven by reading it back. Later calls change nothing. The caller audits the proof."""
     tx.execute(
@@ -140,9 +133,15 @@ def mark_access_verified(tx: Tx, engagement_id: UUID, at: datetime) -> Engagemen
 
 
 def mark_revoked_verified(tx: Tx, engagement_id: UUID, at: datetime) -> Engagement:
-    """Note when the end of access was first proven by reading it back. Later calls change nothing. The caller audits the proof."""
+    """Note when the end of access was first proven by reading it back, of an ending that stands. Later calls change nothing.
+
+    The caller audits the proof.
+    """
     tx.execute(
-        "UPDATE engagements SET revoked_verified_at = coalesce(revoked_verified_at, %(at)s) WHERE id = %(id)s",
+        """
+        UPDATE engagements SET revoked_verified_at = coalesce(revoked_verified_at, %(at)s)
+        WHERE id = %(id)s AND tombstoned_at IS NOT NULL
+        """,
         at=at,
         id=engagement_id,
     )

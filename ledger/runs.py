@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -32,12 +33,21 @@ def number(tx: Tx, job_id: int) -> int:
     return int(row["number"])
 
 
-def remember(tx: Tx, job_id: int, number: int, flow_run_id: UUID, *, process: str, engagement_id: UUID | None = None) -> None:
-    """Keep a run of the job; one that is kept already stays."""
+def remember(
+    tx: Tx,
+    job_id: int,
+    number: int,
+    flow_run_id: UUID,
+    *,
+    process: str,
+    engagement_id: UUID | None = None,
+    together: Collection[UUID] = (),
+) -> None:
+    """Keep a run of the job; one that is kept already stays. ``together`` are the engagements that share it, where several do."""
     tx.execute(
         """
-        INSERT INTO flow_runs (tenant, job_id, number, flow_run_id, process, engagement_id, state)
-        VALUES (%(tenant)s, %(job_id)s, %(number)s, %(flow_run_id)s, %(process)s, %(engagement_id)s, 'running')
+        INSERT INTO flow_runs (tenant, job_id, number, flow_run_id, process, engagement_id, together, state)
+        VALUES (%(tenant)s, %(job_id)s, %(number)s, %(flow_run_id)s, %(process)s, %(engagement_id)s, %(together)s, 'running')
         ON CONFLICT (tenant, job_id, number) DO NOTHING
         """,
         tenant=tx.tenant,
@@ -46,6 +56,7 @@ def remember(tx: Tx, job_id: int, number: int, flow_run_id: UUID, *, process: st
         flow_run_id=flow_run_id,
         process=process,
         engagement_id=engagement_id,
+        together=list(together),
     )
 
 
@@ -69,11 +80,11 @@ def finish(tx: Tx, job_id: int, number: int, state: str) -> None:
 
 
 def list_for(tx: Tx, engagement_id: UUID) -> list[FlowRun]:
-    """The engagement's runs, newest first."""
+    """The engagement's runs, newest first, those that it shared with others included."""
     rows = tx.all(
         """
         SELECT job_id, number, flow_run_id, process, engagement_id, state, started_at, ended_at
-        FROM flow_runs WHERE engagement_id = %(engagement_id)s
+        FROM flow_runs WHERE engagement_id = %(engagement_id)s OR together @> ARRAY[%(engagement_id)s::uuid]
         ORDER BY started_at DESC
         """,
         engagement_id=engagement_id,

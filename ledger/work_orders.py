@@ -5,16 +5,18 @@ from __future__ import annotations
 from enum import StrEnum
 from uuid import UUID
 
-from ledger import engagement_rows, identities, timers, workers
+from ledger import ends, engagement_rows, identity_cases, timers, workers
+from ledger.correlation import Clues, Correlated, correlate
 from ledger.database import Tx
+from ledger.ends import bring_end_forward
 from ledger.ids import uuid7
-from workforce.engagement import Engagement, EngagementTerms, Worker, WorkOrder
+from workforce.engagement import Engagement, WorkOrder
 from workforce.errors import NotFound
 from workforce.events import HUB, Actor
 from workforce.lineage import SourceLineage
 from workforce.states import EngagementState
 
-PERSON = "person"
+__all__ = ["Change", "bring_end_forward", "source_lineage", "upsert_work_order"]
 
 
 class Change(StrEnum):
@@ -41,8 +43,8 @@ def upsert_work_order(
 
     A new work order makes a new worker, unless ``person_id`` (the VMS's own id of the person) is known already; names and addresses
     never match anybody. ``lineage`` says how the terms came about. ``again`` takes terms that another mapping made of the version that is
-    known. ``end_at`` is computed once and moves only when a field that decides it changes; once the ending has begun it
-    stays. Raises ``Refused`` for an unknown zone.
+    known. ``end_at`` is computed once and moves only when the source says something new of it; ``ledger.ends`` says what follows.
+    Raises ``Refused`` for an unknown zone.
     """
     key = f"{tx.tenant}:{vms_system}:{order.terms.vms_id}"
     tx.one("SELECT pg_advisory_xact_lock(hashtextextended('work_order:' || %(key)s, 0))", key=key)
@@ -66,30 +68,9 @@ def source_lineage(tx: Tx, engagement_id: UUID) -> SourceLineage | None:
     return None if row["source_lineage"] is None else SourceLineage.model_validate(row["source_lineage"])
 
 
-def bring_end_forward(tx: Tx, engagement_id: UUID, terms: EngagementTerms, actor: Actor = HUB) -> Engagement:
-    """Let the stint stop as ``terms`` say, if that is earlier than known, audited. Nothing else of the engagement changes.
-
-    The version of the source's record stays the known one, so that the whole record is still taken later. Raises ``NotFound``,
-    ``Refused`` for an unknown zone.
-    """
-    known = engagement_rows.lock(tx, engagement_id)
-    end_at = terms.end_instant()
-    if known.tombstoned_at is not None or end_at >= known.end_at:
-        return known
-    tx.execute(
-        "UPDATE engagements SET terms = %(terms)s, end_at = %(end_at)s, updated_at = clock_timestamp() WHERE id = %(id)s",
-        terms=terms.model_dump(mode="json"),
-        end_at=end_at,
-        id=engagement_id,
-    )
-    timers.arm(tx, engagement_id, timers.TimerKind.END, end_at)
-    engagement_rows.note(tx, "engagement.end_brought_forward", known, actor, was=known.end_at, end_at=end_at)
-    return engagement_rows.get(tx, engagement_id)
-
-
 def _create(tx: Tx, vms_system: str, order: WorkOrder, source_version: str, person_id: str | None, actor: Actor) -> Engagement:
     end_at = order.terms.end_instant()
-    worker = _worker(tx, vms_system, order, person_id, actor)
+    who = _worker(tx, vms_system, order, person_id, actor)
     engagement_id = uuid7()
     tx.execute(
         """
@@ -98,7 +79,7 @@ def _create(tx: Tx, vms_system: str, order: WorkOrder, source_version: str, pers
         """,
         tenant=tx.tenant,
         id=engagement_id,
-        worker_id=worker.id,
+        worker_id=who.worker.id,
         vms_system=vms_system,
         terms=order.terms.model_dump(mode="json"),
         external=order.external.model_dump(mode="json"),
@@ -107,17 +88,12 @@ def _create(tx: Tx, vms_system: str, order: WorkOrder, source_version: str, pers
         end_at=end_at,
     )
     timers.arm(tx, engagement_id, timers.TimerKind.END, end_at)
-    return engagement_rows.get(tx, engagement_id)
+    return identity_cases.review(tx, engagement_rows.get(tx, engagement_id), who.likenesses)
 
 
-def _worker(tx: Tx, vms_system: str, order: WorkOrder, person_id: str | None, actor: Actor) -> Worker:
-    known = identities.by_external(tx, vms_system, PERSON, person_id) if person_id else None
-    if known is not None:
-        return workers.get(tx, known)
-    worker = workers.create(tx, order.worker, actor=actor)
-    if person_id:
-        identities.link(tx, vms_system, PERSON, worker.id, person_id)
-    return worker
+def _worker(tx: Tx, vms_system: str, order: WorkOrder, person_id: str | None, actor: Actor) -> Correlated:
+    """Whose it is; whom they look like is for a person to decide."""
+    return correlate(tx, vms_system, order, Clues(person_id or order.external.person_id), actor)
 
 
 def _advances(tx: Tx, known: Engagement, source_version: str, *, again: bool) -> bool:
@@ -143,16 +119,18 @@ def _update(tx: Tx, known: Engagement, order: WorkOrder) -> tuple[Engagement, Ch
     if changed == known:
         return known, Change.UNCHANGED
     workers.set_profile(tx, known.worker, order.worker)
+    reported = changed.reported_terms
     tx.execute(
         """
-        UPDATE engagements SET terms = %(terms)s, external = %(external)s, end_at = %(end_at)s, updated_at = clock_timestamp()
+        UPDATE engagements
+        SET terms = %(terms)s, reported_terms = %(reported)s, external = %(external)s, end_at = %(end_at)s,
+            updated_at = clock_timestamp()
         WHERE id = %(id)s
         """,
-        terms=order.terms.model_dump(mode="json"),
+        terms=changed.terms.model_dump(mode="json"),
+        reported=None if reported is None else reported.model_dump(mode="json"),
         external=order.external.model_dump(mode="json"),
         end_at=changed.end_at,
         id=known.id,
     )
-    if changed.end_at != known.end_at:
-        timers.arm(tx, known.id, timers.TimerKind.END, changed.end_at)
-    return engagement_rows.get(tx, known.id), Change.UPDATED
+    return ends.follow(tx, known, engagement_rows.get(tx, known.id)), Change.UPDATED

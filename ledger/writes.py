@@ -20,9 +20,13 @@ class WriteLine:
 
 
 def remember(tx: Tx, engagement_id: UUID, write: RecordWrite) -> None:
-    """Keep what stands in the system now. The same again changes nothing."""
+    """Keep what stands in the system now. The same again changes nothing, unless another engagement of the person wrote there since."""
     known = newest(tx, engagement_id, write.system)
-    if known is not None and known.model_copy(update={"changed": write.changed}) == write:
+    if (
+        known is not None
+        and known.model_copy(update={"changed": write.changed}) == write
+        and not _is_overtaken(tx, engagement_id, write)
+    ):
         return
     tx.execute(
         """
@@ -54,10 +58,38 @@ def newest(tx: Tx, engagement_id: UUID, system: str) -> RecordWrite | None:
     return None if row is None else _from_row(row)
 
 
+def newest_of_worker(tx: Tx, worker_id: UUID, system: str) -> RecordWrite | None:
+    """What stands in the system about the person, whichever of their engagements wrote it: for a record that they share."""
+    row = tx.one(
+        """
+        SELECT w.* FROM record_writes w JOIN engagements e ON e.tenant = w.tenant AND e.id = w.engagement_id
+        WHERE e.worker_id = %(worker_id)s AND w.system = %(system)s
+        ORDER BY w.written_at DESC, w.id DESC LIMIT 1
+        """,
+        worker_id=worker_id,
+        system=system,
+    )
+    return None if row is None else _from_row(row)
+
+
 def history(tx: Tx, engagement_id: UUID) -> list[WriteLine]:
     """Every write about the engagement, the newest first."""
     rows = tx.all("SELECT * FROM record_writes WHERE engagement_id = %(id)s ORDER BY written_at DESC, id DESC", id=engagement_id)
     return [WriteLine(_from_row(row), row["written_at"]) for row in rows]
+
+
+def _is_overtaken(tx: Tx, engagement_id: UUID, write: RecordWrite) -> bool:
+    """Whether another engagement of the person wrote in the system later than this one."""
+    row = tx.one(
+        """
+        SELECT w.engagement_id FROM record_writes w JOIN engagements e ON e.tenant = w.tenant AND e.id = w.engagement_id
+        WHERE e.worker_id = (SELECT worker_id FROM engagements WHERE id = %(id)s) AND w.system = %(system)s
+        ORDER BY w.written_at DESC, w.id DESC LIMIT 1
+        """,
+        id=engagement_id,
+        system=write.system,
+    )
+    return row is not None and row["engagement_id"] != engagement_id
 
 
 def _from_row(row: Row) -> RecordWrite:
