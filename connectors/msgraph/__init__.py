@@ -1,4 +1,4 @@
-"""Microsoft Entra ID (Azure AD) through Microsoft Graph: accounts, groups, sessions."""
+"""Microsoft Entra ID (Azure AD) through Microsoft Graph: accounts, guests, groups, licences, application roles, sessions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ CONNECTOR = Connector(
     evidence=Evidence(description="Microsoft Graph v1.0 metadata, 2026-08", peer="oidc-provider 9.13 for tokens"),
     limits=(
         "3,000 writes in 150 s and 3,500 resource units in 10 s (small tenants) are kept by themselves; changes tell users, and a change of "
-        "groups alone shows only when accounts are read from the beginning"
+        "groups or of application roles alone shows only when accounts are read from the beginning; holders of administrator roles are left "
+        "alone as far as Graph shows them (an eligible role, or one by way of a group, shows at most as a refusal)"
     ),
     login_attribute="userPrincipalName",
 )

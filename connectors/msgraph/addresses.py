@@ -10,6 +10,11 @@ from workforce.errors import NotFound
 
 USER_CHANGES = "/users/delta()"
 """What became of users."""
+INVITATIONS = "/invitations"
+SUBSCRIPTIONS = "/subscribedSkus"
+"""What the company has bought."""
+DELETED_USERS = "/directory/deletedItems/graph.user"
+_OPAQUE = re.compile(r"[A-Za-z0-9_\-]+")
 _ALONG_CHANGES = re.compile(r"/users/(microsoft\.graph\.)?delta(\(\))?\?")
 
 
@@ -54,3 +59,37 @@ def member_ref(group_id: str, account_id: str | None = None) -> str:
     """
     members = f"/groups/{object_id(group_id, field='groups')}/members"
     return f"{members}/$ref" if account_id is None else f"{members}/{object_id(account_id, field='account_id')}/$ref"
+
+
+def group(group_id: str) -> str:
+    """One group."""
+    return f"/groups/{object_id(group_id, field='groups')}"
+
+
+def manager_ref(account_id: str) -> str:
+    """The link to a user's manager."""
+    return f"{user(account_id)}/manager/$ref"
+
+
+def assign_licence(account_id: str) -> str:
+    """The action that gives and takes licences."""
+    return f"{user(account_id)}/assignLicense"
+
+
+def app_roles(account_id: str, assignment_id: str | None = None) -> str:
+    """The application roles of a user, or the one assignment. Raises ``NotFound`` for what cannot be one."""
+    if assignment_id is None:
+        return f"{user(account_id)}/appRoleAssignments"
+    if not _OPAQUE.fullmatch(assignment_id):
+        raise NotFound("msgraph: app_roles: not the id of an assignment", field="app_roles")
+    return f"{user(account_id)}/appRoleAssignments/{assignment_id}"
+
+
+def access_passes(account_id: str) -> str:
+    """The temporary access passes of a user."""
+    return f"{user(account_id)}/authentication/temporaryAccessPassMethods"
+
+
+def restore(account_id: str) -> str:
+    """The action that brings a deleted user back."""
+    return f"/directory/deletedItems/{object_id(account_id, field='account_id')}/restore"

@@ -10,10 +10,19 @@ import httpx
 from connectors.http import Verdict, verdict_by_status
 from connectors.protocols.odata import error_in
 from connectors.records.answers import code_in
-from workforce.errors import AlreadyTaken, Refused
+from workforce.errors import AlreadyTaken, NotFound, Refused
 
 ALREADY_MEMBER = "already_member"
+NO_SEAT_LEFT = "no_seat_left"
+LICENCE_NOT_HELD = "licence_not_held"
+ROLE_HELD = "role_held"
 RESYNC_REQUIRED = "resync_required"
+_SAID = {
+    "does not have any available licenses": NO_SEAT_LEFT,
+    "does not have a corresponding license": LICENCE_NOT_HELD,
+    "Permission being assigned already exists": ROLE_HELD,
+}
+"""What a refusal is about, by Graph's own words for it."""
 _RESYNC_CODES = frozenset({"resyncrequired", "syncstatenotfound", "syncstateinvalid", "directory_expiredpagetoken"})
 
 
@@ -38,6 +47,11 @@ def refusal(said: str, response: httpx.Response) -> Refused:
             return AlreadyTaken(f"{said}: {field} is in use; look up its holder", field=field)
     if "already exist" in error.message and "references" in error.message:
         return Refused(said, cause=ALREADY_MEMBER)
+    for words, cause in _SAID.items():
+        if words in error.message:
+            return Refused(said, cause=cause)
+    if "Permission being assigned was not found" in error.message:
+        return NotFound(f"{said}: the application has no such role", field="app_roles")
     if response.status_code == 410 or error.code.casefold() in _RESYNC_CODES:
         return Refused(f"{said}: changes are no longer known from there on", cause=RESYNC_REQUIRED)
     return Refused(said, cause=f"http_{response.status_code}", field=error.target or None)

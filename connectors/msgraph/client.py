@@ -12,7 +12,7 @@ from connectors.contract import ALONE, Surroundings
 from connectors.http import Dialect, HttpEdge
 from connectors.msgraph.answers import reason, refusal, verdict
 from connectors.msgraph.quotas import budgets
-from connectors.msgraph.records import DirectoryObjectPage, GraphRecord, UserPage
+from connectors.msgraph.records import AppRolePage, DirectoryObjectPage, GraphRecord, SubscriptionPage, UserPage
 from connectors.msgraph.settings import MsGraphSettings
 from connectors.msgraph.tokens import AppTokens
 from connectors.protocols.odata import Batch
@@ -25,7 +25,7 @@ from workforce.urgency import is_revoking
 BATCH_SIZE = 20  # https://learn.microsoft.com/graph/json-batching
 
 R = TypeVar("R", bound=GraphRecord)
-P = TypeVar("P", UserPage, DirectoryObjectPage)
+P = TypeVar("P", UserPage, DirectoryObjectPage, AppRolePage, SubscriptionPage)
 
 
 class MsGraphClient:
@@ -90,9 +90,9 @@ class MsGraphClient:
         send = self._edge.read if is_read else self._edge.write
         return send("POST", "/$batch", headers=call_headers(), json={"requests": requests})
 
-    def reference(self, account_id: str) -> dict[str, object]:
-        """The body that links to a directory object."""
-        return {"@odata.id": f"{self.base_url}/directoryObjects/{account_id}"}
+    def reference(self, account_id: str, *, of: str = "directoryObjects") -> dict[str, object]:
+        """The body that links to a directory object; a manager is one ``of`` ``users``."""
+        return {"@odata.id": f"{self.base_url}/{of}/{account_id}"}
 
 
 def call_headers() -> dict[str, str]:

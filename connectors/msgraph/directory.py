@@ -1,4 +1,4 @@
-"""Accounts and groups of Entra ID through Microsoft Graph.
+"""Accounts of Entra ID through Microsoft Graph; what they hold is in ``entitlements``, what becomes of people in ``people``.
 
 Graph reads lag behind its writes for seconds to minutes: ``NotFound`` for an account just created means "not yet", and never that it may
 be created again. That, and the error codes and the meaning of a 403 below, are not verified against the vendor.
@@ -13,12 +13,16 @@ from datetime import datetime
 import structlog
 
 from connectors.msgraph import addresses
-from connectors.msgraph.accounts import KNOWN, Accounts
-from connectors.msgraph.answers import ALREADY_MEMBER, RESYNC_REQUIRED
+from connectors.msgraph.accounts import KNOWN
+from connectors.msgraph.answers import RESYNC_REQUIRED
 from connectors.msgraph.client import MsGraphClient
+from connectors.msgraph.entitlements import Entitlements
+from connectors.msgraph.guests import Guests
+from connectors.msgraph.people import People
 from connectors.msgraph.records import CreatedUser, User, UserDelta, UserPage
+from connectors.msgraph.writes import refusal, synced
 from connectors.protocols.odata import Outcome, Part
-from connectors.records.accounts import mapped, protected, random_password, require_marker
+from connectors.records.accounts import mapped, random_password, require_marker
 from connectors.records.answers import Reading
 from connectors.records.instants import instant_text
 from workforce.access import AccountPage, AccountState, DesiredAccount
@@ -36,15 +40,18 @@ _RESERVED = frozenset({"id", "accountenabled", "passwordprofile", "passwordpolic
 """What only the connector writes, folded: Graph takes names in any case."""
 
 
-class MsGraphDirectory:
+class MsGraphDirectory(Entitlements, People):
     """The ``Directory`` port on Entra ID. Account and group ids are object ids; a login is a userPrincipalName.
 
     The native expiry is ``employeeLeaveDateTime``. Entra itself does not block anybody on it: it is what lifecycle workflows act on, and
     writing it needs the permission User-LifeCycleInfo.ReadWrite.All besides User.ReadWrite.All.
+
+    Besides: ``Licensing``, ``AppRoles``, ``Managers``, ``Renaming``, ``Restoring`` and ``Credentials``. An account that comes from Active
+    Directory (``synced``) is read here, signed out, and given groups, licences and roles; all else is refused (cause ``synced_account``).
     """
 
     def __init__(self, client: MsGraphClient) -> None:
-        self._client, self._accounts = client, Accounts(client)
+        super().__init__(client)
         self._marker_attribute = client.settings.marker_attribute
 
     def find(self, marker: str) -> Sequence[AccountState]:
@@ -55,11 +62,10 @@ class MsGraphDirectory:
         if not is_marker(marker):
             return []
         is_extension = self._marker_attribute != "employeeId"
-        name = f"onPremisesExtensionAttributes/{self._marker_attribute}" if is_extension else self._marker_attribute
-        query = {**KNOWN, "$filter": f"{name} eq '{marker}'"}
+        query = {**KNOWN, "$filter": f"{self._accounts.marker_path} eq '{marker}'"}
         first = self._client.get("/users", UserPage, query, advanced=is_extension)
-        pages = self._client.pages(first, advanced=is_extension)
-        found = self._accounts.of(user for page in pages for user in page.value)
+        users = [user for page in self._client.pages(first, advanced=is_extension) for user in page.value]
+        found = self._accounts.of(users or self._just_invited(marker))
         return [account for account in found if account.marker == marker]
 
     def find_by_login(self, login: str) -> AccountState | None:
@@ -77,23 +83,32 @@ class MsGraphDirectory:
         return self._accounts.read_whole(account_id)
 
     def create(self, account: DesiredAccount) -> str:
-        """Create the user in one call, marker and expiry included; its object id."""
+        """Create the user in one call, marker and expiry included, or invite the guest; the object id."""
         require_marker("msgraph", account.marker, field=self._marker_attribute)
-        ours = {**self._accounts.marked(account.marker), "userPrincipalName": account.login}
+        marked = self._accounts.marked(account.marker)
+        ours = {**marked, "userPrincipalName": account.login}
         body = {
             **{name: value for name, value in _mapped(account.attributes, ours).items() if value is not None},
-            **ours,
-            "accountEnabled": True,
+            **marked,
+            "accountEnabled": account.enabled,
             "employeeLeaveDateTime": instant_text(account.expires_at),
-            "passwordProfile": {"password": random_password(), "forceChangePasswordNextSignIn": True},
         }
+        if account.guest:
+            return Guests(self._client, self._accounts).invite(account, _without(body, "userType"))
+        password = {"password": random_password(), "forceChangePasswordNextSignIn": True}
+        body |= {"userPrincipalName": account.login, "passwordProfile": password}
         return _parse.written(CreatedUser, self._client.write("POST", "/users", json=body).content).id
 
     def update(self, account_id: str, attributes: Mapping[str, object]) -> None:
-        """Set fields; ``None`` and ``""`` clear one."""
-        body = _mapped(attributes, self._accounts.marked(self._writable(account_id).marker))
+        """Set fields; ``None`` and ``""`` clear one. A changed login is kept as ``rename`` does; a guest's is not the mapping's."""
+        seen = self._ours_to_change(account_id)
+        body = _mapped(attributes, self._accounts.marked(seen.state.marker))
+        if seen.state.guest:
+            body = _without(body, "userPrincipalName", "userType")
+        if isinstance(login := body.get("userPrincipalName"), str):
+            body = {**self._renamed(seen, login), **body}
         if body:
-            self._client.write("PATCH", addresses.user(account_id), json=body)
+            self._patch_seen(seen, body)
 
     def set_expiry(self, account_id: str, expires_at: datetime) -> None:
         """Set ``employeeLeaveDateTime``."""
@@ -101,35 +116,16 @@ class MsGraphDirectory:
 
     def enable(self, account_id: str) -> None:
         """Allow sign-in."""
-        self._patch(account_id, {"accountEnabled": True})
+        self._switch(account_id, on=True)
 
     def disable(self, account_id: str) -> None:
         """Block sign-in. Access tokens that are already out live on, for about an hour."""
-        self._patch(account_id, {"accountEnabled": False})
+        self._switch(account_id, on=False)
 
     def revoke_sessions(self, account_id: str) -> None:
         """Invalidate refresh tokens and session cookies. Takes minutes, and does not sign out guests of another tenant."""
         self._writable(account_id)
         self._client.write("POST", addresses.revoke_sessions(account_id))
-
-    def add_member(self, group_id: str, account_id: str) -> None:
-        """Add to a group."""
-        link = addresses.member_ref(group_id)
-        account = self._writable(account_id)
-        try:
-            self._client.write("POST", link, json=self._client.reference(account.account_id))
-        except Refused as error:
-            if error.cause != ALREADY_MEMBER:
-                raise
-
-    def remove_member(self, group_id: str, account_id: str) -> None:
-        """Remove from a group; 404 means that there is no such membership."""
-        link = addresses.member_ref(group_id, account_id)
-        self._writable(account_id)
-        try:
-            self._client.write("DELETE", link)
-        except NotFound:
-            return
 
     def move_to_disabled(self, account_id: str) -> None:
         """Nothing: Entra has no place for disabled accounts."""
@@ -149,16 +145,20 @@ class MsGraphDirectory:
         return AccountPage(accounts, following, complete=page.next_link is None, gone=gone)
 
     def block_all(self, account_ids: Sequence[str]) -> Mapping[str, HubError | None]:
-        """A hundred at a time are read and their sign-ins blocked; once all are, all sessions are revoked."""
+        """A hundred at a time are read and their sign-ins blocked; once all are, all sessions are revoked.
+
+        One that Active Directory decides about is signed out all the same, and refused if it is not disabled there.
+        """
         outcomes = outcome_of_each(account_ids, addresses.user)
-        ready, blocked = _without_error(outcomes), dict[str, Outcome]()
+        ready, blocked = _without_error(outcomes), dict[str, Outcome | None]()
         for start in range(0, len(ready), _BLOCKED_TOGETHER):
             read = self._accounts.read_many(ready[start : start + _BLOCKED_TOGETHER])
-            refused = {account_id: _refusal(account) for account_id, account in read.items()}
-            outcomes |= refused
+            outcomes |= {account_id: refusal(account) for account_id, account in read.items()}
+            ours = {key: each for key, each in read.items() if not isinstance(each, HubError) and not each.protected}
+            blocked |= {key: synced() if each.enabled else None for key, each in ours.items() if each.synced}
             off = {"accountEnabled": False}
             blocked |= self._client.batch.write(
-                Part(each, "PATCH", addresses.user(each), off) for each in _without_error(refused)
+                Part(key, "PATCH", addresses.user(key), off) for key, each in ours.items() if not each.synced
             )
         revoked = self._client.batch.write(Part(each, "POST", addresses.revoke_sessions(each)) for each in blocked)
         for account_id in blocked:
@@ -180,26 +180,28 @@ class MsGraphDirectory:
             log.warning("directory.changes_start_again", system="msgraph")
         return self._client.get(addresses.USER_CHANGES, UserDelta, KNOWN)
 
-    def _patch(self, account_id: str, body: Mapping[str, object]) -> None:
-        self._writable(account_id)
-        self._client.write("PATCH", addresses.user(account_id), json=body)
+    def _switch(self, account_id: str, *, on: bool) -> None:
+        """Allow or block sign-in. Where Active Directory decides, what it has done already counts."""
+        seen = self._writable(account_id)
+        if not seen.state.synced:
+            self._patch_seen(seen, {"accountEnabled": on})
+        elif seen.state.enabled is not on:
+            raise synced()
 
-    def _writable(self, account_id: str) -> AccountState:
-        """The account, read just before it is written: whatever rights the app has, nobody's protected account is touched."""
-        account = self._accounts.read(account_id)
-        if refusal := _refusal(account):
-            raise refusal
-        return account
-
-
-def _refusal(account: AccountState | HubError) -> HubError | None:
-    if isinstance(account, HubError) or not account.protected:
-        return account if isinstance(account, HubError) else None
-    return protected("msgraph", "it is listed in protected_user_ids, holds an administrator role, or does not carry our marker")
+    def _just_invited(self, marker: str) -> list[User]:
+        """Guests who are known by their marker alone so far."""
+        page = self._client.get("/users", UserPage, {**KNOWN, "$filter": f"displayName eq '{marker}'"})
+        return [user for each in self._client.pages(page) for user in each.value]
 
 
 def _without_error(outcomes: Mapping[str, HubError | None]) -> list[str]:
     return [account_id for account_id, error in outcomes.items() if error is None]
+
+
+def _without(body: Mapping[str, object], *names: str) -> dict[str, object]:
+    """``body`` without ``names``, in any case."""
+    folded = {name.casefold() for name in names}
+    return {name: value for name, value in body.items() if name.casefold() not in folded}
 
 
 def _mapped(attributes: Mapping[str, object], ours: Mapping[str, object]) -> dict[str, object]:

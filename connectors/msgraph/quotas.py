@@ -1,4 +1,4 @@
-"""Graph's limits for one app in one tenant, as it counts them: resource units in 10 s and writes in 150 s.
+"""Graph's limits for one app in one tenant, as it counts them: resource units in 10 s, writes in 150 s, and invitations in 5 s.
 
 https://learn.microsoft.com/graph/throttling-limits (identity and access). A batch costs what its parts cost.
 """
@@ -16,12 +16,21 @@ from connectors.wire.budget import Budget
 
 _UNITS = {"S": 3_500, "M": 5_000, "L": 8_000}
 _WRITES, _WRITES_SECONDS = 3_000, 150
-_COSTS = ((re.compile(r"\w+ .*/groups/[^/]+/members"), 3), (re.compile(r"GET .*/users(/[^/]+)?$"), 2))
+_INVITATIONS, _INVITATIONS_SECONDS = 150, 5
+_COSTS = (
+    (re.compile(r"\w+ .*/groups/[^/]+/members"), 3),
+    (re.compile(r"GET .*/users(/[^/]+)?$"), 2),
+    (re.compile(r"GET .*/subscribedSkus$"), 3),
+)
 
 
 def budgets(tenant_size: Literal["S", "M", "L"]) -> tuple[Budget, ...]:
     """The budgets of a tenant of this size."""
-    return Budget(_UNITS[tenant_size], 10, resource_units), Budget(_WRITES, _WRITES_SECONDS, writes)
+    return (
+        Budget(_UNITS[tenant_size], 10, resource_units),
+        Budget(_WRITES, _WRITES_SECONDS, writes),
+        Budget(_INVITATIONS, _INVITATIONS_SECONDS, invitations),
+    )
 
 
 def resource_units(request: httpx.Request) -> float:
@@ -32,6 +41,11 @@ def resource_units(request: httpx.Request) -> float:
 def writes(request: httpx.Request) -> float:
     """How many writes a request is."""
     return sum(call.is_write for call in _calls(request))
+
+
+def invitations(request: httpx.Request) -> float:
+    """How many invitations a request is."""
+    return float(request.url.path.endswith("/invitations"))
 
 
 class _Call(NamedTuple):

@@ -18,6 +18,8 @@ HttpsOrigin = Annotated[
     str, Field(pattern=r"^https://[A-Za-z0-9.\-]+(:\d{1,5})?/?$"), AfterValidator(lambda url: str(url).rstrip("/"))
 ]
 
+HttpsAddress = Annotated[str, Field(pattern=r"^https://[A-Za-z0-9.\-]+(:\d{1,5})?(/[^\s]*)?$")]
+
 
 class Cloud(StrEnum):
     """Microsoft's clouds that Graph v1.0 is served in."""
@@ -77,6 +79,19 @@ class MsGraphSettings(ConnectorSettings):
     )
     protected_user_ids: frozenset[str] = Field(
         default=frozenset(), description="object ids that automation never touches: emergency administrators"
+    )
+    app_roles: bool = Field(
+        default=False, description="whether roles of applications are given, taken and read: one more request for each account"
+    )
+    sign_in_activity: bool = Field(
+        default=False, description="whether the last sign-in is read: needs AuditLog.Read.All and a premium licence"
+    )
+    sends_invitations: bool = Field(default=True, description="whether Microsoft writes to guests when they are invited")
+    invitation_lands_at: HttpsAddress = Field(
+        default="https://myapplications.microsoft.com/", description="where guests land once they have accepted"
+    )
+    access_pass_minutes: Annotated[int, Field(ge=10, le=43_200)] | None = Field(
+        default=None, description="how long a temporary access pass works; the tenant's policy decides where none is given"
     )
     ca_file: Path | None = Field(default=None, description="PEM file that replaces the system's trust store")
     timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0

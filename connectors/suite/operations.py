@@ -6,24 +6,30 @@ The conformance suite sends each through the fault matrix; the benchmark times e
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, SecretStr
 
-from connectors.contract import Connector, Instance
+from connectors.contract import Capabilities, Connector, Instance
 from connectors.suite.trial import Opened, Trial
 from workforce.access import AccountPage, DesiredAccount
 from workforce.errors import HubError
 from workforce.markers import new_marker
 from workforce.ports import (
+    AppRoles,
     ChangePage,
+    Credentials,
     Directory,
     EventPage,
+    Licensing,
+    Managers,
     RecordEnding,
     RecordSink,
     RecordSource,
+    Renaming,
+    Restoring,
     Screening,
     Signing,
     SourceRecord,
@@ -64,8 +70,13 @@ class Stage:
 
 
 def operations_of(connector: Connector[Any, Any]) -> list[str]:
-    """The operations that a connector has, by ``<capability>.<method>``."""
-    return [name for name in SCENES if getattr(connector.can, name.partition(".")[0]) is not None]
+    """The operations that a connector has, by ``<capability>.<method>``. A directory has those of an optional port if its class has."""
+    return [name for name in SCENES if _is_among(connector.can, name)]
+
+
+def _is_among(can: Capabilities[Any, Any], operation: str) -> bool:
+    built, optional = getattr(can, operation.partition(".")[0]), OPTIONAL.get(operation)
+    return built is not None and (optional is None or (isinstance(built, type) and issubclass(built, optional)))
 
 
 def scene(operation: str, stage: Stage) -> Scene:
@@ -261,12 +272,14 @@ def _account(stage: Stage) -> tuple[Directory, DesiredAccount, str]:
 
 
 def _create_account(stage: Stage) -> Scene:
-    directory, wanted = stage.instance.directory(), stage.trial.account(new_marker())
+    """Every other one is made before its start: disabled."""
+    directory, wanted = stage.instance.directory(), replace(stage.trial.account(new_marker()), enabled=stage.n % 2 == 1)
 
-    def is_found() -> bool:
-        return len(directory.find(wanted.marker)) == 1
+    def is_right(account_id: str) -> bool:
+        made = directory.read(account_id)
+        return (made.login, made.enabled) == (wanted.login, wanted.enabled)
 
-    return Scene(lambda: directory.create(wanted), lambda account_id: directory.read(account_id).login == wanted.login, is_found)
+    return Scene(lambda: directory.create(wanted), is_right, lambda: len(directory.find(wanted.marker)) == 1)
 
 
 def _find_account(stage: Stage) -> Scene:
@@ -357,6 +370,101 @@ def _block_all(stage: Stage) -> Scene:
     return Scene(block, lambda outcome: list(outcome) == [account_id] and not directory.read(account_id).enabled)
 
 
+def _optional(stage: Stage) -> tuple[Any, DesiredAccount, str]:
+    """An account in a directory that has the optional port in question."""
+    return _account(stage)
+
+
+def _seats(stage: Stage) -> Scene:
+    directory: Any = stage.instance.directory()
+    licence = stage.trial.add_licence(stage.sandbox, f"licence {stage.n}")
+    return Scene(lambda: directory.seats(licence), lambda seats: 0 < seats.free == seats.total)
+
+
+def _assign_licence(stage: Stage) -> Scene:
+    directory, _, account_id = _optional(stage)
+    licence = stage.trial.add_licence(stage.sandbox, f"licence {stage.n}")
+    return Scene(
+        lambda: directory.assign_licence(account_id, licence), lambda _: directory.read(account_id).licences == {licence}
+    )
+
+
+def _reclaim_licence(stage: Stage) -> Scene:
+    directory, _, account_id = _optional(stage)
+    licence = stage.trial.add_licence(stage.sandbox, f"licence {stage.n}")
+    directory.assign_licence(account_id, licence)
+    return Scene(lambda: directory.reclaim_licence(account_id, licence), lambda _: not directory.read(account_id).licences)
+
+
+def _assign_app_role(stage: Stage) -> Scene:
+    directory, _, account_id = _optional(stage)
+    role = stage.trial.add_app_role(stage.sandbox, f"role {stage.n}")
+    return Scene(lambda: directory.assign_app_role(account_id, role), lambda _: directory.read(account_id).app_roles == {role})
+
+
+def _remove_app_role(stage: Stage) -> Scene:
+    directory, _, account_id = _optional(stage)
+    role = stage.trial.add_app_role(stage.sandbox, f"role {stage.n}")
+    directory.assign_app_role(account_id, role)
+    return Scene(lambda: directory.remove_app_role(account_id, role), lambda _: not directory.read(account_id).app_roles)
+
+
+def _set_manager(stage: Stage) -> Scene:
+    directory, _, account_id = _optional(stage)
+    address = stage.trial.add_manager(stage.sandbox, stage.n)
+    return Scene(
+        lambda: directory.set_manager(account_id, address),
+        lambda _: stage.trial.manager_of(stage.sandbox, account_id) == address,
+    )
+
+
+def _rename(stage: Stage) -> Scene:
+    directory, wanted, account_id = _optional(stage)
+    login = stage.trial.another_login(wanted.login)
+
+    def is_right(_: object) -> bool:
+        renamed = directory.read(account_id)
+        return (renamed.login, renamed.marker) == (login, wanted.marker) and directory.find_by_login(login) is not None
+
+    return Scene(lambda: directory.rename(account_id, login), is_right)
+
+
+def _deleted(stage: Stage) -> Scene:
+    directory, wanted, account_id = _optional(stage)
+    stage.trial.delete_account(stage.sandbox, account_id)
+    return Scene(lambda: directory.deleted(wanted.marker), lambda found: list(found) == [account_id])
+
+
+def _restore(stage: Stage) -> Scene:
+    directory, wanted, account_id = _optional(stage)
+    stage.trial.delete_account(stage.sandbox, account_id)
+
+    def is_right(_: object) -> bool:
+        restored = directory.read(account_id)
+        return restored.marker == wanted.marker and not restored.enabled and not directory.deleted(wanted.marker)
+
+    return Scene(lambda: directory.restore(account_id), is_right)
+
+
+def _first_credential(stage: Stage) -> Scene:
+    """A lost one is made again, which replaces it."""
+    directory, _, account_id = _optional(stage)
+
+    def is_right(made: Any) -> bool:
+        secret = made.secret.get_secret_value()
+        return len(secret) >= 8 and secret not in repr(made)
+
+    return Scene(lambda: directory.first_credential(account_id), is_right)
+
+
+OPTIONAL: Mapping[str, type] = {
+    "directory.seats": Licensing, "directory.assign_licence": Licensing, "directory.reclaim_licence": Licensing,
+    "directory.assign_app_role": AppRoles, "directory.remove_app_role": AppRoles, "directory.set_manager": Managers,
+    "directory.rename": Renaming, "directory.deleted": Restoring, "directory.restore": Restoring,
+    "directory.first_credential": Credentials,
+}  # fmt: skip
+"""The port that a directory's class has to have for the operation, beyond that of every directory."""
+
 SCENES: Mapping[str, Callable[[Stage], Scene]] = {
     "source.changes": _changes, "source.read": _read_source, "backfill.missed": _missed, "schemas.read": _schemas,
     "sink.find": _find_record, "sink.create": _create_record, "sink.update": _update_record, "sink.end": _end_record,
@@ -368,7 +476,10 @@ SCENES: Mapping[str, Callable[[Stage], Scene]] = {
     "directory.set_expiry": _set_expiry, "directory.enable": _enable, "directory.disable": _disable,
     "directory.revoke_sessions": _revoke_sessions, "directory.add_member": _add_member,
     "directory.remove_member": _remove_member, "directory.move_to_disabled": _move, "directory.accounts": _accounts,
-    "directory.block_all": _block_all,
+    "directory.block_all": _block_all, "directory.seats": _seats, "directory.assign_licence": _assign_licence,
+    "directory.reclaim_licence": _reclaim_licence, "directory.assign_app_role": _assign_app_role,
+    "directory.remove_app_role": _remove_app_role, "directory.set_manager": _set_manager, "directory.rename": _rename,
+    "directory.deleted": _deleted, "directory.restore": _restore, "directory.first_credential": _first_credential,
 }  # fmt: skip
 
 

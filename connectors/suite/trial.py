@@ -198,6 +198,33 @@ class Trial(ABC, Generic[X]):
         """A group by hand; its id."""
         raise NotImplementedError(f"{type(self).__name__}.add_group")
 
+    # For the optional ports of a directory; each is needed by those alone that have the port.
+
+    def add_licence(self, sandbox: X, name: str) -> str:
+        """A licence that the company has bought by hand, with seats left and none taken; its id."""
+        raise NotImplementedError(f"{type(self).__name__}.add_licence")
+
+    def add_app_role(self, sandbox: X, name: str) -> str:
+        """A role of an application by hand; its id, as in ``Entitlement``."""
+        raise NotImplementedError(f"{type(self).__name__}.add_app_role")
+
+    def add_manager(self, sandbox: X, n: int) -> str:
+        """Somebody who can be a manager, by hand; their address."""
+        raise NotImplementedError(f"{type(self).__name__}.add_manager")
+
+    def manager_of(self, sandbox: X, account_id: str) -> str | None:
+        """The address of the account's manager, as the system itself holds it."""
+        raise NotImplementedError(f"{type(self).__name__}.manager_of")
+
+    def another_login(self, login: str) -> str:
+        """A login, free and well formed, to rename ``login`` to."""
+        name, at, domain = login.partition("@")
+        return f"x{name[:-1]}{at}{domain}"
+
+    def delete_account(self, sandbox: X, account_id: str) -> None:
+        """Delete an account by hand, so that it can be restored."""
+        raise NotImplementedError(f"{type(self).__name__}.delete_account")
+
     def agreement(self, marker: str) -> SigningRequest:
         """A request for ``signing.send``."""
         raise NotImplementedError(f"{type(self).__name__}.agreement")

@@ -112,6 +112,67 @@ def _use_everything(client: MsGraphClient, sandbox: MsGraphSandbox) -> None:
         directory.read(account_id)
 
 
+def test_what_accounts_hold_and_become_is_asked_and_refused_as_the_vendor_describes_it(tmp_path: Path) -> None:
+    spec = VendorSpec.load("microsoft-graph/graph-v1.0-identity.openapi.json", prefix="/v1.0")
+    sandbox, tls = MsGraphSandbox(), make_loopback_tls(tmp_path)
+    recording = RecordingApp(sandbox.app)
+    with serve(recording, tls) as base_url:
+        settings = {**sandbox.settings(base_url, tls.ca), "sign_in_activity": True, "access_pass_minutes": 60}
+        client = CONNECTOR.client(CONNECTOR.settings(**settings), ON_LOOPBACK)
+        _give_and_take_everything(MsGraphDirectory(client), sandbox)
+        client.close()
+    described = [exchange for exchange in recording.exchanges if exchange.path.startswith("/v1.0/")]
+    assert {e.path.split("/")[2] for e in described} >= {
+        "users",
+        "groups",
+        "invitations",
+        "subscribedSkus",
+        "directory",
+        "$batch",
+    }
+    for exchange in [*described, *(part for e in described if e.path.endswith("/$batch") for part in _parts(e))]:
+        spec.check(exchange)
+
+
+def _give_and_take_everything(directory: MsGraphDirectory, sandbox: MsGraphSandbox) -> None:
+    wanted = DesiredAccount(new_marker(), "ada.lovelace@client.example", MAPPED, frozenset(), END, enabled=False)
+    account_id = directory.create(wanted)
+    licence, scarce, role = sandbox.add_licence("E3"), sandbox.add_licence("E5", seats=0), sandbox.add_app_role()
+    group, dynamic = sandbox.add_group("licensed"), sandbox.add_group("all", rule="user.department -eq 'Engines'")
+    sandbox.license_group(group, licence)
+    sandbox.add_user(userPrincipalName="gh@client.example", mail="grace@client.example")
+    directory.add_member(group, account_id)
+    directory.assign_app_role(account_id, role)
+    directory.assign_app_role(account_id, role)
+    directory.set_manager(account_id, "grace@client.example")
+    directory.rename(account_id, "ada.byron@client.example")
+    directory.first_credential(account_id)
+    for act in (
+        lambda: directory.add_member(dynamic, account_id),
+        lambda: directory.remove_member(dynamic, account_id),
+        lambda: directory.reclaim_licence(account_id, licence),
+        lambda: directory.assign_licence(account_id, scarce),
+        lambda: directory.assign_app_role(account_id, f"{role.partition('/')[0]}/{group}"),
+        lambda: directory.restore("0b0f1a52-0000-4000-8000-000000000000"),
+    ):
+        with pytest.raises(Refused):
+            act()
+    directory.assign_licence(account_id, licence)
+    state = directory.read(account_id)
+    assert (state.licences, state.inherited_licences, state.app_roles) == ({licence}, {licence}, {role})
+    directory.accounts(None)
+    directory.reclaim_licence(account_id, licence)
+    directory.reclaim_licence(directory.create(replace(wanted, marker=new_marker(), login="b@client.example")), licence)
+    directory.remove_app_role(account_id, role)
+    sandbox.delete_user(account_id)
+    assert directory.deleted(wanted.marker) == [account_id]
+    directory.restore(account_id)
+    guest = replace(wanted, marker=new_marker(), guest=True, invite_to="ada@home.example")
+    assert directory.read(directory.create(guest)).guest
+    with pytest.raises(Refused):
+        directory.create(replace(guest, marker=new_marker()))
+
+
 def test_the_marker_in_an_extension_attribute_is_asked_for_as_the_vendor_describes_it(tmp_path: Path) -> None:
     spec = VendorSpec.load("microsoft-graph/graph-v1.0-identity.openapi.json", prefix="/v1.0")
     sandbox, tls = MsGraphSandbox(), make_loopback_tls(tmp_path)

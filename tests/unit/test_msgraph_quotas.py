@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from connectors.msgraph.quotas import budgets, resource_units, writes
+from connectors.msgraph.quotas import budgets, invitations, resource_units, writes
 
 GRAPH = "https://graph.microsoft.com/v1.0"
 
@@ -22,6 +22,7 @@ GRAPH = "https://graph.microsoft.com/v1.0"
         ("GET", "/users/delta()", 2),
         ("GET", "/users/1/memberOf", 1),
         ("GET", "/groups/1/members", 3),
+        ("GET", "/subscribedSkus", 3),
         ("POST", "/users", 2),
         ("PATCH", "/users/1", 2),
         ("POST", "/users/1/revokeSignInSessions", 2),
@@ -45,5 +46,10 @@ def test_a_batch_costs_the_sum_of_its_parts() -> None:
 
 
 def test_the_budget_is_that_of_the_tenants_size() -> None:
-    assert [(b.units, b.seconds) for b in budgets("S")] == [(3_500, 10), (3_000, 150)]
+    assert [(b.units, b.seconds) for b in budgets("S")] == [(3_500, 10), (3_000, 150), (150, 5)]
     assert [b.units for b in (budgets("M")[0], budgets("L")[0])] == [5_000, 8_000]
+
+
+def test_an_invitation_is_a_write_that_has_a_limit_of_its_own() -> None:
+    invitation, user = (httpx.Request("POST", f"{GRAPH}/{path}") for path in ("invitations", "users"))
+    assert [(invitations(each), writes(each)) for each in (invitation, user)] == [(1, 1), (0, 1)]

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from connectors.msgraph import addresses
 from connectors.msgraph.client import MsGraphClient
 from connectors.msgraph.directory import MsGraphDirectory
-from connectors.msgraph.records import SELECTED, User, UserPage
+from connectors.msgraph.records import SELECTED, SignInActivity, User, UserPage
 from connectors.msgraph.settings import MsGraphSettings
 from connectors.records.accounts import usable
 from workforce.access import DesiredAccount
@@ -306,7 +306,7 @@ def test_only_a_revocation_is_throttled_last(graph: respx.MockRouter, directory:
     directory.find(new_marker())
     with revoking():
         directory.find(new_marker())
-    assert [call.request.headers.get("x-ms-throttle-priority") for call in users.calls] == [None, "high"]
+    assert [call.request.headers.get("x-ms-throttle-priority") for call in users.calls] == [None, None, "high", "high"]
 
 
 def test_a_marker_in_an_extension_attribute_is_asked_of_the_index_on_every_page(graph: respx.MockRouter) -> None:
@@ -315,10 +315,12 @@ def test_a_marker_in_an_extension_attribute_is_asked_of_the_index_on_every_page(
     pages.side_effect = [
         httpx.Response(200, json={"value": [], "@odata.nextLink": f"{GRAPH}/users?$skiptoken=1"}),
         httpx.Response(200, json={"value": []}),
+        httpx.Response(200, json={"value": []}),
     ]
     marker = new_marker()
     directory.find(marker)
-    first, second = (call.request for call in pages.calls)
+    first, second, invited = (call.request for call in pages.calls)
+    assert invited.url.params["$filter"] == f"displayName eq '{marker}'"
     assert first.url.params["$filter"] == f"onPremisesExtensionAttributes/extensionAttribute7 eq '{marker}'"
     assert first.url.params["$count"] == "true"
     assert {first.headers["ConsistencyLevel"], second.headers["ConsistencyLevel"]} == {"eventual"}
@@ -393,3 +395,74 @@ def test_of_a_user_that_is_told_twice_the_last_counts_and_one_told_in_part_is_re
     page = directory.accounts(None)
     assert page.gone == [PERSON]
     assert [(state.account_id, state.enabled, state.protected) for state in page.accounts] == [(GROUP, False, True)]
+
+
+@pytest.mark.parametrize("told", [[], None])
+def test_one_of_ours_whose_licences_a_change_does_not_tell_is_read(
+    graph: respx.MockRouter, directory: MsGraphDirectory, told: list[object] | None
+) -> None:
+    link = {"@odata.deltaLink": f"{GRAPH}/users/delta?$deltatoken=1"}
+    user = USER if told is None else {**USER, "licenseAssignmentStates": told}
+    graph.get(url__startswith=f"{GRAPH}/users/delta").respond(json={"value": [user], **link})
+    held = [{"skuId": GROUP.upper(), "assignedByGroup": None, "state": "Active"}]
+    read = {"id": PERSON, "status": 200, "body": {**USER, "licenseAssignmentStates": held, "value": []}}
+    batch = graph.post(f"{GRAPH}/$batch").respond(json={"responses": [read]})
+    (account,) = directory.accounts(None).accounts
+    assert (account.licences, batch.call_count) == (({GROUP}, 2) if told is None else (frozenset(), 1))
+
+
+@pytest.mark.parametrize(
+    ("words", "cause"),
+    [
+        ("Subscription with SKU x does not have any available licenses.", "no_seat_left"),
+        ("License assignment failed.", "http_400"),
+    ],
+)
+def test_a_seat_that_somebody_took_after_the_look_is_told_as_such(
+    graph: respx.MockRouter, directory: MsGraphDirectory, words: str, cause: str
+) -> None:
+    graph.get(f"{GRAPH}/users/{PERSON}").respond(json={**USER, "usageLocation": "DE"})
+    bought = {"skuId": GROUP, "prepaidUnits": {"enabled": 0, "warning": 1}, "consumedUnits": 0}
+    graph.get(f"{GRAPH}/subscribedSkus").respond(json={"value": [bought]})
+    error = {"code": "Request_BadRequest", "message": words}
+    assign = graph.post(f"{GRAPH}/users/{PERSON}/assignLicense").respond(400, json={"error": error})
+    with pytest.raises(Refused) as caught:
+        directory.assign_licence(PERSON, GROUP)
+    assert caught.value.cause == cause
+    assert json.loads(assign.calls[0].request.content) == {
+        "addLicenses": [{"skuId": GROUP, "disabledPlans": []}],
+        "removeLicenses": [],
+    }
+
+
+@given(st.text())
+def test_no_other_text_than_the_id_of_an_assignment_gets_into_a_path(text: str) -> None:
+    try:
+        path = addresses.app_roles(PERSON, text)
+    except NotFound:
+        return
+    assert path.removeprefix(f"/users/{PERSON}/appRoleAssignments/").replace("-", "").replace("_", "").isalnum() or set(text) <= {
+        "-",
+        "_",
+    }
+
+
+@pytest.mark.parametrize(
+    ("told", "last"),
+    [
+        ({}, None),
+        ({"lastSignInDateTime": None}, None),
+        ({"lastSignInDateTime": "2030-01-01T00:00:00Z", "lastNonInteractiveSignInDateTime": "2030-01-02T00:00:00Z"}, 2),
+        ({"lastSignInDateTime": "2030-01-09T00:00:00Z", "lastSuccessfulSignInDateTime": "2030-01-03T00:00:00Z"}, 3),
+    ],
+)
+def test_the_last_sign_in_is_the_last_success_where_that_is_told(told: dict[str, object], last: int | None) -> None:
+    expected = None if last is None else datetime(2030, 1, last, tzinfo=UTC)
+    assert SignInActivity.model_validate(told).last == expected
+
+
+def test_an_access_pass_without_the_pass_is_an_unknown_outcome(graph: respx.MockRouter, directory: MsGraphDirectory) -> None:
+    graph.get(f"{GRAPH}/users/{PERSON}").respond(json=USER)
+    graph.post(f"{GRAPH}/users/{PERSON}/authentication/temporaryAccessPassMethods").respond(201, json={"lifetimeInMinutes": 60})
+    with pytest.raises(OutcomeUnknown):
+        directory.first_credential(PERSON)
