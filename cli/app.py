@@ -11,6 +11,10 @@ from uuid import UUID
 
 import typer
 
+from cli.access_commands import access_app, reviews_app, who_had_access
+from cli.access_commands_endings import mount as mount_endings
+from cli.access_commands_identity import workers_app
+from cli.access_commands_reconcile import reconcile_app
 from cli.mapping_commands import mappings_app
 from cli.output import (
     EXIT_CONFIGURATION,
@@ -46,6 +50,12 @@ app.add_typer(mappings_app, name="mappings")
 app.add_typer(engagements_app, name="engagements")
 app.add_typer(failures_app, name="failures")
 app.add_typer(audit_app, name="audit")
+app.add_typer(access_app, name="access")
+app.add_typer(reviews_app, name="reviews")
+app.add_typer(reconcile_app, name="reconcile")
+app.add_typer(workers_app, name="workers")
+mount_endings(app, engagements_app)
+audit_app.command("who-had-access")(who_had_access)
 
 TenantOption = Annotated[str | None, typer.Option("--tenant", "-t", help="The tenant; may be left out when there is one.")]
 

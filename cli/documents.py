@@ -7,8 +7,9 @@ from pathlib import Path
 
 from cli.check import read_folder
 from config.hub import Hub
+from config.package_releases import changed_releases, missing_pins
 from config.tenant import read_tenant
-from ledger import checkpoint, documents, promotions, tenants
+from ledger import access_pins, checkpoint, documents, promotions, tenants
 from workforce.errors import Misconfigured
 from workforce.events import Actor, ActorType
 
@@ -36,6 +37,11 @@ def apply(hub: Hub, folder: Path) -> tuple[str, int]:
         if changed:
             listed = "\n  ".join(str(fault) for fault in changed)
             raise Misconfigured(f"{folder}: nothing was applied\n  {listed}", cause="mapping_changed")
+        known = documents.current(tx).files
+        kept = [*changed_releases(known, files), *missing_pins(access_pins.counts(tx), files)]
+        if kept:
+            listed = "\n  ".join(str(fault) for fault in kept)
+            raise Misconfigured(f"{folder}: nothing was applied\n  {listed}", cause="package_changed")
         version = documents.apply(tx, files, Actor(ActorType.HUMAN, getpass.getuser(), auth="cli"))
     checkpoint.write(hub.database, tenant, hub.signer(), hub.settings.checkpoints)
     return tenant, version

@@ -1,6 +1,6 @@
 """A tenant's configuration: versioned documents (YAML) that become connector instances, access packages and a process set-up.
 
-``tenant.yaml`` · ``connectors/<instance>.yaml`` · ``access/<package>.yaml``. Every fault is reported at once, with file and key.
+``tenant.yaml`` · ``connectors/<instance>.yaml`` · ``access/<package>.yaml`` or ``access/<package>/v0002.yaml``. Every fault is reported at once, with file and key.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from connectors import catalogue
 from connectors.contract import ALONE, Connector, Instance, Surroundings
 from mappings.registry import MappingRegistry
 from provisioning.packages import AccessCatalogue, AccessPackage
+from provisioning.policies import AccessPolicy
 from workforce.errors import HubError, Misconfigured
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
@@ -88,6 +89,7 @@ class TenantDocument(BaseModel):
     systems: Systems
     calendar: BusinessCalendar = Field(default_factory=BusinessCalendar)
     mappings: MappingRules = Field(default_factory=MappingRules)
+    access: AccessPolicy = Field(default_factory=AccessPolicy)
     notifications: Notifications | None = None
     ownership: dict[OwnedField, Literal["vms", "hris", "payroll"]] = Field(default_factory=dict)
 
@@ -269,13 +271,13 @@ def _instances_and_packages(reading: _Reading) -> tuple[dict[str, Instance], lis
             case ("connectors",):
                 if instance := _instance(reading, file):
                     instances[path.stem] = instance
-            case ("access",):
-                if package := reading.document(file, AccessPackage):
+            case ("access",) | ("access", _):
+                if package := _package(reading, file):
                     packages.append((file, package))
             case ("mappings", _) | ("schemas",):
                 pass  # read all together: a version leans on the tables beside it and on what both ends are
             case _:
-                places = "tenant.yaml, connectors/<instance>.yaml, access/<package>.yaml, schemas/<instance>.yaml"
+                places = "tenant.yaml, connectors/<instance>.yaml, access/<package>.yaml, access/<package>/v0002.yaml, schemas/<instance>.yaml"
                 reading.fault(file, "", f"unknown place; use {places} or mappings/<source>__<target>/<file>.yaml")
     return instances, packages
 
@@ -359,17 +361,30 @@ def _check_parts(reading: _Reading, systems: Systems, instances: Mapping[str, In
             reading.fault("tenant.yaml", f"systems.{key}", can_not)
 
 
+def _package(reading: _Reading, file: str) -> AccessPackage | None:
+    """One version of a package. A file of its own folder is named by the version that it is."""
+    package = reading.document(file, AccessPackage)
+    path = PurePosixPath(file)
+    if package is None or len(path.parent.parts) == 1:
+        return package
+    if path.parent.name != package.package:
+        reading.fault(file, "package", f"the file says {package.package}, its folder {path.parent.name}")
+    if path.stem != f"v{package.version:04}":
+        reading.fault(file, "version", f"the file says version {package.version}, its name {path.stem}")
+    return package
+
+
 def _check_packages(reading: _Reading, systems: Systems | None, packages: list[tuple[str, AccessPackage]]) -> None:
-    """Packages for no directory, roles named twice, and no package at all."""
-    roles: dict[str, str] = {}
+    """Packages for no directory, versions that are there twice, and no package at all."""
+    versions: dict[tuple[str, int], str] = {}
     directories = systems.directories if systems else ()
     for file, package in packages:
         strays = sorted(set(package.directories) - set(directories)) if directories else []
         for directory in strays:
             known = ", ".join(directories)
             reading.fault(file, f"directories.{directory}", f"not among the tenant's directories ({known})")
-        first = roles.setdefault(package.role.strip().casefold(), file)
+        first = versions.setdefault((package.package, package.version), file)
         if first != file:
-            reading.fault(file, "role", f"{package.role!r} has a package already: {first}")
+            reading.fault(file, "version", f"{package.package} has a version {package.version} already: {first}")
     if not any(file.startswith("access/") for file in reading.files):
-        reading.fault("access/", "", "no access package; nobody could be given access. Searched: access/*.yaml")
+        reading.fault("access/", "", "no access package; nobody could be given access. Searched: access/*.yaml, access/*/*.yaml")

@@ -10,18 +10,21 @@ from uuid import UUID
 from config.hub import Hub
 from config.mapping_ends import require_taken_at
 from config.tenant import TenantConfig
+from connectors.contract import RecordsOf
 from flows.lineage import field_lineage
 from flows.ownership import Place, kept_targets, show_conflicts
 from flows.versions import Versions, used
-from ledger import audit, effect_history, engagements, identities, writes
+from ledger import audit, effect_history, engagements, grants, identities, writes
+from ledger.database import Tx
 from ledger.effects import LedgerEffects
 from ledger.work_orders import source_lineage
 from provisioning.accounts import AccountApplier
+from provisioning.desired import DesiredAccess, Support, desired_access
 from provisioning.logins import login_candidates
 from provisioning.packages import AccessPackage
 from provisioning.records import RecordApplier
 from provisioning.writing import DesiredRecord, WritePlan
-from workforce.access import DesiredAccount
+from workforce.access import AccountState, DesiredAccount, Entitlement, EntitlementKind, ids_of
 from workforce.effects import Effect, EffectKind
 from workforce.engagement import Engagement
 from workforce.events import HUB, AuditEvent, Outcome
@@ -32,6 +35,12 @@ from workforce.states import EffectState
 
 ACCOUNT = "account"
 """The kind under which a directory's id for a worker's account is kept."""
+GIVEN_BY = {
+    EffectKind.ADD_MEMBER: EntitlementKind.GROUP,
+    EffectKind.ASSIGN_LICENCE: EntitlementKind.LICENCE,
+    EffectKind.ASSIGN_APP_ROLE: EntitlementKind.APP_ROLE,
+}
+"""Which effects give what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +107,9 @@ class Case:
         return self.config.instance(self.system).directory()
 
     @cached_property
-    def package(self) -> AccessPackage:
-        """The access package of the engagement's role. Raises ``Refused`` (cause ``unknown_role``)."""
-        return self.config.access.for_role(self.engagement.terms.role)
+    def packages(self) -> tuple[AccessPackage, ...]:
+        """The engagement's access packages, in the versions it is pinned to. Raises ``Refused`` (cause ``unknown_role``)."""
+        return self.config.access.for_terms(self.engagement.terms, self.engagement.access_pins)
 
     def accounts(self) -> AccountApplier:
         """Changes to the worker's account in the step's directory."""
@@ -194,29 +203,76 @@ class Case:
                 tx, worker.id, login_candidates(profile.given_name, profile.family_name, worker.marker)
             )
 
-    def granted_groups(self) -> frozenset[str]:
-        """The groups of the step's directory that were ever granted, or may have been, for this engagement.
+    def desired_access(self) -> DesiredAccess:
+        """What the worker's account should hold in the step's directory now, for all of their engagements together."""
+        with self.hub.database.transaction(self.ref.tenant) as tx:
+            return desired_access(self._supports(tx), now=tx.began_at)
 
-        What was granted counts, not what the package says today: a package that has shrunk must not leave a group behind.
+    def supported_elsewhere(self) -> DesiredAccess:
+        """What the worker's other engagements support in the step's directory now."""
+        with self.hub.database.transaction(self.ref.tenant) as tx:
+            others = [support for support in self._supports(tx) if support.engagement_id != self.engagement_id]
+            return desired_access(others, now=tx.began_at)
+
+    def given(self) -> frozenset[Entitlement]:
+        """What was given, or may have been, for this engagement in the step's directory and is not proven to be gone.
+
+        What was given counts, not what a package says today: one that has shrunk must not leave a group behind. So do effects of which
+        the ledger knows no grant.
         """
         with self.hub.database.transaction(self.ref.tenant) as tx:
+            rows = [grant for grant in grants.history_of(tx, self.engagement_id) if grant.directory == self.system]
             lines = effect_history.list_for(tx, self.engagement_id)
-        return frozenset(e.detail for e in lines if e.target == self.system and e.kind is EffectKind.ADD_MEMBER)
+        told = {grant.entitlement for grant in rows}
+        by_effect = {
+            Entitlement(GIVEN_BY[line.kind], line.detail)
+            for line in lines
+            if line.target == self.system and line.kind in GIVEN_BY
+        }
+        return frozenset({grant.entitlement for grant in rows if grant.revoked_at is None} | (by_effect - told))
+
+    def note_proven(self, tx: Tx, account: AccountState) -> None:
+        """Keep what was just read of the worker's account as proof for each of their engagements that supports it."""
+        desired = desired_access(self._supports(tx), now=tx.began_at).entitlements
+        for engagement_id, _ in grants.supports(tx, self.engagement.worker.id, self.system):
+            grants.proven(tx, engagement_id, self.system, account.account_id, account.entitlements & desired)
 
     def desired_account(self, values: Mapping[str, object]) -> DesiredAccount:
         """The account as it should be in the step's directory, with the attributes ``values``; the login is the mapping's, else the reserved one."""
         mapped = self.config.instance(self.system).connector.login_attribute
+        access = self.desired_access()
+        is_guest = any(package.makes_guest(self.system) for package in self.packages)
         return DesiredAccount(
             marker=self.engagement.worker.marker,
             login=str((mapped and values.get(mapped)) or self.login),
             attributes=values,
-            groups=self.package.entitlement(self.system).groups,
-            expires_at=self.engagement.end_at,
+            groups=ids_of(access.entitlements, EntitlementKind.GROUP),
+            licences=ids_of(access.entitlements, EntitlementKind.LICENCE),
+            app_roles=ids_of(access.entitlements, EntitlementKind.APP_ROLE),
+            expires_at=access.expires_at or self.engagement.end_at,
+            enabled=access.enabled,
+            guest=is_guest,
+            invite_to=self.engagement.worker.profile.personal_email if is_guest else None,
         )
+
+    def _supports(self, tx: Tx) -> list[Support]:
+        """What each engagement of the worker supports in the step's directory."""
+        found = []
+        for engagement_id, entitlements in grants.supports(tx, self.engagement.worker.id, self.system):
+            engagement = engagements.get(tx, engagement_id)
+            found.append(Support(engagement_id, engagement.terms.start_instant(), engagement.end_at, entitlements))
+        return found
 
     def _base_effect(self) -> Effect:
         """Tenant, engagement, target and epoch; the applier fills in the kind."""
         return Effect(self.ref.tenant, self.engagement_id, self.system, EffectKind.CREATE_RECORD, self.ref.epoch)
 
     def _internal_id(self, kind: str) -> UUID:
-        return self.engagement.worker.id if kind == ACCOUNT else self.engagement_id
+        return self.engagement.worker.id if kind == ACCOUNT or record_is_shared(self) else self.engagement_id
+
+
+def record_is_shared(case: Case) -> bool:
+    """Whether the step's system keeps one record for all engagements of a person. The VMS's own is the work order."""
+    if case.system == case.config.document.systems.vms:
+        return False
+    return case.config.instance(case.system).connector.records_of is RecordsOf.PEOPLE

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from config.hub import Hub
 from flows.case import Case, CaseRef
-from flows.intake import RECORD
 from flows.ownership import Place, kept_targets, show_conflicts
-from ledger import engagements, identities, writes
+from flows.records import of_record
+from ledger import writes
 from provisioning.writing import DesiredRecord
 from workforce.engagement import Engagement
 from workforce.errors import NotFound, Refused
@@ -22,9 +22,8 @@ def look(hub: Hub, tenant: str, system: str, record_id: str) -> None:
     more. Nothing is ever written. Raises ``RetryLater``, ``Misconfigured`` and ``Refused`` when the system cannot be read.
     """
     with hub.database.transaction(tenant) as tx:
-        engagement_id = identities.by_external(tx, system, RECORD, record_id)
-        standing = engagement_id and writes.newest(tx, engagement_id, system)
-        engagement = engagement_id and engagements.get(tx, engagement_id)
+        engagement = of_record(tx, system, record_id)
+        standing = engagement and writes.newest(tx, engagement.id, system)
     if not standing or not engagement:
         return
     config = hub.tenant(tenant)

@@ -17,24 +17,30 @@ from flows.alarms import raise_alarm, send_alarm
 from flows.case import CaseRef
 from flows.following import follow, migrate
 from flows.leaver import block, leave, systems_to_leave
+from flows.midnight import Midnight
 from flows.polling import poll_events, poll_vms, take_again
 from flows.prefect_runs import PREFECTS_FAULTS, PrefectRuns, run_here
 from flows.projection import project
 from flows.quarantine import group_of
+from flows.reconcile import reconcile
+from flows.reviews import review_due
 from flows.steps import Conductor, PlainConductor
+from flows.sweeper import sweep
 from ledger import engagements, failures, inbox, runs
 from ledger.database import Tx
 from ledger.failures import Failure
 from ledger.jobs import JobName, defer_joiner, defer_leaver
 from ledger.queue import RunningJob
+from ledger.reconciliations import Scope
 from workforce.engagement import Engagement
 from workforce.errors import Fenced, HubError, OutcomeUnknown, RetryLater
+from workforce.states import STANDING, EngagementState
 
 log = structlog.get_logger(__name__)
 
 PREFECT_RETRY_SECONDS = 5.0
 PARKED_REVOCATION_SECONDS = 60.0
-_ABOUT = ("engagement_id", "instance", "external_id", "failure_id", "promotion_id")
+_ABOUT = ("engagement_id", "instance", "external_id", "failure_id", "promotion_id", "directory")
 """What a job may be about, by the argument that says it."""
 
 
@@ -57,6 +63,10 @@ class Handlers:
             JobName.ALARM: self.alarm,
             JobName.FOLLOW: self.follow,
             JobName.MIGRATE: self.migrate,
+            JobName.RECONCILE: self.reconcile,
+            JobName.SWEEP: self.sweep,
+            JobName.REVIEW: self.review,
+            **Midnight(self.hub, self.prefect, self._look_after_others).by_name(),
         }
 
     def project(self, job: RunningJob) -> None:
@@ -97,9 +107,27 @@ class Handlers:
         migrate(self.hub, job.tenant, UUID(job.args["engagement_id"]), UUID(job.args["promotion_id"]))
         self._mended(job)
 
+    def reconcile(self, job: RunningJob) -> None:
+        """A directory is held against what should be there."""
+        reconcile(self.hub, job.tenant, job.args["directory"], Scope(job.args["scope"]))
+        self._mended(job)
+
+    def sweep(self, job: RunningJob) -> None:
+        """Whoever can sign in although the ending has begun is looked for."""
+        sweep(self.hub, job.tenant)
+        self._mended(job)
+
+    def review(self, job: RunningJob) -> None:
+        """Sponsors and approvers are asked, and asked again."""
+        review_due(self.hub, job.tenant)
+        self._mended(job)
+
     def joiner(self, job: RunningJob) -> None:
         """Records and access, through Prefect. One that the ending fenced makes sure that nothing of it survives."""
         engagement_id = UUID(job.args["engagement_id"])
+        if self._is_in_review(job.tenant, engagement_id):
+            log.info("joiner.in_review", tenant=job.tenant, engagement_id=str(engagement_id))
+            return
         if not self.prefect.is_up():
             self._wait_for_prefect(job, engagement_id)
             return
@@ -114,6 +142,7 @@ class Handlers:
         """Take the access away, for as long as it takes. What a person has to mend is shown, and tried again all the same."""
         try:
             self._leave(job, UUID(job.args["engagement_id"]))
+            self._look_after_others(job.tenant, UUID(job.args["engagement_id"]))
             self._mended(job)
         except (RetryLater, OutcomeUnknown, Fenced):
             raise
@@ -189,8 +218,21 @@ class Handlers:
             with self.hub.database.transaction(tenant) as tx:
                 defer_leaver(tx, engagement_id)
 
+    def _is_in_review(self, tenant: str, engagement_id: UUID) -> bool:
+        """Whether a person has to decide first; the decision starts the joiner again."""
+        with self.hub.database.transaction(tenant) as tx:
+            return engagements.get(tx, engagement_id).state is EngagementState.IN_REVIEW
+
+    def _look_after_others(self, tenant: str, engagement_id: UUID) -> None:
+        """What the person's other engagements need is looked at once more: one may have begun while this one was taken apart."""
+        with self.hub.database.transaction(tenant) as tx:
+            ended = engagements.get(tx, engagement_id)
+            for other in engagements.list_all(tx, worker_id=ended.worker.id):
+                if other.id != engagement_id and other.state in STANDING and other.tombstoned_at is None:
+                    defer_joiner(tx, other.id)
+
     def _is_ending(self, tenant: str, engagement_id: UUID) -> bool:
-        """Whether the ending has begun; it is never taken back."""
+        """Whether the ending has begun and was not taken back."""
         with self.hub.database.transaction(tenant) as tx:
             return engagements.get(tx, engagement_id).tombstoned_at is not None
 

@@ -2,34 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
+from datetime import datetime
+from uuid import UUID
 
 from compliance.sla import time_to_productive
+from config.hub import Hub
 from flows.case import ACCOUNT, Case
-from flows.intake import RECORD, Intake, read_agreement_of
+from flows.intake import Intake, read_agreement_of
+from flows.records import create_record, read_record_back
 from flows.steps import Conductor, step
 from flows.versions import Versions
-from ledger import audit, engagements, sources
-from provisioning.readback import prove_access
-from provisioning.records import prove_record
+from ledger import approvals, audit, engagements, grants, sources, timers
+from ledger.approvals import ApprovalState
+from ledger.database import Tx
+from ledger.timers import TimerKind
+from provisioning.packages import AccessPackage
+from provisioning.readback import prove_access, prove_gone
 from workforce.effects import EffectKind
-from workforce.errors import Refused, RetryLater
+from workforce.engagement import Engagement
+from workforce.errors import Refused
 from workforce.states import EngagementState
 
 
-def join(run: Conductor, *, sinks: Sequence[str], directories: Sequence[str]) -> None:
-    """Give the contractor of one engagement records and access, and prove the access. Raises what has to be mended."""
+def join(run: Conductor, *, sinks: Sequence[str], directories: Callable[[], Sequence[str]]) -> None:
+    """Give the contractor of one engagement records and access, and prove the access. Raises what has to be mended.
+
+    ``directories`` are asked for once the access is decided: those that it concerns.
+    """
     run.step(read_agreement)
     run.step(read_work_order)
     run.step(decide_access)
+    concerned = directories()
     run.each(create_record, sinks)
-    run.each(create_account, directories)
-    run.each(grant_access, directories)
-    run.each(read_access_back, directories)
+    run.each(create_account, concerned)
+    run.each(grant_access, concerned)
+    run.each(read_access_back, concerned)
     run.each(read_record_back, sinks)
     run.finish()
     run.step(confirm_access)
+
+
+def directories_concerned(hub: Hub, tenant: str, engagement_id: UUID) -> list[str]:
+    """The directories in which the engagement wants access, or had some that is not proven to be gone."""
+    with hub.database.transaction(tenant) as tx:
+        rows = grants.history_of(tx, engagement_id)
+    open_ones = [grant.directory for grant in rows if grant.unwanted_at is None or grant.revoked_at is None]
+    return list(dict.fromkeys(sorted(open_ones)))
 
 
 @step("Read the signed agreement")
@@ -60,34 +80,27 @@ def read_work_order(case: Case) -> None:
 
 @step("Decide the access")
 def decide_access(case: Case) -> None:
-    """Find the access package of the role, reserve the login, and pin the mapping versions for the life of the engagement."""
-    package = case.package
+    """Find the access packages, in the versions that hold for the engagement, and write down what it shall have; pin mappings and login.
+
+    Run again when the terms have changed: what no package gives any more is no longer wanted, and the next steps take it away.
+    """
     case.reserve_login()
     systems = case.config.document.systems
     keys = {case.config.instance(name).connector.key for name in (systems.hris, systems.payroll, *systems.directories)}
     versions = Versions(case.hub, case.ref.tenant)
     with case.hub.database.transaction(case.ref.tenant) as tx:
-        engagements.require_epoch(tx, case.engagement_id, case.ref.epoch)
+        engagement = engagements.require_epoch(tx, case.engagement_id, case.ref.epoch)
+        packages = case.config.access.for_terms(engagement.terms, engagement.access_pins)
         pins = {f"engagement__{key}": versions.of(tx, f"engagement__{key}", case.engagement).version for key in sorted(keys)}
         engagements.pin_mappings(tx, case.engagement_id, pins)
-        if case.engagement.state is EngagementState.REQUESTED:
+        engagements.pin_access(tx, case.engagement_id, {package.package: package.version for package in packages})
+        if engagement.state is EngagementState.REQUESTED:
             engagements.transition(tx, case.engagement_id, EngagementState.CLEARED)
-        groups = {name: sorted(grant.groups) for name, grant in package.directories.items()}
-        audit.record(tx, case.event("access.decided", package=package.package, version=package.version, groups=groups))
-
-
-@step("Create the record")
-def create_record(case: Case) -> None:
-    """Create the contractor's record, or adopt the one that a lost reply left; of one that is known, write only what differs."""
-    sink, outgoing, applier = case.config.instance(case.system).sink(), case.outgoing(), case.records()
-    record_id = case.external_id(RECORD)
-    if record_id is None:
-        marker = case.engagement.worker.marker
-        record_id, plan = applier.create(sink, marker, outgoing.desired, outgoing.details)
-    else:
-        plan = applier.update(sink, record_id, outgoing.desired, outgoing.details)
-    case.remember(RECORD, record_id, outgoing, plan)
-    applier.conclude(record_id, case.unfinished(EffectKind.UPDATE_RECORD))
+        given = [] if engagement.suspended_at else approvals.granted(tx, case.engagement_id, packages)
+        waiting = [each.package for each in approvals.state(tx, case.engagement_id) if each.state is ApprovalState.WAITING]
+        _want(tx, engagement, given, waiting=waiting, directories=systems.directories)
+        told = {package.package: package.version for package in given}
+        audit.record(tx, case.event("access.decided", packages=told, wanted=_wanted_texts(tx, case.engagement_id)))
 
 
 @step("Create the account")
@@ -95,57 +108,92 @@ def create_account(case: Case) -> None:
     """Create the account with our marker and its native expiry, or adopt the one that a lost reply left, with its attributes."""
     outgoing, applier = case.outgoing(), case.accounts()
     desired = case.desired_account(outgoing.values)
-    account_id, plan = applier.provide(desired, outgoing.desired, outgoing.details)
+    known = case.external_id(ACCOUNT)
+    if known is None and not desired.entitlements:
+        return
+    account_id, plan = applier.provide(desired, outgoing.desired, outgoing.details, known=known)
     case.remember(ACCOUNT, account_id, outgoing, plan)
     applier.conclude(account_id, case.unfinished(EffectKind.UPDATE_ACCOUNT))
 
 
 @step("Grant the access package")
 def grant_access(case: Case) -> None:
-    """Bring the account to what the package says: expiry, sign-in, groups. Only the difference is written."""
+    """Bring the account to what the packages say: expiry, sign-in, groups, licences, roles. Only the difference is written."""
+    account_id = case.external_id(ACCOUNT)
+    if account_id is None:
+        return
     desired = case.desired_account(case.outgoing().values)
-    changes = case.accounts().grant(known(case, ACCOUNT), desired)
+    changes = case.accounts().grant(account_id, desired, given=case.given())
     case.audit("access.granted", changes=[f"{change.kind} {change.detail}".strip() for change in changes])
 
 
 @step("Read the access back")
 def read_access_back(case: Case) -> None:
-    """Ask the directory what it shows: enabled, in the groups, expiring on time, and able to sign in.
+    """Ask the directory what it shows: what the account holds, that it expires on time and is able to sign in, or not before the start.
 
     The trial sign-in replaces the password, so it is made only before the account is handed over.
     """
+    account_id = case.external_id(ACCOUNT)
+    if account_id is None:
+        return
     desired = case.desired_account(case.outgoing().values)
     handed_over = case.engagement.access_verified_at is not None
-    account_id = known(case, ACCOUNT)
     proof = prove_access(case.directory, account_id, desired, clock=case.hub.clock, try_sign_in=not handed_over)
-    case.audit("account.verified", account_id=account_id, groups=sorted(proof.account.groups), sign_in=proof.sign_in)
-
-
-@step("Read the record back")
-def read_record_back(case: Case) -> None:
-    """Ask the system for the record; it has to be there and active."""
-    record = prove_record(case.config.instance(case.system).sink(), known(case, RECORD), active=True)
-    case.audit("record.verified", record_id=record.external_id)
+    gone = case.given() - desired.entitlements
+    prove_gone(case.directory, account_id, gone, clock=case.hub.clock)
+    held = sorted(map(str, proof.account.entitlements))
+    with case.hub.database.transaction(case.ref.tenant) as tx:
+        case.note_proven(tx, proof.account)
+        grants.revoked(tx, case.engagement_id, case.system, gone | desired.entitlements)
+        audit.record(tx, case.event("account.verified", account_id=account_id, held=held, sign_in=proof.sign_in))
 
 
 @step("Confirm the access")
 def confirm_access(case: Case) -> None:
-    """Everything was read back: the engagement is active, and the time to productive is known."""
-    engagement, now = case.engagement, case.hub.clock.now()
-    if engagement.access_verified_at is not None or engagement.signed_at is None:
-        return
-    calendar = case.config.document.calendar
-    figure = time_to_productive(engagement.signed_at, now, engagement.terms.starts_on, calendar, now=now)
+    """Everything was read back: from the start instant on the engagement is active, and the time to productive is known."""
+    engagement = case.engagement
+    starts_at = engagement.terms.start_instant()
     with case.hub.database.transaction(case.ref.tenant) as tx:
         engagements.require_epoch(tx, case.engagement_id, case.ref.epoch)
-        engagements.mark_access_verified(tx, case.engagement_id, now)
-        engagements.transition(tx, case.engagement_id, EngagementState.ACTIVE)
-        audit.record(tx, case.event("sla.time_to_productive", **asdict(figure)))
+        if starts_at > tx.began_at:
+            timers.arm(tx, case.engagement_id, TimerKind.START, starts_at)
+            audit.record(tx, case.event("access.prepared", starts_at=starts_at))
+            return
+        if engagement.access_verified_at is None and engagement.signed_at is not None:
+            _measure(tx, case, engagement.signed_at)
+        if engagement.state is EngagementState.CLEARED:
+            engagements.transition(tx, case.engagement_id, EngagementState.ACTIVE)
 
 
-def known(case: Case, kind: str) -> str:
-    """The system's id of what an earlier step created. Raises ``RetryLater``: without it there is nothing to work on."""
-    external_id = case.external_id(kind)
-    if external_id is None:
-        raise RetryLater(f"{case.system}: no {kind} is known yet", cause="not_created")
-    return external_id
+def _measure(tx: Tx, case: Case, signed_at: datetime) -> None:
+    """The time to productive, measured when access was proven for the first time."""
+    now = case.hub.clock.now()
+    calendar = case.config.document.calendar
+    figure = time_to_productive(signed_at, now, case.engagement.terms.starts_on, calendar, now=now)
+    engagements.mark_access_verified(tx, case.engagement_id, now)
+    audit.record(tx, case.event("sla.time_to_productive", **asdict(figure)))
+
+
+def _want(
+    tx: Tx, engagement: Engagement, packages: Sequence[AccessPackage], *, waiting: Collection[str], directories: Sequence[str]
+) -> None:
+    """Write down what the engagement shall have in each directory, with the package that says so.
+
+    Of a package that waits for an approval, what an earlier version gave stays until the answer.
+    """
+    had = grants.wanted_of(tx, engagement.id)
+    for directory in sorted({*directories, *(grant.directory for grant in had)}):
+        kept = {g.entitlement: g.reason for g in had if g.directory == directory and g.reason.get("package") in waiting}
+        wanted = {
+            entitlement: approvals.reason(tx, engagement.id, package)
+            for package in packages
+            for entitlement in package.entitlements(directory)
+        }
+        grants.want(tx, engagement, directory, {**kept, **wanted})
+
+
+def _wanted_texts(tx: Tx, engagement_id: UUID) -> dict[str, list[str]]:
+    told: dict[str, list[str]] = {}
+    for grant in grants.wanted_of(tx, engagement_id):
+        told.setdefault(grant.directory, []).append(str(grant.entitlement))
+    return told

@@ -5,19 +5,21 @@ Revocation wins. ``block`` runs first and plainly, without Prefect; the flow the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from uuid import UUID
 
 from compliance.sla import offboarding
 from config.hub import Hub
 from flows.case import ACCOUNT, Case
-from flows.intake import RECORD
+from flows.endings import close_ending, licence_verdict
 from flows.ownership import close_conflicts
+from flows.records import end_record, read_ended_record_back
 from flows.steps import Conductor, step
-from ledger import audit, effect_history, engagements
-from provisioning.readback import prove_blocked, prove_groups_gone, read_account
-from provisioning.records import prove_record
+from ledger import audit, effect_history, engagements, grants
+from provisioning.licences import require_subject
+from provisioning.readback import prove_blocked, prove_gone, read_account
+from workforce.access import SIGN_IN, Entitlement, EntitlementKind
 from workforce.effects import EffectKind
 from workforce.errors import NotFound, RetryLater
 from workforce.states import EngagementState
@@ -49,7 +51,8 @@ def block(run: Conductor, *, directories: Sequence[str]) -> None:
 def leave(run: Conductor, *, records: Sequence[str], directories: Sequence[str]) -> None:
     """Take away everything that the engagement gave, prove it, end the records, and close. Raises what has to be retried."""
     block(run, directories=directories)
-    run.each(remove_groups, directories)
+    run.each(remove_access, directories)
+    run.each(reclaim_licences, directories)
     run.each(prove_access_gone, directories)
     run.each(retire_account, directories)
     if not run.failures:
@@ -62,41 +65,72 @@ def leave(run: Conductor, *, records: Sequence[str], directories: Sequence[str])
 
 @step("Block sign-in", revokes=True)
 def block_sign_in(case: Case) -> None:
-    """Disable every account that carries the worker's marker, and sign it out."""
+    """Disable every account that carries the worker's marker, and sign it out; unless another engagement that has started needs it."""
+    if case.supported_elsewhere().enabled:
+        return
     for account_id in _accounts(case):
         case.accounts().block(account_id, signed_out_since=case.engagement.tombstoned_at)
+        if read_account(
+            case.directory, account_id
+        ).guest:  # their sessions belong to another company: what they reach has to go now
+            case.accounts().remove(account_id, marker=case.engagement.worker.marker, gone=_to_go(case))
 
 
 @step("Prove that sign-in is blocked", revokes=True)
 def prove_sign_in_blocked(case: Case) -> None:
     """Ask the directory, and try to sign in where that is possible: it has to be refused."""
-    for account_id in _accounts(case):
-        since = case.engagement.tombstoned_at
-        proof = prove_blocked(case.directory, account_id, signed_out_since=since, clock=case.hub.clock)
-        case.audit("access.blocked", account_id=account_id, sign_in=proof.sign_in)
+    if case.supported_elsewhere().enabled:
+        case.audit("access.kept", because="another engagement of the person supports it")
+    else:
+        for account_id in _accounts(case):
+            since = case.engagement.tombstoned_at
+            proof = prove_blocked(case.directory, account_id, signed_out_since=since, clock=case.hub.clock)
+            case.audit("access.blocked", account_id=account_id, sign_in=proof.sign_in)
+    _close_grants(case, {SIGN_IN})
 
 
-@step("Remove the groups", revokes=True)
-def remove_groups(case: Case) -> None:
-    """Record the groups, so that a rescinded ending can restore exactly these; then remove those of the access package."""
-    marker, entitled = case.engagement.worker.marker, case.granted_groups()
+@step("Remove the access", revokes=True)
+def remove_access(case: Case) -> None:
+    """Record what the account holds, so that a rescinded ending can restore exactly this; then remove the groups and roles.
+
+    Only what this engagement alone gave is removed.
+    """
+    marker, gone = case.engagement.worker.marker, _to_go(case)
     for account_id in _accounts(case):
-        held = sorted(read_account(case.directory, account_id).groups)
-        case.audit("access.recorded", account_id=account_id, groups=held)
-        case.accounts().remove_groups(account_id, marker=marker, entitled=entitled)
+        held = sorted(map(str, read_account(case.directory, account_id).entitlements))
+        case.audit("access.recorded", account_id=account_id, held=held)
+        case.accounts().remove(account_id, marker=marker, gone=gone)
+
+
+@step("Reclaim the licences", revokes=True)
+def reclaim_licences(case: Case) -> None:
+    """Take back the licences that were assigned directly, unless a hold or missing evidence forbids it. What stays is told in the closure."""
+    wanted = _licences_to_go(case)
+    gone = wanted - _kept_licences(case, wanted)
+    for account_id in _accounts(case) if gone else []:
+        account, signs_in = read_account(case.directory, account_id), case.supported_elsewhere().enabled
+        require_subject(account, marker=case.engagement.worker.marker, known_ids=_ever_made(case)[0], signs_in=signs_in)
+        case.accounts().remove(account_id, marker=case.engagement.worker.marker, gone=gone)
 
 
 @step("Prove that the access is gone", revokes=True)
 def prove_access_gone(case: Case) -> None:
-    """Ask the directory: no membership of the engagement may be left."""
+    """Ask the directory: nothing that this engagement alone supported may be left, but licences that are kept on purpose."""
+    kept = _kept_licences(case, _licences_to_go(case))
+    gone = (_to_go(case) | _licences_to_go(case)) - kept
     for account_id in _accounts(case):
-        prove_groups_gone(case.directory, account_id, case.granted_groups(), clock=case.hub.clock)
-        case.audit("access.revoked", account_id=account_id)
+        proof = prove_gone(case.directory, account_id, gone, clock=case.hub.clock)
+        with case.hub.database.transaction(case.ref.tenant) as tx:
+            case.note_proven(tx, proof.account)
+            audit.record(tx, case.event("access.revoked", account_id=account_id))
+    _close_grants(case, case.given() - kept - {SIGN_IN})
 
 
 @step("Retire the account", revokes=True)
 def retire_account(case: Case) -> None:
-    """Move the account to the place for disabled ones. Nothing is deleted."""
+    """Move the account to the place for disabled ones, unless another engagement of the person needs it. Nothing is deleted."""
+    if case.supported_elsewhere().entitlements:
+        return
     for account_id in _accounts(case):
         case.accounts().retire(account_id)
 
@@ -109,37 +143,49 @@ def confirm_revocation(case: Case) -> None:
         return
     figure = offboarding(engagement.end_at, now, case.config.document.calendar, now=now)
     with case.hub.database.transaction(case.ref.tenant) as tx:
+        engagements.require_epoch(tx, case.engagement_id, case.ref.epoch)
         engagements.mark_revoked_verified(tx, case.engagement_id, now)
         audit.record(tx, case.event("sla.offboarding", **asdict(figure)))
 
 
-@step("End the record")
-def end_record(case: Case) -> None:
-    """End the record in the VMS, HRIS or payroll as of the last day at the work location."""
-    record_id = case.external_id(RECORD)
-    if record_id is not None:
-        system = case.config.instance(case.system).ending()
-        case.records().end(system, record_id, ended_at=case.engagement.end_at, ends_on=case.engagement.last_day().isoformat())
-
-
-@step("Read the ended record back")
-def read_ended_record_back(case: Case) -> None:
-    """Ask the system: the record may no longer be active."""
-    record_id = case.external_id(RECORD)
-    if record_id is not None:
-        prove_record(case.config.instance(case.system).ending(), record_id, active=False)
-        case.audit("record.end_verified", record_id=record_id)
-
-
 @step("Close the engagement")
 def close_engagement(case: Case) -> None:
-    """Write the closure record: the engagement has ended, with nothing left behind and nothing contested any more."""
-    if case.engagement.state is EngagementState.ENDED:
-        return
+    """Write the closure record: the engagement has ended, with what is left behind and why, and nothing is contested any more.
+
+    It is written again when something that was left behind for a hold has gone since.
+    """
     with case.hub.database.transaction(case.ref.tenant) as tx:
-        engagements.transition(tx, case.engagement_id, EngagementState.ENDED)
-        close_conflicts(tx, case.engagement_id)
-        audit.record(tx, case.event("engagement.closed", end_at=case.engagement.end_at))
+        engagement = engagements.require_epoch(tx, case.engagement_id, case.ref.epoch)
+        if engagement.state is not EngagementState.ENDED:
+            engagements.transition(tx, case.engagement_id, EngagementState.ENDED)
+            close_conflicts(tx, case.engagement_id)
+            audit.record(tx, case.event("engagement.closed", end_at=engagement.end_at))
+        close_ending(tx, case.config, case.engagement_id, now=case.hub.clock.now())
+
+
+def _alone(case: Case) -> frozenset[Entitlement]:
+    """What was given for this engagement and no other one of the person supports."""
+    return case.given() - case.supported_elsewhere().entitlements - {SIGN_IN}
+
+
+def _to_go(case: Case) -> frozenset[Entitlement]:
+    """Groups and roles."""
+    return frozenset(each for each in _alone(case) if each.kind is not EntitlementKind.LICENCE)
+
+
+def _licences_to_go(case: Case) -> frozenset[Entitlement]:
+    return frozenset(each for each in _alone(case) if each.kind is EntitlementKind.LICENCE)
+
+
+def _kept_licences(case: Case, licences: Collection[Entitlement]) -> frozenset[Entitlement]:
+    """Those that may not be reclaimed now; each stays open in the ledger until it may."""
+    with case.hub.database.transaction(case.ref.tenant) as tx:
+        return frozenset(each for each in licences if not licence_verdict(tx, case.config, case.engagement, each.id).may)
+
+
+def _close_grants(case: Case, gone: Collection[Entitlement]) -> None:
+    with case.hub.database.transaction(case.ref.tenant) as tx:
+        grants.revoked(tx, case.engagement_id, case.system, gone)
 
 
 def _accounts(case: Case) -> list[str]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 
 import structlog
 
 from config.hub import Hub
+from flows.feed_brake import FeedBrake
 from flows.intake import Intake, concerns_access
 from flows.quarantine import park_feed_defect, quarantine
 from ledger import deliveries, engagements, failures, inbox, sources
@@ -15,7 +18,7 @@ from ledger.database import Tx
 from ledger.jobs import defer_joiner
 from workforce.errors import Misconfigured, Refused, RetryLater, UnusableContent
 from workforce.events import SourceEvent
-from workforce.ports import SourceRecord
+from workforce.ports import RecordSource, SourceRecord
 
 log = structlog.get_logger(__name__)
 
@@ -25,28 +28,39 @@ FIRST_LOOK_BACK = timedelta(days=1)
 def poll_vms(hub: Hub, tenant: str) -> int:
     """Read every work order that changed since the last poll; how many there were.
 
-    A record that cannot be used is parked on its own; the others go on. The cursor moves with each page that is stored.
+    A record that cannot be used is parked on its own; the others go on. The cursor moves with each page that is stored. What would let a
+    stint stop earlier is taken last, once all pages were seen (see ``flows.feed_brake``).
     """
     intake = Intake(hub, tenant, hub.tenant(tenant).document.systems.vms)
-    source = intake.source()
-    with hub.database.transaction(tenant) as tx:
+    return follow_feed(intake, intake.source())
+
+
+def follow_feed(intake: Intake, source: RecordSource) -> int:
+    """The same for any ``source`` of the intake's records."""
+    with intake.hub.database.transaction(intake.tenant) as tx:
         cursor = sources.cursor(tx, intake.system)
-    seen = 0
-    while True:
-        page = source.changes(cursor)
-        take_page(intake, page.records)
-        seen += len(page.records)
-        cursor = page.cursor
-        with hub.database.transaction(tenant) as tx:
-            sources.set_cursor(tx, intake.system, cursor)
-        if page.complete:
-            return seen
+    brake, seen = FeedBrake(intake), 0
+    with _decided_where_it_stops(brake):
+        while True:
+            page = source.changes(cursor)
+            for record in brake.sift(page.records):
+                _take(intake, record)
+            seen += len(page.records)
+            cursor = page.cursor
+            with intake.hub.database.transaction(intake.tenant) as tx:
+                sources.set_cursor(tx, intake.system, cursor)
+            if page.complete:
+                break
+    brake.decide(partial(_take, intake))
+    return seen
 
 
-def take_page(intake: Intake, records: Iterable[SourceRecord]) -> None:
-    """Take every record that a feed gave, or set it aside; none keeps another from being taken."""
-    for record in records:
+def take_page(intake: Intake, records: Sequence[SourceRecord]) -> None:
+    """Take every record that a feed gave as a whole, but for what the brake holds, or set it aside; none keeps another from being taken."""
+    brake = FeedBrake(intake)
+    for record in brake.sift(records):
         _take(intake, record)
+    brake.decide(partial(_take, intake))
 
 
 def take_again(hub: Hub, tenant: str, external_id: str) -> None:
@@ -74,6 +88,16 @@ def poll_events(hub: Hub, tenant: str, instance: str) -> int:
             sources.set_cursor(tx, instance, cursor)
         if page.complete:
             return fresh
+
+
+@contextmanager
+def _decided_where_it_stops(brake: FeedBrake) -> Iterator[None]:
+    """A feed that is broken further on keeps nothing waiting that it told before; one that is only away for now is asked again first."""
+    try:
+        yield
+    except (Refused, Misconfigured):
+        brake.decide(partial(_take, brake.intake))
+        raise
 
 
 def _stored(tx: Tx, instance: str, event: SourceEvent) -> bool:

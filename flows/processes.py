@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from uuid import UUID
 
 from prefect import flow
 
 from config.hub import process_hub
 from flows.case import CaseRef
-from flows.joiner import join
+from flows.joiner import directories_concerned, join
 from flows.leaver import leave, systems_to_leave
 from flows.steps import PrefectConductor
 
@@ -16,9 +17,11 @@ from flows.steps import PrefectConductor
 @flow(name="joiner", persist_result=True, validate_parameters=False)
 def joiner(tenant: str, engagement_id: str, run: str, epoch: int) -> None:
     """Signed agreement → records and access, read back."""
-    systems = process_hub().tenant(tenant).document.systems
+    hub = process_hub()
+    systems = hub.tenant(tenant).document.systems
     conductor = PrefectConductor(CaseRef(tenant, engagement_id, run, epoch))
-    join(conductor, sinks=(systems.hris, systems.payroll), directories=systems.directories)
+    directories = partial(directories_concerned, hub, tenant, UUID(engagement_id))
+    join(conductor, sinks=(systems.hris, systems.payroll), directories=directories)
 
 
 @flow(name="leaver", persist_result=True, validate_parameters=False)

@@ -76,13 +76,13 @@ def _take_an_earlier_end(intake: Intake, record: SourceRecord) -> None:
         known = engagements.by_vms_id(tx, intake.system, record.external_id)
     if known is None or known.tombstoned_at is not None:
         return
-    terms = _terms_with_its_end(intake, record, known)
+    terms = terms_with_its_end(intake, record, known)
     if terms is not None and terms.end_instant() < known.end_at:
         with intake.hub.database.transaction(intake.tenant) as tx:
             intake.arm_alerts(tx, bring_end_forward(tx, known.id, terms))
 
 
-def _terms_with_its_end(intake: Intake, record: SourceRecord, known: Engagement) -> EngagementTerms | None:
+def terms_with_its_end(intake: Intake, record: SourceRecord, known: Engagement) -> EngagementTerms | None:
     """The known terms with the end that the record says; ``None`` where it says none that can be read."""
     try:
         with intake.hub.database.transaction(intake.tenant) as tx:

@@ -12,20 +12,23 @@ import structlog
 from config.hub import Hub
 from flows.following import follow_promotions
 from flows.handlers import Handlers
+from flows.midnight import TIMER_ACTOR, ends_reached
 from flows.prefect_runs import PrefectRuns, drop_old_results
+from flows.reconcile import due_reconciliations
 from ledger import audit, checkpoint, engagements, timers
 from ledger.database import Tx
-from ledger.jobs import defer_backfill, defer_leaver, defer_poll
+from ledger.jobs import defer_backfill, defer_joiner, defer_leaver, defer_poll, defer_reconciliation, defer_review, defer_sweep
 from ledger.queue import Worker, prune
 from ledger.timers import Timer, TimerKind
 from workforce.errors import HubError, Misconfigured, Refused
-from workforce.events import HUB, Actor, ActorType, AuditEvent, Outcome
+from workforce.events import HUB, AuditEvent, Outcome
 
 log = structlog.get_logger(__name__)
 
-TIMER_ACTOR = Actor(ActorType.SERVICE, "stint", auth="timer")
 TIMER_TICK_SECONDS = 0.25
 PRUNE_SECONDS = 3600.0
+SWEEP_SECONDS = 600.0
+LOOK_SECONDS = 60.0
 
 
 @dataclass
@@ -41,6 +44,8 @@ class WorkerProcess:
         loops = [
             threading.Thread(target=self._every, args=(TIMER_TICK_SECONDS, self.fire_timers), name="timers"),
             threading.Thread(target=self._every, args=(settings.poll_seconds, self.poll), name="polls"),
+            threading.Thread(target=self._every, args=(SWEEP_SECONDS, self.sweep), name="sweeps"),
+            threading.Thread(target=self._every, args=(LOOK_SECONDS, self.look_after), name="looks"),
             threading.Thread(target=self._every, args=(settings.checkpoint_seconds, self.write_checkpoints), name="checkpoints"),
             threading.Thread(target=self._every, args=(PRUNE_SECONDS, self.prune), name="prune"),
         ]
@@ -55,7 +60,11 @@ class WorkerProcess:
 
     def fire_timers(self) -> None:
         """Fire every timer that is due."""
-        timers.fire_due(self.hub.database, {TimerKind.END: self._end_reached, TimerKind.ALERT: self._alert_due})
+        timers.fire_due(
+            self.hub.database,
+            {TimerKind.START: self._start_reached, TimerKind.END: self._end_reached, TimerKind.ALERT: self._alert_due},
+            together={TimerKind.END: ends_reached},
+        )
 
     def poll(self) -> None:
         """Have every tenant's VMS polled, and every system that pushes events asked for lost ones; one waiting poll for each is enough."""
@@ -81,6 +90,25 @@ class WorkerProcess:
         except Misconfigured:
             return []
         return [name for name, instance in instances.items() if instance.connector.can.backfill]
+
+    def sweep(self) -> None:
+        """Have every tenant looked through for access that outlives its end."""
+        for tenant in self.hub.tenant_names():
+            with self.hub.database.transaction(tenant) as tx:
+                defer_sweep(tx)
+
+    def look_after(self) -> None:
+        """Have what is due reconciled in every tenant, and reviews and approvals followed up."""
+        for tenant in self.hub.tenant_names():
+            try:
+                due = due_reconciliations(self.hub, tenant, self.hub.clock.now())
+            except HubError as error:  # that tenant's; the others are looked after
+                log.warning("reconciliation.not_deferred", tenant=tenant, cause=error.cause)
+                continue
+            with self.hub.database.transaction(tenant) as tx:
+                defer_review(tx)
+                for directory, scope in due:
+                    defer_reconciliation(tx, directory, scope)
 
     def write_checkpoints(self) -> None:
         """Write each tenant's signed tree head outside the database."""
@@ -131,6 +159,10 @@ class WorkerProcess:
         """The end instant has passed: the tombstone first, then the leaver in its own lane. One transaction."""
         engagements.begin_ending(tx, timer.engagement_id, cause="end_reached", actor=TIMER_ACTOR)
         defer_leaver(tx, timer.engagement_id)
+
+    def _start_reached(self, tx: Tx, timer: Timer) -> None:
+        """The start instant has passed: the joiner enables what was prepared."""
+        defer_joiner(tx, timer.engagement_id)
 
     def _alert_due(self, tx: Tx, timer: Timer) -> None:
         audit.record(tx, _alert(timer))

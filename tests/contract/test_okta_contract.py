@@ -6,6 +6,7 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from connectors.wire.tls import make_loopback_tls
 from provisioning.accounts import AccountApplier
 from provisioning.fakes import InMemoryEffectLog, SettableClock
 from tests.contract.specs import VendorSpec
-from workforce.access import DesiredAccount
+from workforce.access import CredentialKind, DesiredAccount
 from workforce.effects import Effect, EffectKind
 from workforce.errors import AlreadyTaken, Misconfigured, NotFound, OutcomeUnknown, Refused, RetryLater
 from workforce.markers import new_marker
@@ -118,10 +119,15 @@ def _use_everything(one: Instance, sandbox: OktaSandbox) -> None:
     directory.set_expiry(account_id, END + timedelta(days=1))
     state = directory.read(account_id)
     assert (state.groups, state.expires_at, state.marker) == (groups, END + timedelta(days=1), ada.marker)
-    (shown,) = sandbox.users
+    shown = sandbox.users[0]
     assert (shown["profile"]["title"], "organization" in shown["profile"]) == ("Architect", False)
     for group in groups:
         directory.remove_member(group, account_id)
+    with pytest.raises(Refused):
+        directory.add_member(sandbox.add_group("imported", kind="APP_GROUP"), account_id)
+    directory.rename(account_id, "lovelace@client.example")
+    directory.set_manager(account_id, TRIAL.add_manager(sandbox, 1))
+    directory.create(replace(wanted("later"), enabled=False))
     directory.disable(account_id)
     directory.enable(account_id)
     directory.revoke_sessions(account_id)
@@ -273,7 +279,115 @@ def test_everyone_is_no_group_of_ours_and_a_managed_group_takes_nobody(
     assert directory.read(account_id).groups == frozenset()
     with pytest.raises(Refused) as caught:
         directory.add_member(imported, account_id)
+    assert caught.value.cause == "group_not_ours"
+
+
+def test_a_permission_that_is_missing_is_not_taken_for_a_managed_group(
+    opened: Opened[OktaSandbox], directory: OktaDirectory
+) -> None:
+    account_id, group = directory.create(wanted()), opened.sandbox.add_group("vpn")
+    opened.sandbox.faults.plan(Fault(FaultKind.FORBIDDEN_BEFORE, "PUT", r"/users/"))
+    with pytest.raises(Refused) as caught:
+        directory.add_member(group, account_id)
     assert caught.value.cause == "forbidden"
+
+
+# Starts that lie ahead, renames, managers, first credentials
+
+
+def test_an_account_that_starts_later_is_staged_and_nobody_is_written_to(
+    opened: Opened[OktaSandbox], directory: OktaDirectory
+) -> None:
+    account_id = directory.create(replace(wanted(), enabled=False))
+    assert [user["status"] for user in opened.sandbox.users] == ["STAGED"]
+    with pytest.raises(RetryLater) as caught:
+        directory.first_credential(account_id)
+    assert (caught.value.cause, lifecycle(opened)) == ("not_enabled", [])
+    directory.enable(account_id)
+    assert [user["status"] for user in opened.sandbox.users] == ["ACTIVE"]
+    assert [e.query for e in opened.exchanges if e.path.endswith("/activate")] == [{"sendEmail": "false"}]
+
+
+def test_a_temporary_password_is_to_be_changed_and_ends_what_was_open(
+    opened: Opened[OktaSandbox], directory: OktaDirectory
+) -> None:
+    account_id = directory.create(wanted())
+    credential = directory.first_credential(account_id)
+    assert (credential.kind, len(credential.secret.get_secret_value())) == (CredentialKind.PASSWORD, 8)
+    assert directory.first_credential(account_id) != credential
+    assert (opened.sandbox.users[0]["status"], directory.read(account_id).enabled) == ("PASSWORD_EXPIRED", True)
+    asked = [e.query for e in opened.exchanges if e.path.endswith("/expire_password_with_temp_password")]
+    assert asked == [{"revokeSessions": "true"}] * 2
+
+
+@pytest.mark.parametrize("status", ["PROVISIONED", "RECOVERY"])
+def test_whoever_never_had_a_password_gets_a_link_instead(
+    opened: Opened[OktaSandbox], directory: OktaDirectory, status: str
+) -> None:
+    account_id = directory.create(wanted())
+    opened.sandbox.set_status(account_id, status)
+    credential = directory.first_credential(account_id)
+    assert credential.secret.get_secret_value().startswith("https://")
+    assert "https" not in repr(credential)
+    assert lifecycle(opened) == ["reactivate"]
+
+
+@pytest.mark.parametrize("status", ["STAGED", "SUSPENDED", "DEPROVISIONED"])
+def test_a_blocked_account_is_given_nothing_to_sign_in_with(
+    opened: Opened[OktaSandbox], directory: OktaDirectory, status: str
+) -> None:
+    account_id = directory.create(wanted())
+    opened.sandbox.set_status(account_id, status)
+    with pytest.raises(RetryLater):
+        directory.first_credential(account_id)
+    assert lifecycle(opened) == []
+
+
+def test_a_login_changes_and_its_account_does_not(opened: Opened[OktaSandbox], directory: OktaDirectory) -> None:
+    account_id = directory.create(wanted())
+    directory.create(wanted("eve"))
+    for _ in range(2):
+        directory.rename(account_id, "grace@client.example")
+    assert directory.read(account_id).login == "grace@client.example"
+    assert opened.sandbox.effects.count("update_user") == 1
+    with pytest.raises(AlreadyTaken) as caught:
+        directory.rename(account_id, "eve@client.example")
+    assert caught.value.field == "login"
+    for nonsense in ("", "a/b", "me?x", "a b"):
+        with pytest.raises(Refused):
+            directory.rename(account_id, nonsense)
+
+
+def test_a_manager_is_found_by_login_or_by_mail_and_nobody_is_guessed(
+    opened: Opened[OktaSandbox], directory: OktaDirectory
+) -> None:
+    account_id = directory.create(wanted())
+    boss = opened.sandbox.add_user(login="boss@client.example", email="the.boss@mail.example")
+    for address in ("boss@client.example", "the.boss@mail.example"):
+        directory.set_manager(account_id, address)
+        assert TRIAL.manager_of(opened.sandbox, account_id) == "the.boss@mail.example"
+    for address in ("nobody@client.example", 'x" or profile.login pr or "', ""):
+        with pytest.raises(NotFound):
+            directory.set_manager(account_id, address)
+    opened.sandbox.add_user(login="b2@client.example", email="the.boss@mail.example")
+    with pytest.raises(Refused) as caught:
+        directory.set_manager(account_id, "the.boss@mail.example")
+    assert (caught.value.cause, opened.sandbox.users[0]["profile"]["managerId"]) == ("ambiguous_manager", boss)
+
+
+def test_the_last_sign_in_is_told(opened: Opened[OktaSandbox], directory: OktaDirectory) -> None:
+    account_id = directory.create(wanted())
+    assert directory.read(account_id).last_sign_in is None
+    opened.sandbox.sign_in(account_id)
+    seen = directory.read(account_id).last_sign_in
+    assert seen is not None
+    assert abs(datetime.now(UTC) - seen) < timedelta(minutes=1)
+
+
+def test_a_guest_is_refused(opened: Opened[OktaSandbox], directory: OktaDirectory) -> None:
+    with pytest.raises(Refused) as caught:
+        directory.create(replace(wanted(), guest=True))
+    assert (caught.value.cause, opened.sandbox.users) == ("no_guests", [])
 
 
 def test_a_listed_account_is_protected_although_it_carries_our_marker(

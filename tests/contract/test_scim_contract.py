@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,7 @@ from workforce.access import DesiredAccount
 from workforce.effects import Effect, EffectKind
 from workforce.errors import AlreadyTaken, Misconfigured, NotFound, OutcomeUnknown, Refused, RetryLater, UnusableContent
 from workforce.markers import new_marker
+from workforce.ports import Credentials
 
 pytestmark = pytest.mark.integration
 
@@ -185,15 +187,77 @@ def _use_everything(one: Instance, sandbox: ScimSandbox) -> None:
     (shown,) = [user for user in sandbox.users if user["id"] == account_id]
     assert (shown["title"], shown.get("displayName")) == ("Architect", None)
     assert shown[ENTERPRISE]["department"] == "Looms"
-    assert shown[ENTERPRISE]["manager"]["value"] == "26118915"
+    assert shown[ENTERPRISE]["manager"]["value"] == "26118915"  # kept, although the update does not name it
     for _ in range(2):
         directory.remove_member(group, account_id)
+    directory.rename(account_id, "lovelace@client.example")
+    directory.set_manager(account_id, "grace@client.example")
+    later = directory.create(replace(wanted("later"), enabled=False))
+    assert not directory.read(later).enabled
+    sandbox.remove("Users", later)
     directory.disable(account_id)
     directory.enable(account_id)
     assert directory.block_all([account_id, other]) == {account_id: None, other: None}
     assert every_account(directory)[0] == {account_id, other}
     with pytest.raises(NotFound):
         directory.read("4711")
+
+
+@pytest.mark.parametrize("patch", [True, False])
+def test_a_manager_takes_the_place_of_an_earlier_one_altogether(opened: Opened[ScimSandbox], patch: bool) -> None:
+    opened.sandbox.has_patch = patch
+    with instance(opened, patch=patch) as one:
+        directory = one.directory()
+        account_id = directory.create(wanted())
+        boss = opened.sandbox.add_user(userName="boss", emails=[{"value": "boss@mail.example", "type": "work"}])
+        for address in ("boss", "boss@mail.example"):
+            directory.set_manager(account_id, address)
+            (shown,) = [user for user in opened.sandbox.users if user["id"] == account_id]
+            manager = {"value": boss, "$ref": f"../Users/{boss}"}
+            assert shown[ENTERPRISE] == {"department": "Engines", "manager": manager}
+        for address in ("nobody@mail.example", '" or userName pr or userName eq "', ""):
+            with pytest.raises(NotFound):
+                directory.set_manager(account_id, address)
+        opened.sandbox.add_user(userName="b2", emails=[{"value": "boss@mail.example", "type": "work"}])
+        with pytest.raises(Refused) as caught:
+            directory.set_manager(account_id, "boss@mail.example")
+    assert caught.value.cause == "ambiguous_manager"
+
+
+@pytest.mark.parametrize("patch", [True, False])
+def test_a_login_changes_and_its_account_does_not(opened: Opened[ScimSandbox], patch: bool) -> None:
+    opened.sandbox.has_patch = patch
+    with instance(opened, patch=patch) as one:
+        directory = one.directory()
+        account_id = directory.create(wanted())
+        directory.create(wanted("eve"))
+        for _ in range(2):
+            directory.rename(account_id, "grace@client.example")
+        assert directory.read(account_id).login == "grace@client.example"
+        for taken in ("eve@client.example", "EVE@client.example"):
+            with pytest.raises(AlreadyTaken) as caught:
+                directory.rename(account_id, taken)
+            assert caught.value.field == "userName"
+
+
+@pytest.mark.parametrize("patch", [True, False])
+def test_a_login_that_the_search_does_not_show_yet_is_taken_all_the_same(opened: Opened[ScimSandbox], patch: bool) -> None:
+    opened.sandbox.has_patch = patch
+    with instance(opened, patch=patch) as one:
+        directory = one.directory()
+        account_id = directory.create(wanted())
+        opened.sandbox.lag_seconds = 60
+        directory.create(wanted("eve"))
+        with pytest.raises(AlreadyTaken):
+            directory.rename(account_id, "eve@client.example")
+
+
+def test_scim_has_no_guests_and_makes_no_credentials(opened: Opened[ScimSandbox]) -> None:
+    with instance(opened) as one:
+        with pytest.raises(Refused) as caught:
+            one.directory().create(replace(wanted(), guest=True))
+        assert not isinstance(one.directory(), Credentials)
+    assert (caught.value.cause, opened.sandbox.users) == ("no_guests", [])
 
 
 def test_the_rfc_s_own_samples_are_understood() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -11,13 +12,14 @@ import yaml
 
 from cli.world import World
 from config.hub import Hub
-from flows.case import CaseRef
+from flows.case import Case, CaseRef
 from flows.intake import RECORD
-from flows.joiner import join
+from flows.joiner import directories_concerned, join
+from flows.leaver import leave, systems_to_leave
 from flows.polling import poll_vms
 from flows.projection import project
 from flows.steps import PlainConductor
-from ledger import documents, effect_history, engagements, failures, identities, inbox, writes
+from ledger import documents, effect_history, engagements, failures, inbox, writes
 from ledger.failures import Failure
 from ledger.queue import JobState
 from workforce.effects import EffectKind
@@ -100,7 +102,24 @@ class Installed:
     def join(self, engagement: Engagement) -> None:
         systems = self.hub.tenant(TENANT).document.systems
         conductor = PlainConductor(self.run(engagement), self.hub)
-        join(conductor, sinks=(systems.hris, systems.payroll), directories=systems.directories)
+        concerned = partial(directories_concerned, self.hub, TENANT, engagement.id)
+        join(conductor, sinks=(systems.hris, systems.payroll), directories=concerned)
+
+    def end(self, engagement: Engagement, cause: str = "terminated") -> None:
+        """The ending begins, and the leaver takes everything away."""
+        with self.hub.database.transaction(TENANT) as tx:
+            engagements.begin_ending(tx, engagement.id, cause)
+        self.leave(engagement)
+
+    def leave(self, engagement: Engagement) -> None:
+        records, directories = systems_to_leave(self.hub, TENANT, engagement.id)
+        conductor = PlainConductor(self.run(engagement, grants=False), self.hub)
+        leave(conductor, records=records, directories=directories)
+
+    def engagement(self, engagement: Engagement) -> Engagement:
+        """The engagement as it is now."""
+        with self.hub.database.transaction(TENANT) as tx:
+            return engagements.get(tx, engagement.id)
 
     def change(self, engagement: Engagement, **columns: str) -> None:
         """The client changes the work order, and the feed brings it."""
@@ -118,8 +137,8 @@ class Installed:
             return [(e.target, e.state) for e in effect_history.list_for(tx, engagement.id) if e.kind in kinds]
 
     def record_id(self, engagement: Engagement, system: str) -> str:
-        with self.hub.database.transaction(TENANT) as tx:
-            found = identities.external_id(tx, system, RECORD, engagement.id)
+        ref = CaseRef(TENANT, str(engagement.id), "look", engagement.epoch)
+        found = Case(self.hub, ref, system).external_id(RECORD)
         assert found is not None
         return found
 

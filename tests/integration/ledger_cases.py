@@ -18,9 +18,12 @@ NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
 def a_work_order(vms_id: str = "WO-1", *, worker: dict[str, Any] | None = None, **terms: Any) -> WorkOrder:
+    """A work order; each one is for a person of their own, who looks like nobody else."""
+    family_name = "Lovelace" if vms_id == "WO-1" else f"Lovelace {vms_id}"
     values = {
         "worker": {
-            "given_name": "Ada", "family_name": "Lovelace", "personal_email": "ada@example.org", "country": "DE", **(worker or {}),
+            "given_name": "Ada", "family_name": family_name, "personal_email": f"ada.{vms_id.lower()}@example.org", "country": "DE",
+            **(worker or {}),
         },
         "terms": {
             "vms_id": vms_id, "role": "Data Engineer", "client_unit": "Analytics", "supplier": "Difference Staffing",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import ldap
@@ -18,7 +19,7 @@ from connectors.protocols.ldapv3.dialect import random_password
 from connectors.protocols.ldapv3.directory import LdapV3Directory
 from connectors.protocols.ldapv3.entries import equals
 from workforce.access import DesiredAccount
-from workforce.errors import AlreadyTaken, Misconfigured, Refused
+from workforce.errors import AlreadyTaken, Misconfigured, NotFound, Refused
 from workforce.markers import new_marker
 
 pytestmark = pytest.mark.integration
@@ -38,10 +39,11 @@ def directory(client: ActiveDirectoryClient) -> LdapV3Directory:
     return LdapV3Directory(client)
 
 
-def an_account(expires_at: datetime = END, **attributes: object) -> DesiredAccount:
+def an_account(expires_at: datetime = END, *, enabled: bool = True, **attributes: object) -> DesiredAccount:
     marker = new_marker()
     login = f"ada.{marker.lower()}@client.example"
-    return DesiredAccount(marker, login, {"displayName": "Ada Lovelace", "sn": "Lovelace", **attributes}, frozenset(), expires_at)
+    held = {"displayName": "Ada Lovelace", "sn": "Lovelace", **attributes}
+    return DesiredAccount(marker, login, held, frozenset(), expires_at, enabled=enabled)
 
 
 def form(samba: SambaSandbox, **other: object) -> ActiveDirectorySettings:
@@ -106,7 +108,7 @@ def test_an_account_that_was_left_half_made_is_found_and_finished(samba: SambaSa
     wanted = an_account()
     half = {"objectClass": ["user"], "employeeNumber": [wanted.marker], "userPrincipalName": [wanted.login]}
     dn = f"CN={wanted.marker},OU=People,{SUFFIX}"
-    samba.plant(dn, {**half, "sAMAccountName": [wanted.marker], "userAccountControl": ["514"]})
+    samba.plant(dn, {**half, "sAMAccountName": [wanted.marker], "userAccountControl": ["546"]})
     with pytest.raises(AlreadyTaken):
         directory.create(wanted)
     (found,) = directory.find(wanted.marker)
@@ -114,6 +116,109 @@ def test_an_account_that_was_left_half_made_is_found_and_finished(samba: SambaSa
     directory.enable(found.account_id)
     assert samba.entries(wanted.marker)[0]["pwdLastSet"] != ["0"]
     assert directory.read(found.account_id).enabled
+
+
+def test_an_account_that_starts_later_has_a_password_and_is_disabled(samba: SambaSandbox, directory: LdapV3Directory) -> None:
+    wanted = an_account(enabled=False)
+    account_id = directory.create(wanted)
+    (entry,) = samba.entries(wanted.marker)
+    assert (entry["userAccountControl"], entry["pwdLastSet"] == ["0"]) == (["514"], False)
+    assert directory.sign_in_works(account_id) is False
+    directory.enable(account_id)
+    assert samba.entries(wanted.marker)[0]["userAccountControl"] == ["512"]
+    assert directory.sign_in_works(account_id) is True
+
+
+def test_a_first_password_has_to_be_changed_and_is_not_lost_when_the_account_starts(
+    samba: SambaSandbox, directory: LdapV3Directory
+) -> None:
+    wanted = an_account(enabled=False)
+    account_id = directory.create(wanted)
+    credential = directory.first_credential(account_id)
+    password = credential.secret.get_secret_value()
+    directory.enable(account_id)
+    dn = samba.dn_of(wanted.login)
+    assert samba.entries(wanted.marker)[0]["pwdLastSet"] == ["0"]
+    assert not samba.bind_as(dn, password)  # it must be changed first (773)
+    samba.set_attribute(dn, "pwdLastSet", "-1")
+    assert samba.bind_as(dn, password)
+    assert password not in repr(credential)
+    seen = directory.read(account_id).last_sign_in
+    assert seen is not None
+    assert abs(datetime.now(UTC) - seen) < timedelta(minutes=1)
+
+
+def test_a_rename_changes_both_sign_in_names_and_keeps_the_old_one_as_an_address(
+    samba: SambaSandbox, directory: LdapV3Directory
+) -> None:
+    local = f"ada{new_marker()[2:12].lower()}"
+    wanted = replace(an_account(sAMAccountName=local), login=f"{local}@client.example")
+    account_id = directory.create(wanted)
+    before, new = samba.entries(wanted.marker)[0], f"x{local}@client.example"
+    for _ in range(2):
+        directory.rename(account_id, new)
+    after = samba.entries(wanted.marker)[0]
+    assert [after[name] for name in ("dn", "objectGUID")] == [before[name] for name in ("dn", "objectGUID")]
+    assert (after["userPrincipalName"], after["sAMAccountName"]) == ([new], [f"x{local}"])
+    assert after["proxyAddresses"] == [f"smtp:{wanted.login}"]
+    directory.update(account_id, {"userPrincipalName": f"y{local}@client.example", "title": "Captain"})
+    assert set(samba.entries(wanted.marker)[0]["proxyAddresses"]) == {f"smtp:{wanted.login}", f"smtp:{new}"}
+    directory.update(account_id, {"userPrincipalName": new})
+    for login in (new, wanted.login):
+        holder = directory.find_by_login(login)
+        assert holder is not None
+        assert (holder.account_id, holder.login) == (account_id, new)
+    with pytest.raises(AlreadyTaken) as caught:
+        directory.rename(directory.create(an_account()), wanted.login)
+    assert caught.value.field == "userPrincipalName"
+
+
+def test_a_manager_is_whoever_has_the_address(samba: SambaSandbox, directory: LdapV3Directory) -> None:
+    wanted, name = an_account(), f"boss{new_marker()[2:12].lower()}"
+    samba.add_user(name, userPrincipalName=f"{name}@client.example", mail=f"{name}@mail.example")
+    account_id = directory.create(wanted)
+    for address in (f"{name}@mail.example", f"{name}@client.example"):
+        directory.set_manager(account_id, address)
+        assert samba.entries(wanted.marker)[0]["manager"] == [f"CN={name},OU=People,{SUFFIX}"]
+    with pytest.raises(NotFound):
+        directory.set_manager(account_id, "nobody@client.example")
+
+
+def test_an_account_comes_back_from_the_disabled_ones_with_its_groups(samba: SambaSandbox, directory: LdapV3Directory) -> None:
+    wanted = an_account()
+    account_id = directory.create(wanted)
+    group = samba.add_group(f"vpn {wanted.marker}")
+    directory.add_member(group, account_id)
+    directory.disable(account_id)
+    directory.move_to_disabled(account_id)
+    directory.enable(account_id)
+    state = directory.read(account_id)
+    assert (state.enabled, state.groups) == (True, {group})
+    assert samba.dn_of(wanted.login) == f"CN={wanted.marker},OU=People,{SUFFIX}"
+
+
+def test_somebody_else_s_change_of_the_account_control_is_never_written_over(
+    samba: SambaSandbox, client: ActiveDirectoryClient, directory: LdapV3Directory
+) -> None:
+    wanted = an_account()
+    account_id = directory.create(wanted)
+    dn = samba.entries(wanted.marker)[0]["dn"]
+    (stale,) = client.search(dn, equals("objectClass", "user"), client.dialect.attributes)
+    samba.set_attribute(dn, "userAccountControl", "66048")
+    (request,) = client.dialect.blocking(client.dialect.account(stale, datetime.now(UTC)))
+    assert [(kind, values) for kind, _, values in request] == [(ldap.MOD_DELETE, [b"512"]), (ldap.MOD_ADD, [b"514"])]
+    directory.disable(account_id)
+    assert samba.entries(wanted.marker)[0]["userAccountControl"] == ["66050"]
+
+
+def test_a_place_that_nobody_may_move_to_is_reported_and_not_forced(samba: SambaSandbox, directory: LdapV3Directory) -> None:
+    wanted = an_account()
+    account_id = directory.create(wanted)
+    closed = LdapV3Directory(ActiveDirectoryClient(form(samba, disabled_base=f"OU=Services,{SUFFIX}")))
+    with pytest.raises(Refused) as caught:
+        closed.move_to_disabled(account_id)
+    assert (caught.value.cause, "protection" in str(caught.value)) == ("insufficient_access", True)
+    assert samba.dn_of(wanted.login) == f"CN={wanted.marker},OU=People,{SUFFIX}"
 
 
 def test_one_marker_makes_one_account_even_when_it_was_moved_away(samba: SambaSandbox, directory: LdapV3Directory) -> None:

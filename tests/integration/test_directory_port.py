@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from connectors.wire.tls import make_loopback_tls
 from workforce.access import AccountState, DesiredAccount
 from workforce.errors import AlreadyTaken, NotFound, Refused
 from workforce.markers import new_marker
-from workforce.ports import CheckResult, Directory
+from workforce.ports import CheckResult, Credentials, Directory, Managers, Renaming
 
 pytestmark = pytest.mark.integration
 
@@ -242,7 +242,7 @@ def test_an_account_shows_the_attributes_that_it_was_given_and_which_are_empty(p
     assert {name: shown[name] for name in wanted.attributes} == wanted.attributes
     assert [value for value in shown.values() if value is None or value == []]
     assert "password" not in str(list(shown)).casefold()
-    assert str(place.directory.read(account_id)).count(str(wanted.attributes.get("title"))) == 0
+    assert "Developer" not in str(place.directory.read(account_id))
 
 
 def test_a_mapping_cannot_enable_an_account_set_its_password_or_change_its_marker(place: Place, wanted: DesiredAccount) -> None:
@@ -266,6 +266,53 @@ def test_disable_and_enable_are_idempotent_and_undo_each_other(place: Place, wan
         for _ in range(2):
             act(account_id)
         assert place.directory.read(account_id).enabled is enabled
+
+
+def test_an_account_that_starts_later_is_made_disabled_and_enabled_when_it_starts(place: Place, wanted: DesiredAccount) -> None:
+    account_id = place.directory.create(replace(wanted, enabled=False))
+    state = place.directory.read(account_id)
+    assert (state.login, state.marker, state.enabled, state.expires_at) == (wanted.login, wanted.marker, False, END)
+    place.directory.enable(account_id)
+    assert place.directory.read(account_id).enabled is True
+
+
+def test_a_rename_keeps_the_account_and_takes_no_login_of_somebody_else(place: Place, wanted: DesiredAccount) -> None:
+    assert isinstance(place.directory, Renaming)
+    account_id, other = place.directory.create(wanted), _one_more(place)
+    place.directory.create(other)
+    with pytest.raises(AlreadyTaken):
+        place.directory.rename(account_id, other.login)
+    new = place.login(f"grace.{wanted.marker.lower()}")
+    for _ in range(2):
+        place.directory.rename(account_id, new)
+    state = place.directory.read(account_id)
+    assert (state.account_id, state.login, state.marker) == (account_id, new, wanted.marker)
+    holder = place.directory.find_by_login(new)
+    assert holder is not None
+    assert holder.account_id == account_id
+
+
+def test_a_manager_who_is_nobody_is_not_found(place: Place, wanted: DesiredAccount) -> None:
+    assert isinstance(place.directory, Managers)
+    account_id = place.directory.create(wanted)
+    boss = _one_more(place)
+    place.directory.create(boss)
+    for _ in range(2):
+        place.directory.set_manager(account_id, boss.login)
+    with pytest.raises(NotFound):
+        place.directory.set_manager(account_id, "nobody.at.all@client.example")
+
+
+def test_a_first_credential_is_another_one_each_time_and_nothing_shows_it(place: Place, wanted: DesiredAccount) -> None:
+    if not isinstance(place.directory, Credentials):
+        assert not hasattr(place.directory, "first_credential")
+        return
+    account_id = place.directory.create(wanted)
+    made = [place.directory.first_credential(account_id) for _ in range(2)]
+    secrets = {one.secret.get_secret_value() for one in made}
+    state = place.directory.read(account_id)
+    assert len(secrets) == 2
+    assert not any(one in f"{made!r}{state!r}{state.attributes!r}" for one in secrets)
 
 
 def test_revoking_sessions_leaves_a_disabled_account_disabled(place: Place, wanted: DesiredAccount) -> None:

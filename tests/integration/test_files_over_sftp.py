@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import os
 import socket
 import textwrap
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,80 +17,17 @@ import paramiko
 import pytest
 from paramiko.common import AUTH_SUCCESSFUL, OPEN_SUCCEEDED
 
-from connectors.contract import ALONE, Instance, Surroundings
+from connectors.contract import ALONE, Instance
 from connectors.files import CONNECTOR
 from connectors.files.sandbox import MARKER, FilesSandbox
 from connectors.suite.sandbox import ON_LOOPBACK, Fault, FaultKind
+from tests.sftp_peer import Server, asyncssh, serving
 from workforce.errors import Misconfigured, OutcomeUnknown, Refused, RetryLater
 
-asyncssh = pytest.importorskip("asyncssh", reason="asyncssh is not installed: its SFTP server is the peer of these tests")
 pytestmark = pytest.mark.integration
 
 MARK = "ST0123456789ABC"
-PASSWORD = "correct horse"
 PASSPHRASE = "battery staple"
-
-
-@contextmanager
-def in_a_loop() -> Iterator[asyncio.AbstractEventLoop]:
-    """An event loop that runs in a thread for the length of the block."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    try:
-        yield loop
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(5)
-        loop.close()
-
-
-class Server:
-    """A served sandbox folder, and the keys of the server and of its user."""
-
-    def __init__(self, folder: Path, host_key_type: str) -> None:
-        self.system = FilesSandbox(folder)
-        self.host_key = asyncssh.generate_private_key(host_key_type)
-        self.user_key = asyncssh.generate_private_key("ssh-ed25519")
-        self.port = 0
-        self.passwords: list[str] = []
-        self.connections: list[Any] = []
-
-    async def listen(self) -> Any:
-        shown, connections = self.passwords, self.connections
-        users = asyncssh.import_authorized_keys(self.user_key.export_public_key().decode())
-
-        class Door(asyncssh.SSHServer):
-            def connection_made(self, conn: Any) -> None:
-                connections.append(conn)
-
-            def password_auth_supported(self) -> bool:
-                return True
-
-            def validate_password(self, username: str, password: str) -> bool:
-                shown.append(password)
-                return (username, password) == ("stint", PASSWORD)
-
-        acceptor = await asyncssh.create_server(
-            Door, "127.0.0.1", 0, server_host_keys=[self.host_key], authorized_client_keys=users,
-            sftp_factory=lambda channel: asyncssh.SFTPServer(channel, chroot=str(self.system.folder)),
-        )  # fmt: skip
-        self.port = acceptor.get_port()
-        return acceptor
-
-    def form(self, **changed: Any) -> dict[str, Any]:
-        public = self.host_key.export_public_key().decode().strip()
-        return {
-            **self.system.settings("localhost", self.port),
-            "host_key": public,
-            "username": "stint",
-            "password": PASSWORD,
-            "timeout_seconds": 5,
-            **changed,
-        }
-
-    def instance(self, around: Surroundings = ON_LOOPBACK, **changed: Any) -> Instance:
-        return Instance("files", CONNECTOR, CONNECTOR.settings.model_validate(self.form(**changed)), around)
 
 
 @pytest.fixture(params=["ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa"])
@@ -99,35 +35,14 @@ def host_key_type(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@contextmanager
-def serving(folder: Path, host_key_type: str) -> Iterator[Server]:
-    server = Server(folder, host_key_type)
-    with in_a_loop() as loop:
-        acceptor = asyncio.run_coroutine_threadsafe(server.listen(), loop).result(10)
-
-        async def stop() -> None:
-            acceptor.close()
-            for connection in server.connections:
-                connection.abort()
-                await connection.wait_closed()
-            await acceptor.wait_closed()
-            left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-            await asyncio.gather(*left, return_exceptions=True)
-
-        try:
-            yield server
-        finally:
-            asyncio.run_coroutine_threadsafe(stop(), loop).result(10)
-
-
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    with serving(tmp_path / "sftp", "ssh-ed25519") as running:
+    with serving(FilesSandbox(tmp_path / "sftp"), CONNECTOR) as running:
         yield running
 
 
 def test_records_go_both_ways(tmp_path: Path, host_key_type: str) -> None:
-    with serving(tmp_path / "sftp", host_key_type) as server, closing(server.instance()) as instance:
+    with serving(FilesSandbox(tmp_path / "sftp"), CONNECTOR, host_key_type) as server, closing(server.instance()) as instance:
         system, source, sink = server.system, instance.source(), instance.sink()
         assert instance.client.check().ok
         record_id = system.add_record(site="Zürich")

@@ -36,9 +36,10 @@ def directory(client: LdapClient) -> LdapV3Directory:
     return LdapV3Directory(client)
 
 
-def an_account(expires_at: datetime = END, **attributes: object) -> DesiredAccount:
+def an_account(expires_at: datetime = END, *, enabled: bool = True, **attributes: object) -> DesiredAccount:
     marker = new_marker()
-    return DesiredAccount(marker, f"ada.{marker.lower()}", {"cn": "Ada", "sn": "Lovelace", **attributes}, frozenset(), expires_at)
+    held = {"cn": "Ada", "sn": "Lovelace", **attributes}
+    return DesiredAccount(marker, f"ada.{marker.lower()}", held, frozenset(), expires_at, enabled=enabled)
 
 
 def test_the_entry_is_named_by_its_marker_and_carries_the_end(dirsrv: DirsrvSandbox, directory: LdapV3Directory) -> None:
@@ -125,3 +126,52 @@ def test_the_connector_for_active_directory_is_found_out(dirsrv: DirsrvSandbox) 
 def test_another_dialect_on_this_server_is_found_out(dirsrv: DirsrvSandbox) -> None:
     result = LdapClient(LdapSettings(**{**dirsrv.settings(), "dialect": "openldap"})).check()
     assert (result.ok, "389ds" in result.detail) == (False, True)
+
+
+def test_an_account_that_starts_later_is_locked_until_then(dirsrv: DirsrvSandbox, directory: LdapV3Directory) -> None:
+    wanted = an_account(enabled=False)
+    account_id = directory.create(wanted)
+    assert dirsrv.entries(wanted.marker)[0]["nsAccountLock"] == ["TRUE"]
+    password = directory.first_credential(account_id).secret.get_secret_value()
+    assert not dirsrv.bind_as(wanted.login, password)
+    directory.enable(account_id)
+    assert dirsrv.bind_as(wanted.login, password)
+
+
+def test_where_the_policy_says_so_a_first_password_lets_do_nothing_but_change_it(
+    dirsrv: DirsrvSandbox, directory: LdapV3Directory
+) -> None:
+    wanted = an_account()
+    account_id = directory.create(wanted)
+    dirsrv.set_attribute("cn=config", "passwordMustChange", "on")
+    try:
+        directory.first_credential(account_id)
+        assert dirsrv.entries(wanted.marker)[0]["passwordExpirationTime"][0].startswith("19700101")
+    finally:
+        dirsrv.set_attribute("cn=config", "passwordMustChange", "off")
+
+
+def test_a_rename_keeps_the_id_and_the_order_of_the_names(dirsrv: DirsrvSandbox, directory: LdapV3Directory) -> None:
+    wanted = an_account()
+    account_id = directory.create(wanted)
+    logins = [f"{name}.{wanted.marker.lower()}" for name in ("zoe", "bea", "mia")]
+    for login in logins:
+        directory.rename(account_id, login)
+    entry = dirsrv.entries(wanted.marker)[0]
+    assert (entry["uid"], entry["nsUniqueId"]) == ([*reversed(logins), wanted.login], [account_id])
+    for login in (*logins, wanted.login):
+        holder = directory.find_by_login(login)
+        assert holder is not None
+        assert (holder.account_id, holder.login) == (account_id, logins[-1])
+
+
+def test_a_posix_group_follows_a_rename(dirsrv: DirsrvSandbox, directory: LdapV3Directory) -> None:
+    wanted = an_account()
+    account_id = directory.create(wanted)
+    group = f"cn=shell {wanted.marker},ou=groups,{SUFFIX}"
+    dirsrv.plant(group, {"objectClass": ["posixGroup"], "cn": [f"shell {wanted.marker}"], "gidNumber": ["10000"]})
+    directory.add_member(group, account_id)
+    directory.rename(account_id, f"grace.{wanted.marker.lower()}")
+    assert directory.read(account_id).groups == {group}
+    directory.remove_member(group, account_id)
+    assert directory.read(account_id).groups == frozenset()

@@ -20,7 +20,7 @@ from ledger.database import Database
 from ledger.ids import uuid7
 from ledger.jobs import defer_joiner, defer_leaver
 from ledger.queue import Job, JobState, Lane, RunningJob, Worker, defer, depth, prune, state
-from tests.integration.ledger_cases import wait_until_somebody_waits
+from tests.integration.ledger_cases import stored_engagement, wait_until_somebody_waits
 from workforce.errors import Fenced, HubError, Misconfigured, OutcomeUnknown, Refused, RetryLater
 
 pytestmark = pytest.mark.integration
@@ -160,7 +160,7 @@ def test_a_leaver_that_is_asked_for_again_does_not_wait_for_its_not_before_time(
 
 
 def test_a_joiner_is_pulled_forward_unless_it_is_deferred_for_later_itself(database: Database) -> None:
-    engagement_id, later = uuid7(), datetime.now(UTC) + timedelta(hours=1)
+    engagement_id, later = stored_engagement(database).id, datetime.now(UTC) + timedelta(hours=1)
 
     def due_after(not_before: datetime | None) -> list[bool]:
         with database.transaction("acme") as tx:

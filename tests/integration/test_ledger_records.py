@@ -146,6 +146,7 @@ def test_agreement_pins_and_proofs_are_kept_as_first_told(database: Database) ->
             "a__b": "v0002",
             "c__d": "v0004",
         }
+        engagements.begin_ending(tx, engagement.id, "test")
         later = NOON.replace(hour=13)
         for at in (NOON, later):
             engagements.mark_access_verified(tx, engagement.id, at)

@@ -14,8 +14,9 @@ from cli.lineage import engagement_lineage, lineage_lines
 from connectors.suite.sandbox import Fault, FaultKind
 from flows.case import Case
 from flows.conflicts import look
-from flows.joiner import create_account, create_record
+from flows.joiner import create_account, decide_access
 from flows.leaver import block, leave
+from flows.records import create_record
 from flows.steps import PlainConductor
 from ledger import audit, engagements, writes
 from tests.integration.installed import TENANT, Installed
@@ -244,6 +245,7 @@ def test_a_run_that_died_before_it_remembered_a_record_is_made_good(installed: I
 
 def test_a_run_that_died_before_it_remembered_an_account_is_made_good(installed: Installed) -> None:
     engagement = installed.signed()
+    decide_access.run(Case(installed.hub, installed.run(engagement)))
     forgetting(installed, create_account.run, engagement, "ldap")
     installed.join(engagement)
     assert len(installed.world.slapd.entries(engagement.worker.marker)) == 1

@@ -83,9 +83,87 @@ def test_control_bits_are_switched_by_replacing_exactly_the_value_that_was_read(
 
 
 def test_an_account_that_never_had_a_password_gets_one_before_it_is_enabled() -> None:
-    password, control = DIALECT.enabling(an_account(userAccountControl="514", pwdLastSet="0"))
+    password, control = DIALECT.enabling(an_account(userAccountControl="546", pwdLastSet="0"))
     assert [name for _, name, _ in password] == ["unicodePwd"]
-    assert [name for _, name, _ in control] == ["userAccountControl", "userAccountControl"]
+    assert [(name, values) for _, name, values in control] == [
+        ("userAccountControl", [b"546"]),
+        ("userAccountControl", [b"512"]),
+    ]
+
+
+def test_a_password_that_was_handed_over_outlives_the_enabling() -> None:
+    (control,) = DIALECT.enabling(an_account(userAccountControl="514", pwdLastSet="0"))
+    assert {name for _, name, _ in control} == {"userAccountControl"}
+
+
+@pytest.mark.parametrize(("enabled", "control"), [(True, b"512"), (False, b"514")])
+def test_a_new_account_gets_its_password_before_anything_else(enabled: bool, control: bytes) -> None:
+    password, switched = DIALECT.finishing(an_account(userAccountControl="546", pwdLastSet="0"), enabled=enabled)
+    assert [name for _, name, _ in password] == ["unicodePwd"]
+    assert switched[-1] == (ldap.MOD_ADD, "userAccountControl", [control])
+
+
+def test_a_first_password_has_to_be_changed_and_counts_as_one() -> None:
+    password, changes = DIALECT.handing_over(an_account(userAccountControl="546"), "Typed-once-1")
+    assert password == [(ldap.MOD_REPLACE, "unicodePwd", ['"Typed-once-1"'.encode("utf-16-le")])]
+    assert changes[0] == (ldap.MOD_REPLACE, "pwdLastSet", [b"0"])
+    assert changes[-1] == (ldap.MOD_ADD, "userAccountControl", [b"514"])
+    assert len(DIALECT.handing_over(an_account(), "Typed-once-1")[1]) == 1
+
+
+def an_account_of(old: str, sam: str, *addresses: str) -> AccountEntry:
+    held = {"userPrincipalName": [old], "sAMAccountName": [sam], "proxyAddresses": list(addresses)}
+    stored = {name: [value.encode() for value in values] for name, values in held.items()}
+    stored |= {"objectGUID": [GUID.bytes_le], "userAccountControl": [b"512"]}
+    return DIALECT.account(Entry(f"CN=x,{BASE}", stored), NOW)
+
+
+@pytest.mark.parametrize(
+    ("held", "expected"),
+    [
+        ((), ["smtp:ada@x.example"]),
+        (("SMTP:ada@x.example", "smtp:other@x.example"), ["smtp:other@x.example", "SMTP:grace@x.example", "smtp:ada@x.example"]),
+        (("SMTP:a.l@x.example",), ["SMTP:a.l@x.example", "smtp:ada@x.example"]),
+        (("smtp:grace@x.example",), ["smtp:ada@x.example"]),
+    ],
+)
+def test_after_a_rename_the_old_login_is_an_address_and_a_primary_address_follows(
+    held: tuple[str, ...], expected: list[str]
+) -> None:
+    (changes,) = DIALECT.renaming(an_account_of("ada@x.example", "ST0123456789ABC", *held), "grace@x.example")
+    assert changes[:2] == [
+        (ldap.MOD_DELETE, "userPrincipalName", [b"ada@x.example"]),
+        (ldap.MOD_ADD, "userPrincipalName", [b"grace@x.example"]),
+    ]
+    assert changes[2:] == [(ldap.MOD_REPLACE, "proxyAddresses", [one.encode() for one in expected])]
+
+
+@pytest.mark.parametrize(
+    ("sam", "login", "changed"),
+    [
+        ("Ada", "grace@x.example", [b"grace"]),
+        ("ada", f"{'g' * 21}@x.example", None),
+        ("alovelace", "grace@x.example", None),
+        ("ST0123456789ABC", "grace@x.example", None),
+    ],
+)
+def test_the_old_logon_name_follows_where_it_was_made_of_the_login_and_windows_takes_it(
+    sam: str, login: str, changed: list[bytes] | None
+) -> None:
+    (changes,) = DIALECT.renaming(an_account_of("ada@x.example", sam), login)
+    assert next((values for _, name, values in changes if name == "sAMAccountName"), None) == changed
+
+
+def test_a_rename_to_the_same_login_does_nothing_and_one_without_a_domain_is_refused() -> None:
+    assert DIALECT.renaming(an_account_of("ada@x.example", "ada"), "ada@x.example") == []
+    with pytest.raises(Refused):
+        DIALECT.renaming(an_account_of("ada@x.example", "ada"), "grace")
+
+
+def test_the_last_sign_in_is_the_later_of_what_this_and_all_domain_controllers_saw() -> None:
+    seen = an_account(lastLogonTimestamp="135772344000000000", lastLogon="135772344010000000").last_sign_in
+    assert seen == datetime(2031, 3, 31, 22, 0, 1, tzinfo=UTC)
+    assert an_account(lastLogon="0").last_sign_in is None
 
 
 def test_enabling_lifts_a_lockout() -> None:
@@ -109,7 +187,7 @@ def test_a_new_entry_is_disabled_has_no_password_and_is_named_by_its_marker() ->
     dn, attributes = DIALECT.new_entry(account, {"displayname": [b"Ada"], "objectclass": [b"posixAccount"]}, BASE)
     held = dict(attributes)
     assert dn == f"CN={account.marker},{BASE}"
-    assert held["useraccountcontrol"] == [b"514"]
+    assert held["useraccountcontrol"] == [b"546"]
     assert held["samaccountname"] == held["employeenumber"] == [account.marker.encode()]
     assert len(account.marker) <= 20
     assert held["objectclass"] == [b"user", b"posixAccount"]

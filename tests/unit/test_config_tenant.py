@@ -59,7 +59,7 @@ def test_documents_without_a_fault_become_a_configuration(content: Content, secr
     config = read(as_files(content), secrets)
     assert sorted(config.instances) == ["bamboohr", "docusign", "entra", "fieldglass", "gusto", "ldap"]
     assert config.instance("entra").connector.key == "msgraph"
-    assert config.access.for_role("software engineer").version == 1
+    assert [(each.package, each.version) for each in config.access.packages] == [("software-engineer", 1)]
     assert config.document.calendar.calendar_id == "us-federal"
 
 
@@ -90,7 +90,7 @@ def test_no_documents_at_all_are_two_faults(secrets: SecretStore) -> None:
     faults = faults_of({}, secrets)
     assert [str(fault) for fault in faults] == [
         "tenant.yaml: is missing; it names the tenant and its systems",
-        "access/: no access package; nobody could be given access. Searched: access/*.yaml",
+        "access/: no access package; nobody could be given access. Searched: access/*.yaml, access/*/*.yaml",
     ]
 
 
@@ -184,11 +184,26 @@ def test_a_package_for_an_unknown_directory_names_the_known_ones(content: Conten
     assert "(entra, ldap)" in fault.message
 
 
-def test_two_packages_for_one_role_are_named_together(content: Content, secrets: SecretStore) -> None:
-    content["access/zz.yaml"] = {**PACKAGE, "role": " software engineer "}
+def test_a_version_that_is_there_twice_is_named_with_both_files(content: Content, secrets: SecretStore) -> None:
+    content["access/zz.yaml"] = PACKAGE
     (fault,) = faults_of(content, secrets)
-    assert (fault.file, fault.key) == ("access/zz.yaml", "role")
+    assert (fault.file, fault.key) == ("access/zz.yaml", "version")
     assert "access/software-engineer.yaml" in fault.message
+
+
+def test_several_packages_and_versions_for_one_role_stand_side_by_side(content: Content, secrets: SecretStore) -> None:
+    content["access/software-engineer/v0002.yaml"] = {**PACKAGE, "version": 2}
+    content["access/berlin.yaml"] = {**PACKAGE, "package": "berlin", "locations": ["Berlin"]}
+    found = [(each.package, each.version) for each in read(as_files(content), secrets).access.packages]
+    assert found == [("berlin", 1), ("software-engineer", 1), ("software-engineer", 2)]
+
+
+@pytest.mark.parametrize(
+    ("file", "key"), [("access/software-engineer/v0003.yaml", "version"), ("access/engineers/v0002.yaml", "package")]
+)
+def test_a_versions_file_is_named_for_what_it_is(content: Content, secrets: SecretStore, file: str, key: str) -> None:
+    content[file] = {**PACKAGE, "version": 2}
+    assert where(faults_of(content, secrets)) == [(file, key)]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import ldap
@@ -10,7 +11,9 @@ import pytest
 from connectors.ldap.dialects.ds389 import Ds389
 from connectors.ldap.dialects.inetorgperson import InetOrgPersonDialect
 from connectors.ldap.dialects.openldap import OpenLdap
+from connectors.protocols.ldapv3.dialect import typed_password
 from connectors.protocols.ldapv3.entries import AccountEntry, Entry
+from workforce.access import DesiredAccount
 from workforce.errors import AlreadyTaken, Refused
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -67,3 +70,52 @@ def test_389_directory_server_is_told_by_its_name() -> None:
     root = Entry("", {"vendorName": [b"389 Project"]})
     assert "389ds" in (OpenLdap().instead(root) or "")
     assert Ds389().instead(root) is None
+
+
+@pytest.mark.parametrize("dialect", [OpenLdap(), Ds389()])
+def test_a_new_entry_carries_its_block_from_the_beginning_unless_it_is_enabled(dialect: InetOrgPersonDialect) -> None:
+    account = DesiredAccount("ST0123456789ABC", "ada", {}, frozenset(), NOW, enabled=False)
+    names = {name for name, _ in dialect.new_entry(account, {}, "ou=people")[1]}
+    assert set(dialect.block) <= names
+    enabled = dialect.new_entry(replace(account, enabled=True), {}, "ou=people")[1]
+    assert names - {name for name, _ in enabled} == set(dialect.block)
+
+
+def test_the_first_value_of_uid_is_the_login_and_the_others_are_aliases() -> None:
+    account = OpenLdap().account(Entry("x", {"uid": [b"grace", b"ada"]}), NOW)
+    assert (account.login, account.aliases) == ("grace", ("ada",))
+    (changes,) = OpenLdap().renaming(account, "lin")
+    assert changes == [(ldap.MOD_REPLACE, "uid", [b"lin", b"grace", b"ada"])]
+    assert OpenLdap().renaming(account, "ada") == [[(ldap.MOD_REPLACE, "uid", [b"ada", b"grace"])]]
+    assert OpenLdap().renaming(account, "grace") == []
+
+
+def test_old_logins_stay_in_an_attribute_of_their_own_where_there_is_one() -> None:
+    dialect = Ds389("mailAlternateAddress")
+    account = dialect.account(Entry("x", {"uid": [b"grace"], "mailAlternateAddress": [b"ada"]}), NOW)
+    assert account.aliases == ("ada",)
+    (changes,) = dialect.renaming(account, "lin")
+    assert changes == [(ldap.MOD_REPLACE, "uid", [b"lin"]), (ldap.MOD_REPLACE, "mailAlternateAddress", [b"grace", b"ada"])]
+    assert dialect.by_login("ada") == "(|(uid=ada)(mailAlternateAddress=ada))"
+    assert "mailAlternateAddress" in dialect.attributes
+
+
+def test_a_password_that_is_handed_over_keeps_the_lock_and_has_to_be_changed() -> None:
+    (changes,) = OpenLdap().handing_over(an_entry(uid="ada", pwdAccountLockedTime="000001010000Z"), "Typed-once-1")
+    assert [name for _, name, _ in changes] == ["pwdAccountLockedTime", "userPassword", "pwdAccountLockedTime", "pwdReset"]
+    ((_, name, values),) = Ds389().handing_over(an_entry(uid="ada"), "Typed-once-1")[0]  # that server marks it by itself
+    assert (name, values) == ("userPassword", [b"Typed-once-1"])
+
+
+def test_the_last_sign_in_is_told_where_the_server_records_it() -> None:
+    assert an_entry().last_sign_in is None
+    assert an_entry(pwdLastSuccess="20261122074536Z").last_sign_in == datetime(2026, 11, 22, 7, 45, 36, tzinfo=UTC)
+    entry = Entry("x", {"lastLoginTime": [b"20261122074536Z"]})
+    assert Ds389().account(entry, NOW).last_sign_in == datetime(2026, 11, 22, 7, 45, 36, tzinfo=UTC)
+
+
+def test_a_typed_password_is_legible_meets_common_rules_and_is_another_one_each_time() -> None:
+    made = [typed_password() for _ in range(500)]
+    assert len(set(made)) == 500
+    assert all(len(one) == 23 and not set(one) & set("0O1lI") for one in made)
+    assert all(any(map(str.isupper, one)) and any(map(str.islower, one)) and any(map(str.isdigit, one)) for one in made)

@@ -38,7 +38,7 @@ def headings(page: str) -> list[str]:
 @pytest.mark.parametrize(
     ("page", "process"),
     [
-        ("joiner.md", lambda run: join(run, sinks=["hris"], directories=["ldap"])),
+        ("joiner.md", lambda run: join(run, sinks=["hris"], directories=lambda: ["ldap"])),
         ("leaver.md", lambda run: leave(run, records=["vms"], directories=["ldap"])),
     ],
 )

@@ -1,0 +1,133 @@
+"""The commands ``stint reconcile …``: what directories show, held against what they should, and what the brake holds."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from cli.output import EXIT_CONFIGURATION, JsonFlag, fail, print_json, print_table
+
+reconcile_app = typer.Typer(
+    help="Directories held against what should be; what the brake on mass change holds.", no_args_is_help=True
+)
+
+TenantOption = Annotated[str | None, typer.Option("--tenant", "-t", help="The tenant; may be left out when there is one.")]
+DirectoryOption = Annotated[str | None, typer.Option("--directory", help="Only this instance.")]
+ChangeArgument = Annotated[UUID | None, typer.Argument(help="Its id, from: stint reconcile held.")]
+SourceOption = Annotated[str | None, typer.Option("--source", help="All that is held of this feed or directory.")]
+ReasonOption = Annotated[str, typer.Option("--reason", help="Why, for the audit trail.")]
+
+
+@reconcile_app.command("run")
+def reconcile_run(
+    directory: DirectoryOption = None,
+    full: Annotated[bool, typer.Option("--full", help="Every account (the default).")] = False,
+    recent: Annotated[bool, typer.Option("--recent", help="Only the accounts of those who left lately.")] = False,
+    changed: Annotated[
+        bool, typer.Option("--changed", help="Only what the directory says has changed since the last run.")
+    ] = False,
+    tenant: TenantOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Read directories now, list what deviates, and mend what the policy allows."""
+    from cli.reconciliation import run
+    from cli.session import of_tenant
+    from ledger.reconciliations import Scope
+
+    if full + recent + changed > 1:
+        fail("give one of --full, --recent and --changed", EXIT_CONFIGURATION, as_json=as_json)
+    scope = Scope.RECENTLY_ENDED if recent else Scope.CHANGED if changed else Scope.FULL
+    with of_tenant(tenant, as_json=as_json) as (hub, name):
+        rows = run(hub, name, directory, scope)
+    if as_json:
+        print_json(rows)
+        return
+    cells = [
+        (r["directory"], r["scope"], r["accounts_read"], r["findings"], r["mended"], "HELD" if r["held"] else "") for r in rows
+    ]
+    print_table("Reconciled", ("directory", "scope", "read", "open findings", "mended", ""), cells, empty="no directories")
+    if any(row["held"] for row in rows):
+        print("The brake is on. Next: stint reconcile held")
+
+
+@reconcile_app.command("findings")
+def reconcile_findings(
+    directory: DirectoryOption = None,
+    drift: Annotated[str | None, typer.Option("--drift", help="Only this kind, such as orphan.")] = None,
+    tenant: TenantOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """What deviates, one line while it stands."""
+    from cli.reconciliation import finding_rows
+    from cli.session import of_tenant
+
+    with of_tenant(tenant, as_json=as_json) as (hub, name):
+        rows = finding_rows(hub, name, directory=directory, drift=drift)
+    if as_json:
+        print_json(rows)
+        return
+    cells = [
+        (r["account"] or "none", r["directory"], r["drift"], r["subject"], r["since"], r["times"], _told(r["details"]))
+        for r in rows
+    ]
+    columns = ("account", "directory", "drift", "what", "since", "seen", "details")
+    print_table("Findings", columns, cells, empty="every account that was read is as it should be")
+
+
+@reconcile_app.command("held")
+def reconcile_held(source: SourceOption = None, tenant: TenantOption = None, as_json: JsonFlag = False) -> None:
+    """What was too much at once and waits for a person."""
+    from cli.reconciliation import held_rows
+    from cli.session import of_tenant
+
+    with of_tenant(tenant, as_json=as_json) as (hub, name):
+        rows = held_rows(hub, name, source=source)
+    if as_json:
+        print_json(rows)
+        return
+    cells = [(r["id"], r["source"], r["kind"], r["subject"], r["since"], _told(r["details"])) for r in rows]
+    print_table("Held", ("id", "source", "kind", "what", "since", "details"), cells, empty="nothing is held")
+
+
+@reconcile_app.command("release")
+def reconcile_release(
+    reason: ReasonOption,
+    change: ChangeArgument = None,
+    source: SourceOption = None,
+    tenant: TenantOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Let held changes happen: an order is read again and taken as it is then, a directory is reconciled again."""
+    _decide(change, source, tenant, release=True, reason=reason, as_json=as_json)
+
+
+@reconcile_app.command("discard")
+def reconcile_discard(
+    reason: ReasonOption,
+    change: ChangeArgument = None,
+    source: SourceOption = None,
+    tenant: TenantOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Throw held changes away: this version of an order is never taken, this finding is not mended."""
+    _decide(change, source, tenant, release=False, reason=reason, as_json=as_json)
+
+
+def _decide(change: UUID | None, source: str | None, tenant: str | None, *, release: bool, reason: str, as_json: bool) -> None:
+    from cli.reconciliation import decide
+    from cli.session import of_tenant
+
+    if (change is None) == (source is None):
+        fail("give the id of a held change, or --source NAME for all of it", EXIT_CONFIGURATION, as_json=as_json)
+    with of_tenant(tenant, as_json=as_json) as (hub, name):
+        number = decide(hub, name, change, source, release=release, reason=reason)
+    if as_json:
+        print_json({"ok": True, "changes": number})
+    else:
+        print(f"{number} {'released: they are being done' if release else 'discarded'}")
+
+
+def _told(details: dict[str, object]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in details.items())

@@ -1,0 +1,136 @@
+"""The steps that keep records in HRIS and payroll, and end them there and in the VMS.
+
+Where a system keeps records of people, all engagements of a person share one: the engagement that started last says what is in it, and it
+ends with the last of them. When the leading one ends, the others' joiners run again (``flows.handlers``), and the next to lead writes its terms.
+Where a system keeps one for each engagement, none of this matters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from flows.case import Case, Outgoing, record_is_shared
+from flows.intake import RECORD
+from flows.steps import step
+from ledger import endings, engagements, identities, writes
+from ledger.database import Tx
+from provisioning.records import prove_record
+from workforce.effects import EffectKind
+from workforce.engagement import Engagement
+from workforce.errors import NotFound, RetryLater
+from workforce.markers import marker_of
+from workforce.states import STANDING
+
+CONVERTED = "converted"
+"""The cause of an ending by which a contractor becomes an employee: the person's record in the HRIS goes on, and is HR's."""
+
+
+@step("Create the record")
+def create_record(case: Case) -> None:
+    """Create the contractor's record, or adopt the one that a lost reply left; of one that is known, write only what differs.
+
+    An ended record of a person who comes back is taken up again first.
+    """
+    record_id = case.external_id(RECORD)
+    if record_id is not None and not _leads(case):
+        return
+    sink, outgoing, applier = case.config.instance(case.system).sink(), _outgoing(case), case.records()
+    starts_on = case.engagement.terms.starts_on.isoformat()
+    if record_id is None:
+        record_id, plan = applier.create(sink, _marker(case), outgoing.desired, outgoing.details)
+        applier.rehire(sink, record_id, starts_on=starts_on)
+    else:
+        applier.rehire(sink, record_id, starts_on=starts_on)
+        plan = applier.update(sink, record_id, outgoing.desired, outgoing.details)
+    case.remember(RECORD, record_id, outgoing, plan)
+    lost = [effect for kind in (EffectKind.UPDATE_RECORD, EffectKind.REHIRE_RECORD) for effect in case.unfinished(kind)]
+    applier.conclude(record_id, lost)
+
+
+@step("Read the record back")
+def read_record_back(case: Case) -> None:
+    """Ask the system for the record; it has to be there and active."""
+    record_id = case.external_id(RECORD)
+    if record_id is None:
+        raise RetryLater(f"{case.system}: no record is known yet", cause="not_created")
+    record = prove_record(case.config.instance(case.system).sink(), record_id, active=True)
+    case.audit("record.verified", record_id=record.external_id)
+
+
+@step("End the record")
+def end_record(case: Case) -> None:
+    """End the record in the VMS, HRIS or payroll as of the last day at the work location."""
+    record_id = _record_to_end(case)
+    if record_id is not None:
+        system = case.config.instance(case.system).ending()
+        case.records().end(system, record_id, ended_at=case.engagement.end_at, ends_on=case.engagement.last_day().isoformat())
+
+
+@step("Read the ended record back")
+def read_ended_record_back(case: Case) -> None:
+    """Ask the system: the record may no longer be active."""
+    record_id = _record_to_end(case)
+    if record_id is not None:
+        prove_record(case.config.instance(case.system).ending(), record_id, active=False)
+        case.audit("record.end_verified", record_id=record_id)
+
+
+def of_record(tx: Tx, system: str, record_id: str) -> Engagement | None:
+    """The engagement whose word counts for a record of ours; of a person's record, the one that leads."""
+    known = identities.by_external(tx, system, RECORD, record_id)
+    if known is None:
+        return None
+    try:
+        return engagements.get(tx, known)
+    except NotFound:
+        everything = engagements.list_all(tx, worker_id=known)
+        return leading(everything) or max(everything, key=_order, default=None)
+
+
+def leading(everything: list[Engagement]) -> Engagement | None:
+    """Of a person's engagements, the one that started last among those that are not ending."""
+    standing = [each for each in everything if each.state in STANDING and each.tombstoned_at is None]
+    return max(standing, key=_order, default=None)
+
+
+def _order(engagement: Engagement) -> tuple[str, str]:
+    return engagement.terms.starts_on.isoformat(), str(engagement.id)
+
+
+def _leads(case: Case) -> bool:
+    """Whether the engagement's word counts for the record."""
+    if not record_is_shared(case):
+        return True
+    with case.hub.database.transaction(case.ref.tenant) as tx:
+        first = leading(engagements.list_all(tx, worker_id=case.engagement.worker.id))
+    return first is None or first.id == case.engagement_id
+
+
+def _outgoing(case: Case) -> Outgoing:
+    """What the mapping says. Of a record that several engagements share, what stands is what any of them wrote last."""
+    outgoing = case.outgoing()
+    if not record_is_shared(case):
+        return outgoing
+    with case.hub.database.transaction(case.ref.tenant) as tx:
+        standing = writes.newest_of_worker(tx, case.engagement.worker.id, case.system)
+    return replace(outgoing, desired=replace(outgoing.desired, standing=standing))
+
+
+def _record_to_end(case: Case) -> str | None:
+    """The record that ends with the engagement; none while another engagement of the person needs it, or where HR decides."""
+    if record_is_shared(case):
+        with case.hub.database.transaction(case.ref.tenant) as tx:
+            if leading(engagements.list_all(tx, worker_id=case.engagement.worker.id)) is not None:
+                return None
+            if case.system == case.config.document.systems.hris and _is_conversion(tx, case):
+                return None
+    return case.external_id(RECORD)
+
+
+def _is_conversion(tx: Tx, case: Case) -> bool:
+    ending = endings.current(tx, case.engagement_id)
+    return ending is not None and ending.cause == CONVERTED
+
+
+def _marker(case: Case) -> str:
+    return case.engagement.worker.marker if record_is_shared(case) else marker_of(case.engagement_id)

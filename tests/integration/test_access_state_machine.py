@@ -1,0 +1,345 @@
+"""Whatever happens in whatever order: once it is quiet, people have exactly the access that an oracle says, and never more after an end.
+
+Grant, extend, shorten, another role, end, terminate, take back, come again, a second engagement at once, runs that die or are overtaken by
+the ending, hands at the directory: against real directories (slapd, and Entra's sandbox), the real ledger and the real steps. The oracle
+knows nothing of any of them. At the end, the history of who had access is asked for every quiet moment on the way.
+The long version: ``pytest --hypothesis-profile thorough tests/integration/test_access_state_machine.py``.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import hypothesis
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+
+from cli.world import ROLE, TENANT
+from flows.case import ACCOUNT
+from flows.joiner import directories_concerned, join
+from flows.leaver import block, systems_to_leave
+from flows.reconcile import reconcile
+from flows.steps import PlainConductor, Step
+from flows.sweeper import sweep
+from ledger import endings, ends, engagements, identities
+from ledger.access_history import Question, held_at
+from ledger.jobs import defer_leaver
+from ledger.reconciliations import Scope
+from tests.integration.installed import Installed
+from workforce.access import SIGN_IN, AccountState, Entitlement, EntitlementKind
+from workforce.engagement import Engagement
+from workforce.errors import Fenced, Refused, RetryLater
+from workforce.events import Actor, ActorType
+from workforce.ports import Directory
+
+pytestmark = pytest.mark.integration
+
+DIRECTORIES = ("entra", "ldap")
+GRACE, HEDY = (Actor(ActorType.HUMAN, name, auth="cli") for name in ("grace", "hedy"))
+DAYS = st.integers(min_value=1, max_value=90)
+PEOPLE = st.sampled_from([0, 1])
+STEPS = st.integers(min_value=0, max_value=9)
+
+
+class _Died(BaseException):
+    """The process is gone."""
+
+
+class Interrupted(PlainConductor):
+    """Runs steps until the one with a given number, before which something happens: the process dies, or the ending begins."""
+
+    def __init__(self, *args: Any, at_step: int, happens: Any) -> None:
+        super().__init__(*args)
+        self._left, self._happens = at_step, happens
+
+    def _run(self, step: Step, system: str) -> None:
+        self._left -= 1
+        if self._left == -1:
+            self._happens()
+        super()._run(step, system)
+
+
+@dataclass
+class Known:
+    """What the oracle knows of an engagement: the role that it has now, and whether it is going on."""
+
+    engagement: Engagement
+    role: str
+    goes_on: bool = True
+    by_hand: bool = False  # a person ended it: no feed brings it back
+
+
+@dataclass
+class Person:
+    """Somebody with an identity in the VMS, and their engagements."""
+
+    columns: dict[str, str]
+    engagements: list[Known] = field(default_factory=list)
+
+    @property
+    def worker_id(self) -> UUID | None:
+        return self.engagements[0].engagement.worker.id if self.engagements else None
+
+
+class Access(RuleBasedStateMachine):
+    """The machine. Every rule does one thing, lets the hub come to rest, and the invariant compares."""
+
+    installed: Installed
+
+    def __init__(self) -> None:
+        super().__init__()
+        names = [uuid4().hex.translate(str.maketrans("0123456789", "ghijklmnop")) for _ in range(2)]
+        self.people = [Person({"Worker ID": f"ACME{n}", "Worker Last Name": f"Lovelace {n}"}) for n in names]
+        self.moments: list[tuple[datetime, dict[tuple[int, str], frozenset[Entitlement]]]] = []
+
+    # What the roles give, as the oracle knows it
+
+    def groups_of(self, role: str, directory: str) -> frozenset[str]:
+        engineers = self.installed.world.groups[directory]
+        return frozenset(engineers if role == ROLE else engineers[:1] if directory == "ldap" else [])
+
+    def expected(self, person: Person, directory: str) -> frozenset[Entitlement]:
+        groups: set[str] = set()
+        opens = False
+        for known in person.engagements:
+            if known.goes_on:
+                groups |= self.groups_of(known.role, directory)
+                opens = opens or directory == "ldap" or known.role == ROLE
+        held = {Entitlement(EntitlementKind.GROUP, group) for group in groups}
+        return frozenset(held | ({SIGN_IN} if opens else set()))
+
+    # What happens
+
+    @precondition(lambda self: any(len(person.engagements) < 3 for person in self.people))
+    @rule(who=PEOPLE, is_engineer=st.booleans())
+    def comes(self, who: int, is_engineer: bool) -> None:
+        person = self.people[who]
+        if len(person.engagements) >= 3:
+            return
+        role = ROLE if is_engineer else "Designer"
+        engagement = self.installed.signed(**person.columns, Role=role)
+        assert person.worker_id in {None, engagement.worker.id}
+        person.engagements.append(Known(engagement, role))
+        self.settle()
+
+    @rule(who=PEOPLE, which=st.integers(0, 2), days=DAYS)
+    def source_says_another_end(self, who: int, which: int, days: int) -> None:
+        """Later or earlier, but not past. An ending that came of itself is taken back by it; one by a person is not."""
+        known = self.pick(who, which)
+        if known is None:
+            return
+        until = datetime.now(UTC).date() + timedelta(days=1 + days)
+        self.installed.change(known.engagement, **{"End Date": until.isoformat()})
+        if not known.by_hand:
+            known.goes_on = True
+        self.settle()
+
+    @rule(who=PEOPLE, which=st.integers(0, 2))
+    def end_is_reached(self, who: int, which: int) -> None:
+        known = self.pick(who, which, goes_on=True)
+        if known is None:
+            return
+        with self.tx() as tx:
+            engagements.begin_ending(tx, known.engagement.id, "end_reached")
+            defer_leaver(tx, known.engagement.id)
+        known.goes_on = False
+        self.blocked_at_once(who, known)
+        self.settle()
+
+    @rule(who=PEOPLE, which=st.integers(0, 2))
+    def is_terminated(self, who: int, which: int) -> None:
+        known = self.pick(who, which, goes_on=True)
+        if known is None:
+            return
+        with self.tx() as tx:
+            ends.terminate(tx, known.engagement.id, GRACE, reason="a test says so")
+        known.goes_on, known.by_hand = False, True
+        self.blocked_at_once(who, known)
+        self.settle()
+
+    @rule(who=PEOPLE, which=st.integers(0, 2))
+    def two_people_take_it_back(self, who: int, which: int) -> None:
+        known = self.pick(who, which, goes_on=False)
+        if known is None:
+            return
+        with self.tx() as tx:
+            endings.ask_undo(tx, known.engagement.id, GRACE, reason="it was a mistake")
+        with self.tx() as tx, pytest.raises(Refused, match="somebody else"):
+            endings.confirm_undo(tx, known.engagement.id, GRACE, needs_two=True)
+        with self.tx() as tx:
+            endings.confirm_undo(tx, known.engagement.id, HEDY, needs_two=True)
+        known.goes_on, known.by_hand = True, False
+        self.settle()
+
+    @rule(who=PEOPLE, which=st.integers(0, 2))
+    def changes_role(self, who: int, which: int) -> None:
+        known = self.pick(who, which, goes_on=True)
+        if known is None:
+            return
+        known.role = "Designer" if known.role == ROLE else ROLE
+        self.installed.change(known.engagement, Role=known.role)
+        self.settle()
+
+    @rule(who=PEOPLE, which=st.integers(0, 2), at_step=STEPS)
+    def a_run_dies(self, who: int, which: int, at_step: int) -> None:
+        known = self.pick(who, which, goes_on=True)
+        if known is None:
+            return
+
+        def die() -> None:
+            raise _Died
+
+        with suppress(_Died):
+            self.joining(known, at_step, die)
+        self.again(known)
+        self.settle()
+
+    @rule(who=PEOPLE, which=st.integers(0, 2), at_step=STEPS)
+    def the_ending_overtakes_a_run(self, who: int, which: int, at_step: int) -> None:
+        known = self.pick(who, which, goes_on=True)
+        if known is None:
+            return
+
+        def end() -> None:
+            with self.tx() as tx:
+                ends.terminate(tx, known.engagement.id, GRACE, reason="a test says so")
+            known.goes_on, known.by_hand = False, True
+
+        try:
+            self.joining(known, at_step, end)
+        except (Fenced, RetryLater):  # its effects are fenced; a look finds what the ending has changed, and is tried again
+            assert not known.goes_on
+        self.settle()
+
+    @rule(who=PEOPLE, directory=st.sampled_from(DIRECTORIES), opens=st.booleans())
+    def somebody_changes_the_account_by_hand(self, who: int, directory: str, opens: bool) -> None:
+        """Opens it, or closes it and takes a group away: the sweeper and reconciliation put it right."""
+        account = self.account(self.people[who], directory)
+        if account is None:
+            return
+        at = self.directory(directory)
+        if opens:
+            at.enable(account.account_id)
+        elif account.groups:
+            at.remove_member(min(account.groups), account.account_id)
+        self.settle(directory)
+
+    @invariant()
+    def access_is_what_the_oracle_says(self) -> None:
+        moment: dict[tuple[int, str], frozenset[Entitlement]] = {}
+        for number, person in enumerate(self.people):
+            for directory in DIRECTORIES if person.engagements else ():
+                account = self.account(person, directory)
+                held = account.entitlements if account else frozenset()
+                wanted = self.expected(person, directory)
+                assert held == wanted, (number, directory)
+                moment[number, directory] = wanted
+        with self.tx() as tx:
+            now: datetime = tx.one("SELECT clock_timestamp() AS now")["now"]  # type: ignore[index]  # there is always a row
+        self.moments.append((now, moment))
+
+    def teardown(self) -> None:
+        """The history of who had access agrees with every quiet moment."""
+        with self.tx() as tx:
+            for at, moment in self.moments:
+                for (number, directory), wanted in moment.items():
+                    found = held_at(tx, Question(directory, at, worker_id=self.people[number].worker_id))
+                    assert {each.entitlement for each in found} == wanted, (at, number, directory)
+
+    # How it is done
+
+    def tx(self) -> Any:
+        return self.installed.hub.database.transaction(TENANT)
+
+    def directory(self, name: str) -> Directory:
+        return self.installed.hub.tenant(TENANT).instance(name).directory()
+
+    def account(self, person: Person, directory: str) -> AccountState | None:
+        if person.worker_id is None:
+            return None
+        with self.tx() as tx:
+            account_id = identities.external_id(tx, directory, ACCOUNT, person.worker_id)
+        return self.directory(directory).read(account_id) if account_id else None
+
+    def pick(self, who: int, which: int, *, goes_on: bool | None = None) -> Known | None:
+        some = [known for known in self.people[who].engagements if goes_on in {None, known.goes_on}]
+        return some[which % len(some)] if some else None
+
+    def joining(self, known: Known, at_step: int, happens: Any) -> None:
+        ref = self.installed.run(known.engagement)
+        conductor = Interrupted(ref, self.installed.hub, at_step=at_step, happens=happens)
+        hub, engagement_id = self.installed.hub, known.engagement.id
+        join(conductor, sinks=(), directories=lambda: directories_concerned(hub, TENANT, engagement_id))
+
+    def again(self, known: Known) -> None:
+        """The queue runs an interrupted job again."""
+        self.joining(known, -2, lambda: None)
+
+    def blocked_at_once(self, who: int, known: Known) -> None:
+        """The urgent part alone: nobody signs in any more whom nothing else supports."""
+        _, directories = systems_to_leave(self.installed.hub, TENANT, known.engagement.id)
+        urgent = PlainConductor(self.installed.run(known.engagement, grants=False), self.installed.hub, attempts=1)
+        block(urgent, directories=directories)
+        assert urgent.failures == {}
+        for directory in DIRECTORIES:
+            account = self.account(self.people[who], directory)
+            assert account is None or account.enabled is (SIGN_IN in self.expected(self.people[who], directory))
+
+    def settle(self, *directories: str) -> None:
+        """Everything that waits is done, until nothing does. ``directories`` are reconciled first."""
+        sweep(self.installed.hub, TENANT)
+        for directory in directories:
+            reconcile(self.installed.hub, TENANT, directory, Scope.FULL)
+        for _ in range(9):
+            leaving, joining = self.installed.waiting("leaver"), self.installed.waiting("joiner")
+            for args in leaving:
+                self.leave(UUID(args["engagement_id"]))
+            for args in joining:
+                self.join(UUID(args["engagement_id"]))
+            if not leaving and not joining:
+                return
+        raise AssertionError("it never comes to rest")
+
+    def join(self, engagement_id: UUID) -> None:
+        with self.tx() as tx:
+            engagement = engagements.get(tx, engagement_id)
+        if engagement.tombstoned_at is None:
+            self.joining(Known(engagement, ""), -2, lambda: None)
+
+    def leave(self, engagement_id: UUID) -> None:
+        with self.tx() as tx:
+            engagement = engagements.get(tx, engagement_id)
+        if engagement.tombstoned_at is not None:
+            self.installed.leave(engagement)
+
+
+def designers_too(installed: Installed) -> None:
+    """The company has a second role, with the first group in LDAP and nothing in Entra."""
+    package = {
+        "package": "designer",
+        "version": 1,
+        "because": "Designers draw.",
+        "role": "Designer",
+        "directories": {"ldap": {"groups": installed.world.groups["ldap"][:1]}},
+    }
+    installed.apply_files({"access/designer.yaml": package})
+
+
+def test_access_is_always_what_the_engagements_of_a_person_support(installed: Installed) -> None:
+    designers_too(installed)
+    machine = type("Machine", (Access,), {"installed": installed})
+    thorough = hypothesis.settings.get_current_profile_name() == "thorough"
+    run_state_machine_as_test(
+        machine,
+        settings=hypothesis.settings(
+            max_examples=500 if thorough else 6,
+            stateful_step_count=12 if thorough else 8,
+            deadline=None,
+            suppress_health_check=list(hypothesis.HealthCheck),
+        ),
+    )
