@@ -32,11 +32,15 @@ class Installation:
     receiver_ready_s: float
     everything_ready_s: float
 
-    def memory_mb(self) -> float:
-        """Proportional set size of every process of the installation, shared memory counted once, in MB (10⁶ bytes)."""
+    def processes(self) -> list[psutil.Process]:
+        """Every process of the installation, the database's included."""
         root = psutil.Process(self.process.pid)
         family = [root, *root.children(recursive=True), *_postgres(self.settings.postgres_dir)]
-        return sum(process.memory_full_info().pss for process in {p.pid: p for p in family}.values()) / 1e6
+        return list({process.pid: process for process in family}.values())
+
+    def memory_mb(self) -> float:
+        """Proportional set size of every process of the installation, shared memory counted once, in MB (10⁶ bytes)."""
+        return sum(process.memory_full_info().pss for process in self.processes()) / 1e6
 
 
 def fresh_settings(folder: Path, **changes: object) -> Settings:

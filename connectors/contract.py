@@ -140,12 +140,20 @@ class Capabilities(Generic[S, C]):
         return [each.name for each in fields(self) if getattr(self, each.name) is not None]
 
 
+class RecordsOf(StrEnum):
+    """What a system keeps a record of: the person, or each engagement (a contract, an assignment)."""
+
+    PEOPLE = "people"
+    ENGAGEMENTS = "engagements"
+
+
 @dataclass(frozen=True)
 class Connector(Generic[S, C]):
     """A connector: the declaration in its package's ``__init__``. ``client`` builds the wire client; it connects lazily.
 
     ``limits`` tells in a sentence what the vendor allows and what is not done here. ``also`` are further kinds that it serves.
     ``login_attribute`` is a directory's attribute that holds the sign-in name where a mapping may say it; ``None``: it is never mapped.
+    ``records_of`` is what its sink keeps: with people, a second engagement of somebody shares the first one's record.
     """
 
     key: str
@@ -159,6 +167,7 @@ class Connector(Generic[S, C]):
     also: tuple[Kind, ...] = ()
     login_attribute: str | None = None
     keeps_credential: bool = False
+    records_of: RecordsOf = RecordsOf.PEOPLE
 
 
 @dataclass

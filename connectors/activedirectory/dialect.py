@@ -17,10 +17,13 @@ from workforce.access import DesiredAccount
 from workforce.errors import Refused
 
 ACCOUNTDISABLE = 0x2
+PASSWD_NOTREQD = 0x20
 NORMAL_ACCOUNT = 0x200
 _EPOCH = datetime(1601, 1, 1, tzinfo=UTC)
 _NEVER = frozenset({0, 0x7FFFFFFFFFFFFFFF})
 _SAM_ACCOUNT_NAME = re.compile(r'[^"/\\\[\]:;|=,+*?<>@\x00-\x1f\x7f]{1,20}(?<!\.)')
+_SMTP = "smtp:"
+"""Before an address in ``proxyAddresses``; in capitals before the primary one."""
 _DOMAIN_SCOPE = "1.2.840.113556.1.4.1339"  # LDAP_SERVER_DOMAIN_SCOPE_OID: no references to other partitions in the answer
 
 
@@ -28,9 +31,10 @@ class ActiveDirectory(ServerDialect):
     """Blocked by ``ACCOUNTDISABLE`` in ``userAccountControl``; the native expiry is ``accountExpires``; ids are objectGUIDs.
 
     An account's CN and, unless the mapping gives one, its ``sAMAccountName`` are our marker: the domain keeps the latter unique, so one
-    marker makes one account wherever it was moved to. Its login is the ``userPrincipalName``. A new entry is disabled (514) until it
-    has a password, which the server only takes over TLS; then it is enabled (512). ``userAccountControl`` is always changed by
-    deleting the value that was read and adding the new one, so that nobody's change in between is lost; Samba does not insist on it.
+    marker makes one account wherever it was moved to. Its login is the ``userPrincipalName``; earlier ones stay in ``proxyAddresses``. A
+    new entry is disabled and marked as one without a password (546) until it has one, which the server only takes over TLS; then it is
+    enabled (512), or stays disabled (514) until its start. ``userAccountControl`` is always changed by deleting the value that was read
+    and adding the new one, so that nobody's change in between is lost; Samba does not insist on it.
 
     Active Directory ends no sessions. The nearest equal is to reset the password twice, so that neither hash of the history is worth
     anything; Kerberos tickets that are out live on, by default for up to ten hours. Accounts with ``adminCount=1`` are protected by the
@@ -41,7 +45,7 @@ class ActiveDirectory(ServerDialect):
     login = "userPrincipalName"
     attributes = (
         "objectGUID", "employeeNumber", "userPrincipalName", "sAMAccountName", "userAccountControl", "accountExpires", "pwdLastSet",
-        "lockoutTime", "adminCount", "memberOf", "uSNChanged",
+        "lockoutTime", "adminCount", "memberOf", "uSNChanged", "proxyAddresses", "lastLogonTimestamp", "lastLogon",
     )  # fmt: skip
     people = Filter("(&(objectCategory=person)(objectClass=user))")
     reserved = re.compile(
@@ -52,7 +56,6 @@ class ActiveDirectory(ServerDialect):
     search_controls = (_DOMAIN_SCOPE,)
     results = DomainResults()
     root_attributes = ("dsServiceName",)
-    created_blocked = True
     stamp_overlap = 0
 
     def instead(self, root: Entry) -> str | None:
@@ -68,8 +71,8 @@ class ActiveDirectory(ServerDialect):
         return Filter("(objectGUID=" + "".join(f"\\{byte:02x}" for byte in stored) + ")")
 
     def by_login(self, login: str) -> Filter:
-        """Whoever holds it as either of the two sign-in names."""
-        return any_of([equals(self.login, login), equals("sAMAccountName", login)])
+        """Whoever holds it as either of the two sign-in names, or as an address."""
+        return any_of([equals(self.login, login), equals("sAMAccountName", login), equals("proxyAddresses", f"smtp:{login}")])
 
     def account(self, entry: Entry, now: datetime) -> AccountEntry:
         """Locked out after wrong passwords is not blocked: that passes by itself."""
@@ -83,18 +86,19 @@ class ActiveDirectory(ServerDialect):
             ends_at=_from_filetime(entry.number("accountExpires")),
             untouchable=control is None or entry.first("adminCount") == "1",
             groups=frozenset(value.decode() for value in entry.values.get("memberOf", ())),
+            aliases=tuple(one[len(_SMTP) :] for one in entry.texts("proxyAddresses") if one.startswith(_SMTP)),
+            last_sign_in=_latest(entry.number("lastLogonTimestamp"), entry.number("lastLogon")),
         )
 
     def new_entry(self, account: DesiredAccount, mapped: Mapping[str, list[bytes]], people_base: str) -> tuple[str, Attributes]:
         """A disabled user without a password, with the expiry."""
-        if "@" not in account.login:
-            raise Refused("ldap: a login is a userPrincipalName, such as ada@client.example", cause="bad_login", field=self.login)
+        _require_principal(account.login)
         ours = {
             "objectclass": [b"user", *mapped.get("objectclass", [])],
             MARKER.lower(): encoded(MARKER, account.marker),
             self.login.lower(): encoded(self.login, account.login),
             "samaccountname": mapped.get("samaccountname") or [account.marker.encode()],
-            "useraccountcontrol": [b"%d" % (NORMAL_ACCOUNT | ACCOUNTDISABLE)],
+            "useraccountcontrol": [b"%d" % (NORMAL_ACCOUNT | ACCOUNTDISABLE | PASSWD_NOTREQD)],
             "accountexpires": [_filetime(account.expires_at)],
         }
         return f"CN={account.marker},{people_base}", [(k, v) for k, v in {**mapped, **ours}.items() if v]
@@ -111,15 +115,47 @@ class ActiveDirectory(ServerDialect):
 
     def blocking(self, account: AccountEntry) -> Sequence[Mods]:
         """Set the bit, unless it is set."""
-        return [_switched(account, lambda control: control | ACCOUNTDISABLE)] if not account.blocked else []
+        return [_switched(account, _disabled)] if not account.blocked else []
+
+    def finishing(self, account: AccountEntry, *, enabled: bool) -> Sequence[Mods]:
+        """The first password, without which the server enables nobody; then no more than is wanted."""
+        return [*self._password_if_none(account), _switched(account, _enabled if enabled else _with_password)]
 
     def enabling(self, account: AccountEntry) -> Sequence[Mods]:
-        """Give a password to an account that never had one, clear the bit and the lockout."""
-        requests = [self.new_password(account, random_password())] if account.entry.number("pwdLastSet") == 0 else []
-        changes = [*_switched(account, lambda control: control & ~ACCOUNTDISABLE)] if account.blocked else []
+        """Give a password to an account that never had one, clear the bits and the lockout."""
+        changes = [*_switched(account, _enabled)] if account.blocked else []
         if account.entry.number("lockoutTime"):
             changes.append((ldap.MOD_REPLACE, "lockoutTime", [b"0"]))
-        return [*requests, changes] if changes else requests
+        return [*self._password_if_none(account), *([changes] if changes else [])]
+
+    def _password_if_none(self, account: AccountEntry) -> Sequence[Mods]:
+        """A password that was handed over and is still to be changed has ``pwdLastSet`` 0 as well, but not the bit."""
+        is_without = _control(account) & PASSWD_NOTREQD and account.entry.number("pwdLastSet") == 0
+        return [self.new_password(account, random_password())] if is_without else []
+
+    def renaming(self, account: AccountEntry, login: str) -> Sequence[Mods]:
+        """Change ``userPrincipalName``, and ``sAMAccountName`` where it was made of it; the old one stays in ``proxyAddresses``."""
+        _require_principal(login)
+        old = account.entry.first(self.login)
+        if old == login:
+            return []
+        changes = [(ldap.MOD_DELETE, self.login, [old.encode()])] if old else []
+        changes.append((ldap.MOD_ADD, self.login, [login.encode()]))
+        former, name = (one.partition("@")[0] for one in (old or "", login))
+        was_made_of_it = former and (account.entry.first("sAMAccountName") or "").casefold() == former.casefold()
+        if was_made_of_it and _SAM_ACCOUNT_NAME.fullmatch(name):
+            changes.append((ldap.MOD_REPLACE, "sAMAccountName", [name.encode()]))
+        if old:
+            addresses = _addresses(account.entry.texts("proxyAddresses"), old, login)
+            changes.append((ldap.MOD_REPLACE, "proxyAddresses", [one.encode() for one in addresses]))
+        return [changes]
+
+    def handing_over(self, account: AccountEntry, password: str) -> Sequence[Mods]:
+        """Reset the password; ``pwdLastSet`` 0 has it changed at the next sign-in."""
+        changes: list[tuple[int, str, list[bytes] | None]] = [(ldap.MOD_REPLACE, "pwdLastSet", [b"0"])]
+        if _control(account) & PASSWD_NOTREQD:
+            changes += _switched(account, _with_password)
+        return [self.new_password(account, password), changes]
 
     def expiring(self, expires_at: datetime) -> Mods:
         """Replace ``accountExpires``: the account is valid until that instant."""
@@ -153,8 +189,38 @@ class ActiveDirectory(ServerDialect):
         return Filter(f"(uSNChanged>={first})" if last is None else f"(&(uSNChanged>={first})(uSNChanged<={last}))")
 
 
+def _require_principal(login: str) -> None:
+    if "@" not in login:
+        message = "ldap: a login is a userPrincipalName, such as ada@client.example"
+        raise Refused(message, cause="bad_login", field=ActiveDirectory.login)
+
+
+def _addresses(held: Sequence[str], old: str, new: str) -> list[str]:
+    """``proxyAddresses`` after a change of login: the old one is an alias; where it was the primary address, the new one is."""
+    ours = {f"{_SMTP}{one}".casefold() for one in (old, new)}
+    was_primary = any(one.startswith(_SMTP.upper()) and one.casefold() == f"{_SMTP}{old}".casefold() for one in held)
+    rest = [one for one in held if one.casefold() not in ours]
+    return [*rest, *([f"{_SMTP.upper()}{new}"] if was_primary else []), f"{_SMTP}{old}"]
+
+
+def _control(account: AccountEntry) -> int:
+    return account.entry.number("userAccountControl") or 0
+
+
+def _enabled(control: int) -> int:
+    return control & ~(ACCOUNTDISABLE | PASSWD_NOTREQD)
+
+
+def _disabled(control: int) -> int:
+    return control | ACCOUNTDISABLE
+
+
+def _with_password(control: int) -> int:
+    return control & ~PASSWD_NOTREQD
+
+
 def _switched(account: AccountEntry, change: Callable[[int], int]) -> Mods:
-    held = account.entry.number("userAccountControl") or 0
+    held = _control(account)
     old, new = b"%d" % held, b"%d" % change(held)
     return [(ldap.MOD_DELETE, "userAccountControl", [old]), (ldap.MOD_ADD, "userAccountControl", [new])]
 
@@ -162,6 +228,10 @@ def _switched(account: AccountEntry, change: Callable[[int], int]) -> Mods:
 def _filetime(moment: datetime) -> bytes:
     """An aware instant as tenths of microseconds since 1601, in whole seconds, rounded up."""
     return b"%d" % (int((whole_second(moment) - _EPOCH).total_seconds()) * 10**7)
+
+
+def _latest(*values: int | None) -> datetime | None:
+    return max(filter(None, map(_from_filetime, values)), default=None)
 
 
 def _from_filetime(value: int | None) -> datetime | None:

@@ -19,14 +19,14 @@ _SEARCH = Wire("LDAP", "^search DC=client,DC=example$")
 _BLOCK = "userAccountControl"
 
 
-def _modify(attribute: str) -> Wire:
-    return Wire("LDAP", f"^modify CN=.* {attribute}$", f"modify {attribute}")
+def _modify(attributes: str) -> Wire:
+    return Wire("LDAP", f"^modify CN=.* {attributes.replace('+', '[+]')}$", f"modify {attributes}")
 
 
 class ActiveDirectoryTrial(Trial[FaultyDirectory]):
     """A domain controller is provisioned once, and every trial begins with a copy."""
 
-    max_lines = 370
+    max_lines = 440  # the dialect alone is half of it: bits, passwords, two sign-in names
     fault_kinds = FAULT_KINDS
     samples: Mapping[str, object] = {
         **{f"extensionAttribute{n}": None for n in range(1, 16)},  # Exchange's part of the schema, which Samba does not have
@@ -48,6 +48,9 @@ class ActiveDirectoryTrial(Trial[FaultyDirectory]):
         "directory.add_member": _modify("member"),
         "directory.remove_member": _modify("member"),
         "directory.move_to_disabled": Wire("LDAP", "^modrdn CN=", "modrdn"),
+        "directory.set_manager": _modify("manager"),
+        "directory.rename": _modify("proxyAddresses+userPrincipalName"),
+        "directory.first_credential": _modify("unicodePwd"),
     }
 
     @cached_property
@@ -74,6 +77,20 @@ class ActiveDirectoryTrial(Trial[FaultyDirectory]):
     def add_group(self, sandbox: FaultyDirectory, name: str) -> str:
         """A security group."""
         return sandbox.server.add_group(name)
+
+    def add_manager(self, sandbox: FaultyDirectory, n: int) -> str:
+        """An employee."""
+        address = f"boss{n}@client.example"
+        sandbox.server.plant(
+            f"CN=boss{n},{sandbox.server.base('people')}",
+            {"objectClass": ["user"], "userPrincipalName": [address], "mail": [address]},
+        )
+        return address
+
+    def manager_of(self, sandbox: FaultyDirectory, account_id: str) -> str | None:
+        """The name in the DN."""
+        held = str(sandbox.server.held(account_id).get("manager", ""))
+        return f"{held.partition(',')[0].removeprefix('CN=')}@client.example" if held else None
 
 
 TRIAL = ActiveDirectoryTrial()

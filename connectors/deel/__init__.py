@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connectors.contract import Capabilities, Connector, Evidence, Kind
+from connectors.contract import Capabilities, Connector, Evidence, Kind, RecordsOf
 from connectors.deel.client import DeelClient
 from connectors.deel.settings import DeelSettings
 from connectors.deel.sink import DeelSink
@@ -18,4 +18,5 @@ CONNECTOR = Connector(
     can=Capabilities(webhooks=DeelWebhooks, source=DeelSource, sink=DeelSink),
     evidence=Evidence(description="Deel REST v2, names and types only"),
     limits="no filter for changes: each poll lists all contracts and reads each open one; a change of rate counts once the worker has signed",
+    records_of=RecordsOf.ENGAGEMENTS,
 )

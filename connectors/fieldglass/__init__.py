@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connectors.contract import Capabilities, Connector, Evidence, Kind
+from connectors.contract import Capabilities, Connector, Evidence, Kind, RecordsOf
 from connectors.fieldglass.client import FieldglassClient
 from connectors.fieldglass.schemas import FieldglassSchemas
 from connectors.fieldglass.settings import FieldglassSettings
@@ -18,4 +18,5 @@ CONNECTOR = Connector(
     can=Capabilities(source=FieldglassSource, schemas=FieldglassSchemas, sink=FieldglassSink),
     evidence=Evidence(),
     limits="the customer's own connectors and their layout; an upload tells no id, so a creation is looked up by its marker",
+    records_of=RecordsOf.ENGAGEMENTS,
 )

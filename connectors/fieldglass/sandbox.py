@@ -104,14 +104,16 @@ class FieldglassSandbox:
         }
 
     def add_work_order(self, **columns: str) -> str:
-        """A work order; ``columns`` (by label) override those of the example. Its id."""
+        """A work order, for a person of their own; ``columns`` (by label) override those of the example. Its id."""
         with self._lock:
             today = datetime.now(UTC).date()
+            number = len(self.work_orders) + 1
             row = {
-                _LAYOUT.id_column: f"ACMEWO{len(self.work_orders) + 1:08d}",
+                _LAYOUT.id_column: f"ACMEWO{number:08d}",
                 **_EXAMPLE,
-                "Worker ID": f"ACMEWK{len(self.work_orders) + 1:08d}",
-                "Start Date": today.isoformat(),
+                **_somebody_else(number),
+                "Worker ID": f"ACMEWK{number:08d}",
+                "Start Date": (today - timedelta(days=1)).isoformat(),  # begun, wherever on Earth the work is
                 _LAYOUT.end_column: (today + timedelta(days=90)).isoformat(),
                 **columns,
             }
@@ -242,3 +244,11 @@ def _receipt(code: str) -> JSONResponse:
 
 def _error(status: int) -> JSONResponse:
     return JSONResponse({"code": status, "message": "The request cannot be carried out."}, status_code=status)
+
+
+def _somebody_else(number: int) -> Row:
+    """The name and address of the person of the work order of that number: nobody looks like somebody else by accident."""
+    if number == 1:
+        return {}
+    letters = "".join(chr(ord("a") + int(digit)) for digit in str(number))  # names have no digits
+    return {"Worker Last Name": f"Lovelace {letters.title()}", "Worker Email": f"ada.lovelace{number}@mail.example"}

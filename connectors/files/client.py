@@ -11,9 +11,7 @@ from connectors.files.rows import read_rows
 from connectors.files.settings import FilesSettings, Mode
 from connectors.protocols.csv_tables import read_header, write_row
 from connectors.protocols.drops import Drop, Export, digest
-from connectors.protocols.folders import Folders, LocalFolders
 from connectors.protocols.history import History
-from connectors.protocols.sftp import SftpFolders
 from connectors.protocols.snapshots import Comparison, Snapshot
 from workforce.errors import Misconfigured, Refused
 from workforce.ports import CheckResult
@@ -33,7 +31,7 @@ class FilesClient:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.settings = settings
-        self._folders = _folders(settings, around)
+        self._folders = settings.reached(around)
         self.drop = Drop(
             self._folders,
             inbox=settings.inbox,
@@ -106,10 +104,3 @@ class FilesClient:
         if self.settings.outbox is None:
             raise Misconfigured("outbox: name the folder from which the other system imports", cause="no_outbox", field="outbox")
         return self.settings.outbox
-
-
-def _folders(settings: FilesSettings, around: Surroundings) -> Folders:
-    if settings.host is not None:
-        return SftpFolders(settings, around.network)
-    fields = {getattr(settings, field): field for field in ("inbox", "archive", "outbox", "taken")}
-    return LocalFolders(fields, around.folders)

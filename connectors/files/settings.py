@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
@@ -12,11 +11,10 @@ from pydantic_core import PydanticCustomError
 from connectors.contract import ConnectorSettings
 from connectors.protocols.csv_tables import CsvFormat, Encoding
 from connectors.protocols.drops import Order
-from connectors.protocols.sftp import SftpSettings
+from connectors.protocols.sftp import FolderPath, FolderSettings
 from connectors.protocols.snapshots import Ending
 
 Label = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
-FolderPath = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=r"^[^\x00-\x1f]+$")]
 FileName = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[^/\x00-\x1f]+$")]
 Digest = Annotated[str, StringConstraints(pattern=r"^[\w-]{16}$")]
 
@@ -72,8 +70,10 @@ class Layout(ConnectorSettings):
         return tuple(column for column in named if column is not None)
 
 
-class FilesSettings(SftpSettings):
+class FilesSettings(FolderSettings):
     """One exchange of files. Without ``host`` the folders are this machine's; with it they are those of an SFTP server."""
+
+    folder_fields = ("inbox", "archive", "outbox", "taken")
 
     inbox: FolderPath = Field(description="the folder into which the other system exports; absolute where it is this machine's")
     archive: FolderPath | None = Field(default=None, description="where read files are moved; without it they stay in the inbox")
@@ -107,15 +107,6 @@ class FilesSettings(SftpSettings):
     encoding: Encoding = "utf-8-sig"
     delimiter: Literal[",", ";", "\t", "|"] = ","
     layout: Layout = Layout()
-
-    @model_validator(mode="after")
-    def _folders_differ(self) -> Self:
-        folders = [folder for folder in (self.inbox, self.archive, self.outbox, self.taken) if folder is not None]
-        if self.host is None and not all(folder.startswith("/") for folder in folders):
-            raise PydanticCustomError("folders", "folders of this machine are given by their absolute paths")
-        if len(set(map(posixpath.normpath, folders))) < len(folders):
-            raise PydanticCustomError("folders", "inbox, archive, outbox and taken must be different folders")
-        return self
 
     @property
     def csv(self) -> CsvFormat:

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from connectors.files.sandbox import FAULT_KINDS, FilesSandbox
+from connectors.files.sandbox import FilesSandbox
+from connectors.protocols.sftp_server import FAULT_KINDS
 from connectors.suite.sandbox import FaultKind
 from connectors.suite.trial import Opened, Trial, Wire
 

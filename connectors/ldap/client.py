@@ -8,6 +8,7 @@ from connectors.contract import ALONE, Surroundings
 from connectors.ldap.dialects import dialect_of
 from connectors.ldap.settings import LdapSettings
 from connectors.protocols.ldapv3.client import LdapV3Client
+from connectors.protocols.ldapv3.groups import Group
 from workforce.errors import Refused
 
 
@@ -16,15 +17,16 @@ class LdapClient(LdapV3Client):
 
     def __init__(self, settings: LdapSettings, around: Surroundings = ALONE) -> None:
         del around  # a directory lies inside by nature, and libldap resolves names itself
-        super().__init__(settings, dialect_of(settings.dialect))
+        super().__init__(settings, dialect_of(settings.dialect, settings.alias_attribute))
 
-    def remove_member(self, group: str, member: str) -> None:
-        """Remove from ``member``. A groupOfNames keeps one (RFC 4519 §3.5): ``cn=nobody`` takes the place of the last."""
+    def remove_member(self, group: Group, member: str) -> None:
+        """A groupOfNames keeps a member (RFC 4519 §3.5), and so does a groupOfUniqueNames: ``cn=nobody`` takes the place of the last."""
         try:
             super().remove_member(group, member)
         except Refused as error:
             if error.cause != "object_class_violation":
                 raise
             nobody = f"cn=nobody,{self.settings.groups_base}"
-            changes = [(ldap.MOD_ADD, "member", [nobody.encode()]), (ldap.MOD_DELETE, "member", [member.encode()])]
-            self.modify(group, changes, done_already=self.dialect.is_no_member)
+            name = group.attribute
+            changes = [(ldap.MOD_ADD, name, [nobody.encode()]), (ldap.MOD_DELETE, name, [member.encode()])]
+            self.modify(group.dn, changes, done_already=self.dialect.is_no_member)

@@ -24,6 +24,8 @@ _CONFIGURATION = """
 include {schemas}/core.schema
 include {schemas}/cosine.schema
 include {schemas}/inetorgperson.schema
+include {schemas}/nis.schema
+include {schemas}/dyngroup.schema
 modulepath {modules}
 moduleload back_mdb
 moduleload ppolicy
@@ -42,7 +44,8 @@ rootpw {root_password}
 directory {folder}/db
 maxsize 268435456
 dbnosync
-index objectClass,uid,employeeNumber,entryUUID,member eq
+lastbind on
+index objectClass,uid,employeeNumber,entryUUID,mail,member,uniqueMember,memberUid eq
 limits dn.exact="{service}" size.soft=50 size.hard=50 size.prtotal=unlimited
 
 access to attrs=userPassword by dn.exact="{service}" =w by self =w by anonymous auth by * none
@@ -124,10 +127,17 @@ class SlapdSandbox(DirectoryServer):
         self.plant(dn, {"objectClass": ["groupOfNames"], "cn": [name], "member": [_NOBODY]})
         return dn
 
-    def members(self, group_dn: str) -> set[str]:
-        """The DNs in a group's ``member``."""
+    def add_posix_group(self, name: str) -> str:
+        """Plant a posixGroup (RFC 2307), which knows its members by their logins; its DN."""
+        dn = f"cn={ldap.dn.escape_dn_chars(name)},{self.base('groups')}"
+        self.plant(dn, {"objectClass": ["posixGroup"], "cn": [name], "gidNumber": ["10000"]})
+        return dn
+
+    def members(self, group_dn: str, attribute: str = "member") -> set[str]:
+        """Who is in a group: the values of what lists its members."""
         with self.administrator() as root:
-            return {value.decode() for value in root.search_s(group_dn, ldap.SCOPE_BASE)[0][1]["member"]}
+            found = root.search_s(group_dn, ldap.SCOPE_BASE)[0][1]
+        return {value.decode() for value in found.get(attribute, ())}
 
     def _configuration(self) -> str:
         return _CONFIGURATION.format(

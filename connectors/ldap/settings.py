@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
 
 from connectors.protocols.ldapv3.settings import LdapV3Settings
 
@@ -25,3 +28,5 @@ class LdapSettings(LdapV3Settings):
     """
 
     dialect: Dialect = Dialect.OPENLDAP
+    alias_attribute: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]*$")] | None = None
+    """Where the old login stays after a rename. ``None``: as a further value of ``uid``, after the login."""

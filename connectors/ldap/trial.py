@@ -24,7 +24,7 @@ def _modify(attributes: str, entry: str = "employeeNumber") -> Wire:
 class LdapTrial(Trial[FaultyDirectory]):
     """The OpenLDAP dialect. That of 389 runs the tests of the ``Directory`` port against its own server."""
 
-    max_lines = 300
+    max_lines = 380  # two kinds of servers
     stand_ins = frozenset({"sandbox", "dirsrv", "trial"})
     fault_kinds = FAULT_KINDS
     samples: Mapping[str, object] = {
@@ -46,6 +46,9 @@ class LdapTrial(Trial[FaultyDirectory]):
         "directory.add_member": _modify("member", entry="cn"),
         "directory.remove_member": _modify("member", entry="cn"),
         "directory.move_to_disabled": Wire("LDAP", "^modrdn employeeNumber=", "modrdn"),
+        "directory.set_manager": _modify("manager"),
+        "directory.rename": _modify("uid"),
+        "directory.first_credential": _modify("pwdReset+userPassword"),
     }
 
     @contextmanager
@@ -66,6 +69,18 @@ class LdapTrial(Trial[FaultyDirectory]):
     def add_group(self, sandbox: FaultyDirectory, name: str) -> str:
         """A groupOfNames."""
         return sandbox.server.add_group(name)
+
+    def add_manager(self, sandbox: FaultyDirectory, n: int) -> str:
+        """An employee."""
+        name = f"boss{n}"
+        entry = {"objectClass": ["inetOrgPerson"], "cn": [name], "sn": [name], "uid": [name], "mail": [f"{name}@client.example"]}
+        sandbox.server.plant(f"uid={name},{sandbox.server.base('people')}", entry)
+        return entry["mail"][0]
+
+    def manager_of(self, sandbox: FaultyDirectory, account_id: str) -> str | None:
+        """The name in the DN."""
+        held = str(sandbox.server.held(account_id).get("manager", ""))
+        return f"{held.partition(',')[0].removeprefix('uid=')}@client.example" if held else None
 
 
 TRIAL = LdapTrial()

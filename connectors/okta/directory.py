@@ -13,12 +13,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from urllib.parse import quote
 
+import httpx
+
 from connectors.okta.client import PAGE_SIZE, OktaClient
-from connectors.okta.records import ID, Group, Role, Status, User
+from connectors.okta.records import ID, ActivationLink, Group, Role, Status, TemporaryPassword, User
 from connectors.records.accounts import Sweep, mapped, marker_in, protected, random_password, require_marker, shown_attributes
 from connectors.records.answers import Reading
 from connectors.records.instants import instant_in, instant_text
-from workforce.access import AccountPage, AccountState, DesiredAccount
+from workforce.access import AccountPage, AccountState, CredentialKind, DesiredAccount, FirstCredential
 from workforce.errors import HubError, NotFound, Refused, RetryLater, outcome_of_each
 from workforce.markers import is_marker
 
@@ -29,6 +31,8 @@ _ID = re.compile(ID)
 _LOGIN = re.compile(r"[^\s/\\?#%\".][^\s/\\?#%\"]*")
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _NO_MAIL = {"sendEmail": "false"}
+_SIGNED_OUT = {"revokeSessions": "true"}
+_WITHOUT_PASSWORD = frozenset({Status.PROVISIONED, Status.RECOVERY})
 _SIGN_OUT = {"oauthTokens": "true", "forgetDevices": "true"}
 
 
@@ -70,12 +74,17 @@ class OktaDirectory:
         return replace(self._state(user), attributes=shown_attributes("okta", user.profile.told, unset_is_empty=True))
 
     def create(self, account: DesiredAccount) -> str:
-        """Create and activate the user in one request, marker included; its id. The password keeps Okta from writing to the person."""
+        """Create the user in one request, marker included, and activate them if they shall be enabled; the id.
+
+        The password keeps Okta from writing to the person.
+        """
+        if account.guest:
+            raise Refused("okta: a user is no guest", cause="no_guests")
         require_marker("okta", account.marker, field="employeeNumber")
         ours = {"login": account.login, "employeeNumber": account.marker, **self._expiry(account.expires_at)}
         profile = {name: value for name, value in _mapped(account.attributes, ours).items() if value is not None}
         body = {"profile": {**profile, **ours}, "credentials": {"password": {"value": random_password()}}}
-        response = self._client.write("POST", "/users", body, {"activate": "true"})
+        response = self._client.write("POST", "/users", body, {"activate": str(account.enabled).lower()})
         return _parse.written(User, response.content).id
 
     def update(self, account_id: str, attributes: Mapping[str, object]) -> None:
@@ -111,10 +120,16 @@ class OktaDirectory:
         self._sign_out(self._writable(account_id))
 
     def add_member(self, group_id: str, account_id: str) -> None:
-        """Add to a group. Groups that an app or Okta manages take nobody (403)."""
+        """Add to a group. Groups that an app or Okta manages take nobody (403; Okta does not say why, so the group is looked at)."""
         path = f"/groups/{_id(group_id, 'groups')}/users/{_id(account_id, 'account_id')}"
         self._writable(account_id)
-        self._unless_admin(account_id, lambda: self._client.write("PUT", path))
+        try:
+            self._unless_admin(account_id, lambda: self._client.write("PUT", path))
+        except Refused as error:
+            if error.cause != "forbidden" or self._client.get(f"/groups/{group_id}", Group).type == "OKTA_GROUP":
+                raise
+            message = "okta: an app or Okta itself decides who is in the group; give the access there"
+            raise Refused(message, cause="group_not_ours", field="groups") from None
 
     def remove_member(self, group_id: str, account_id: str) -> None:
         """Remove from a group; 404 means that there is no such membership."""
@@ -124,6 +139,43 @@ class OktaDirectory:
             self._unless_admin(account_id, lambda: self._client.write("DELETE", path))
         except NotFound:
             return
+
+    def set_manager(self, account_id: str, address: str) -> None:
+        """Set ``managerId`` to the id of whoever signs in with the address or, once Okta's index has them, receives mail there."""
+        self._writable(account_id)
+        self._set(account_id, {"managerId": self._addressee(address)})
+
+    def rename(self, account_id: str, login: str) -> None:
+        """Change ``login``. Okta has no aliases: nobody signs in with the old one any more. Raises ``AlreadyTaken``."""
+        if not _LOGIN.fullmatch(login):
+            raise Refused("okta: this can be no login", cause="bad_login", field="login")
+        self._writable(account_id)
+        self._set(account_id, {"login": login})
+
+    def first_credential(self, account_id: str) -> FirstCredential:
+        """A temporary password, which Okta has changed at the next sign-in, or a link for whoever never had a password.
+
+        Raises ``RetryLater`` for an account that is blocked: either would open it, and ``enable`` does that.
+        """
+        user = self._writable(account_id)
+        if user.is_blocked or user.is_being_deactivated:
+            raise RetryLater("okta: the account is blocked; it is given a credential once it is enabled", cause="not_enabled")
+        if user.status in _WITHOUT_PASSWORD:
+            link = _parse.written(ActivationLink, self._lifecycle(account_id, "reactivate", _NO_MAIL).content)
+            return FirstCredential(CredentialKind.TEMPORARY_ACCESS_PASS, link.secret)
+        answer = self._lifecycle(account_id, "expire_password_with_temp_password", _SIGNED_OUT)
+        return FirstCredential(CredentialKind.PASSWORD, _parse.written(TemporaryPassword, answer.content).secret)
+
+    def _addressee(self, address: str) -> str:
+        if holder := self.find_by_login(address):
+            return holder.account_id
+        query = {"search": f'profile.email eq "{address}"', "limit": PAGE_SIZE}
+        found = list(self._client.all("/users", User, query)) if _LOGIN.fullmatch(address) else []
+        if len(found) > 1:
+            raise Refused("okta: several users have the manager's address", cause="ambiguous_manager", field="manager")
+        if not found:
+            raise NotFound("okta: nobody has the manager's address", cause="no_manager", field="manager")
+        return found[0].id
 
     def move_to_disabled(self, account_id: str) -> None:
         """Nothing: Okta has no place for disabled accounts."""
@@ -157,15 +209,17 @@ class OktaDirectory:
         """Suspend or deactivate; where that is refused because the status has changed, once more by the new one."""
         for _ in range(STATUS_CHANGES):
             if user.is_blocked or user.is_being_deactivated:
-                return None
+                return
             can_be_suspended = user.status == Status.ACTIVE and user.transitioning_to is None
             step = ("suspend", {}) if can_be_suspended else ("deactivate", _NO_MAIL)
             try:
-                return self._lifecycle(user.id, *step)
+                self._lifecycle(user.id, *step)
             except Refused as error:
                 before, user = user, self._writable(user.id)
                 if error.cause != "http_400" or user.standing == before.standing:
                     raise
+            else:
+                return
         raise RetryLater("okta: the status changes faster than the account can be blocked", cause="status_changes")
 
     def _sign_out(self, user: User) -> None:
@@ -176,8 +230,9 @@ class OktaDirectory:
             if user.status != Status.DEPROVISIONED:
                 raise
 
-    def _lifecycle(self, account_id: str, step: str, query: Mapping[str, str]) -> None:
-        self._unless_admin(account_id, lambda: self._client.write("POST", f"/users/{account_id}/lifecycle/{step}", query=query))
+    def _lifecycle(self, account_id: str, step: str, query: Mapping[str, str]) -> httpx.Response:
+        path = f"/users/{account_id}/lifecycle/{step}"
+        return self._unless_admin(account_id, lambda: self._client.write("POST", path, query=query))
 
     def _set(self, account_id: str, profile: Mapping[str, object]) -> None:
         if profile:
@@ -203,13 +258,13 @@ class OktaDirectory:
     def _is_protected(self, user: User) -> bool:
         return user.id in self._settings.protected_user_ids or marker_in(user.profile.employee_number) is None
 
-    def _unless_admin(self, account_id: str, write: Callable[[], object]) -> None:
+    def _unless_admin(self, account_id: str, write: Callable[[], httpx.Response]) -> httpx.Response:
         """Do ``write``; a 403 is told apart: on administrators it is expected, on others a permission is missing.
 
         Where we may not read roles (okta.roles.read, not verified against the vendor) it stays a missing permission.
         """
         try:
-            write()
+            return write()
         except Refused as error:
             if error.cause == "forbidden" and self._holds_role(account_id):
                 raise protected("okta", "it holds an administrator role") from None
@@ -243,6 +298,7 @@ class OktaDirectory:
             expires_at=instant_in(user.profile.text(name)) if name else None,
             keeps_expiry=name is not None,
             protected=self._is_protected(user),
+            last_sign_in=instant_in(user.last_login),
         )
 
     def _groups(self, account_id: str) -> frozenset[str]:

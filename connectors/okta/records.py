@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, SecretStr
 
 from connectors.records.answers import Wire
 
@@ -66,6 +66,7 @@ class User(OktaRecord):
     id: str = Field(pattern=f"^{ID}$")
     status: str
     transitioning_to: str | None = Field(default=None, alias="transitioningToStatus")
+    last_login: str | None = Field(default=None, alias="lastLogin")
     profile: Profile
 
     @property
@@ -85,10 +86,22 @@ class User(OktaRecord):
 
 
 class Group(OktaRecord):
-    """A group; ``BUILT_IN`` ones (Everyone) are managed by Okta alone."""
+    """A group; ``BUILT_IN`` ones (Everyone) are managed by Okta alone, an ``APP_GROUP`` by the app that it comes from."""
 
     id: str
     type: str = ""
+
+
+class TemporaryPassword(OktaRecord):
+    """What a person signs in with once, to choose a password of their own."""
+
+    secret: SecretStr = Field(alias="tempPassword", min_length=1)
+
+
+class ActivationLink(OktaRecord):
+    """Where a person who never had a password chooses one."""
+
+    secret: SecretStr = Field(alias="activationUrl", min_length=1)
 
 
 class Role(OktaRecord):

@@ -40,12 +40,14 @@ _PROFILE = frozenset({
     "userType", "zipCode", EXPIRY,
 })  # fmt: skip
 _REQUIRED = ("login", "email", "firstName", "lastName")
-_CONDITION = re.compile(r'(profile\.employeeNumber|profile\.login|lastUpdated) (eq|gt) "([^"]*)"')
+_CONDITION = re.compile(r'(profile\.employeeNumber|profile\.login|profile\.email|lastUpdated) (eq|gt) "([^"]*)"')
 _STEPS = {
     "suspend": (frozenset({"ACTIVE"}), "SUSPENDED"),
     "unsuspend": (frozenset({"SUSPENDED"}), "ACTIVE"),
     "deactivate": (frozenset({"STAGED", "PROVISIONED", "ACTIVE", "RECOVERY", "PASSWORD_EXPIRED", "LOCKED_OUT", "SUSPENDED"}), "DEPROVISIONED"),
     "activate": (frozenset({"STAGED", "DEPROVISIONED"}), "PROVISIONED"),
+    "reactivate": (frozenset({"PROVISIONED", "RECOVERY"}), "PROVISIONED"),
+    "expire_password_with_temp_password": (frozenset({"ACTIVE", "PASSWORD_EXPIRED", "LOCKED_OUT"}), "PASSWORD_EXPIRED"),
 }  # fmt: skip
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -74,6 +76,7 @@ class _User:
     created: str
     updated: str
     has_password: bool = True
+    last_login: str | None = None
     goes_to: str | None = None
     goes_at: float = 0.0
     roles: list[str] = field(default_factory=list)
@@ -87,7 +90,7 @@ class _User:
         transition = {"transitioningToStatus": self.goes_to} if self.goes_to else {}
         return {
             "id": self.id, "status": self.status, **transition, "created": self.created, "activated": None, "statusChanged": self.updated,
-            "lastLogin": None, "lastUpdated": self.updated, "passwordChanged": None, "type": {"id": "oty1sandboxDefault01"},
+            "lastLogin": self.last_login, "lastUpdated": self.updated, "passwordChanged": None, "type": {"id": "oty1sandboxDefault01"},
             "profile": dict(self.profile), "credentials": {"provider": {"type": "OKTA", "name": "OKTA"}},
         }  # fmt: skip
 
@@ -156,6 +159,10 @@ class OktaSandbox:
         """Let a user be in a status, as people and time bring it about."""
         self._users[user_id].status = status
 
+    def sign_in(self, user_id: str) -> None:
+        """Let a person sign in now."""
+        self._users[user_id].last_login = _now()
+
     def give_admin_role(self, user_id: str) -> None:
         """Let a user be an administrator."""
         self._users[user_id].roles.append("SUPER_ADMIN")
@@ -176,6 +183,7 @@ class OktaSandbox:
             Route(f"{api}/users/{{key}}/roles", of(self._list_roles), methods=["GET"]),
             Route(f"{api}/users/{{key}}/sessions", of(self._end_sessions), methods=["DELETE"]),
             Route(f"{api}/users/{{key}}/lifecycle/{{step}}", of(self._step), methods=["POST"]),
+            Route(f"{api}/groups/{{group}}", of(self._get_group), methods=["GET"]),
             Route(f"{api}/groups/{{group}}/users/{{key}}", of(self._change_member), methods=["PUT", "DELETE"]),
         ]
 
@@ -272,9 +280,12 @@ class OktaSandbox:
         if step == "deactivate" and self.deactivation_seconds:
             user.goes_to, user.goes_at = after, time.monotonic() + self.deactivation_seconds
         else:
-            user.status = after
+            user.status = "ACTIVE" if step == "activate" and user.status == "STAGED" and user.has_password else after
+        if step.startswith("expire"):
+            self.effects.record("set_temporary_password", user.id)
+            return JSONResponse({"tempPassword": secrets.token_urlsafe(6)})
         self.effects.record(f"{step}_user", user.id)
-        if step == "activate":
+        if step in {"activate", "reactivate"}:
             return JSONResponse({"activationUrl": f"{request.base_url}tokens/sandbox/verify", "activationToken": "sandbox"})
         return Response(status_code=200)
 
@@ -290,6 +301,12 @@ class OktaSandbox:
     async def _list_roles(self, request: Request) -> Response:
         roles = [{"id": f"ra{n}", "type": role, "status": "ACTIVE"} for n, role in enumerate(self._found(request).roles)]
         return JSONResponse(roles)
+
+    async def _get_group(self, request: Request) -> Response:
+        group = str(request.path_params["group"])
+        if group not in self._groups:
+            raise _not_found(group)
+        return JSONResponse(self._groups[group])
 
     async def _change_member(self, request: Request) -> Response:
         group_id, user = str(request.path_params["group"]), self._changeable(request)

@@ -29,10 +29,15 @@ class OktaTrial(HttpTrial[OktaSandbox]):
         "directory.remove_member": Wire("DELETE", r"/groups/[^/]+/users/[^/]+$", "remove_member"),
         "directory.accounts": Wire("GET", r"/users$"),
         "directory.block_all": Wire("POST", r"/lifecycle/suspend$", "suspend_user"),
+        "directory.set_manager": Wire("POST", _USER, "update_user"),
+        "directory.rename": Wire("POST", _USER, "update_user"),
+        "directory.first_credential": Wire("POST", r"/lifecycle/expire_password_with_temp_password$", "set_temporary_password"),
     }
     untried: Mapping[str, str] = {"directory.move_to_disabled": "Okta has no place for disabled accounts, so nothing is sent"}
-    description = Description("okta/okta-management.pruned.json", undescribed=(r"^/oauth2/", r"/roles$"))
-    max_lines = 640  # the whole Directory port, two kinds of credentials, and eight statuses of which Okta suspends one
+    description = Description(
+        "okta/okta-management.pruned.json", undescribed=(r"^/oauth2/", r"/roles$", r"/expire_password_with_temp_password$")
+    )
+    max_lines = 730  # the whole Directory port, two kinds of credentials, and eight statuses of which Okta suspends one
 
     def sandbox(self) -> OktaSandbox:
         """A fresh org."""
@@ -51,6 +56,18 @@ class OktaTrial(HttpTrial[OktaSandbox]):
     def add_group(self, sandbox: OktaSandbox, name: str) -> str:
         """A group by hand."""
         return sandbox.add_group(name)
+
+    def add_manager(self, sandbox: OktaSandbox, n: int) -> str:
+        """An employee, by their e-mail address."""
+        address = f"boss{n}@client.example"
+        sandbox.add_user(login=f"b{n}@client.example", email=address)
+        return address
+
+    def manager_of(self, sandbox: OktaSandbox, account_id: str) -> str | None:
+        """By the manager's id."""
+        profiles = {user["id"]: user["profile"] for user in sandbox.users}
+        manager = profiles[account_id].get("managerId")
+        return str(profiles[manager]["email"]) if manager else None
 
 
 TRIAL = OktaTrial()

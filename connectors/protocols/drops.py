@@ -71,13 +71,13 @@ class Drop:
 
         A file is complete when two looks, ``settle_seconds`` apart, saw the same size and time.
         """
-        found = self.present()
-        if any(export.identity not in self._settled for export in found):
-            self.sleep(self.settle_seconds)
-            seen, found = {export.identity for export in found}, self.present()
-            self._settled = {export.identity for export in found if export.identity in seen}
+        found = self._looked_at_twice()
         unfinished = [export.key for export in found if export.identity not in self._settled]
         return [export for export in found if not unfinished or export.key < min(unfinished)]
+
+    def settled(self) -> list[Export]:
+        """Every complete file in the inbox, for those to whom their order is nothing: one that is being written holds back no other."""
+        return [export for export in self._looked_at_twice() if export.identity in self._settled]
 
     def present(self) -> list[Export]:
         """The files in the inbox, complete or not, as one look shows them. Raises ``Misconfigured``, ``Refused``."""
@@ -91,6 +91,15 @@ class Drop:
             raise Misconfigured(message, cause="too_many_files", field="archive")
         self._require_present_times(found)
         return sorted((Export(entry, self.inbox, entry.name, self._key(entry)) for entry in found), key=_key)
+
+    def _looked_at_twice(self) -> list[Export]:
+        """The files in the inbox; those that two looks saw alike are settled."""
+        found = self.present()
+        if any(export.identity not in self._settled for export in found):
+            self.sleep(self.settle_seconds)
+            seen, found = {export.identity for export in found}, self.present()
+            self._settled = {export.identity for export in found if export.identity in seen}
+        return found
 
     def archived(self) -> list[Export]:
         """The files in the archive, in their order."""

@@ -21,7 +21,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, Self, TypeVar
+from typing import Annotated, ClassVar, Self, TypeVar
 
 import paramiko
 import structlog
@@ -29,8 +29,8 @@ from paramiko.ssh_exception import IncompatiblePeer
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from connectors.contract import ConnectorSettings
-from connectors.protocols.folders import Entry, forbidden, missing_folder, temporary
+from connectors.contract import ConnectorSettings, Surroundings
+from connectors.protocols.folders import Entry, Folders, LocalFolders, forbidden, missing_folder, temporary
 from connectors.wire.network import Network
 from workforce.errors import HubError, Misconfigured, OutcomeUnknown, Refused, RetryLater
 
@@ -62,6 +62,7 @@ def _host_key(text: str) -> str:
 
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+FolderPath = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=r"^[^\x00-\x1f]+$")]
 
 
 class SftpSettings(ConnectorSettings):
@@ -90,6 +91,32 @@ class SftpSettings(ConnectorSettings):
         return self
 
 
+class FolderSettings(SftpSettings):
+    """A settings form with folders: without ``host`` they are this machine's, with it those of an SFTP server."""
+
+    folder_fields: ClassVar[tuple[str, ...]]
+    """The fields that hold folders."""
+
+    @model_validator(mode="after")
+    def _folders_differ(self) -> Self:
+        folders = list(self.folders())
+        if self.host is None and not all(folder.startswith("/") for folder in folders):
+            raise PydanticCustomError("folders", "folders of this machine are given by their absolute paths")
+        if len(set(map(posixpath.normpath, folders))) < sum(getattr(self, field) is not None for field in self.folder_fields):
+            *most, last = self.folder_fields
+            told = {"folders": f"{', '.join(most)} and {last} must be different folders"}
+            raise PydanticCustomError("folders", "{folders}", told)
+        return self
+
+    def folders(self) -> dict[str, str]:
+        """Each folder, and the field that holds it."""
+        return {folder: field for field in self.folder_fields if (folder := getattr(self, field)) is not None}
+
+    def reached(self, around: Surroundings) -> Folders:
+        """The place where they are."""
+        return LocalFolders(self.folders(), around.folders) if self.host is None else SftpFolders(self, around.network)
+
+
 class SftpFolders:
     """One server. Thread-safe: one connection, made on first use and again after it was lost."""
 
@@ -104,7 +131,7 @@ class SftpFolders:
         found = self._read(folder, lambda sftp: sftp.listdir_attr(folder))
         if found is None:
             raise missing_folder(folder)
-        regular = [each for each in found if each.st_mode is not None and stat.S_ISREG(each.st_mode)]
+        regular = [each for each in found if each.st_mode is not None and stat.S_ISREG(each.st_mode) and "/" not in each.filename]
         return [Entry(each.filename, each.st_size or 0, (each.st_mtime or 0) * 1_000_000) for each in regular]
 
     def read(self, folder: str, name: str) -> bytes:

@@ -10,15 +10,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
-from connectors.protocols.scim_resources import Group, User, at, equals, inside, merged, schemas_of, value_at
+from connectors.protocols.scim_resources import ENTERPRISE, Group, User, at, equals, inside, merged, schemas_of, value_at
 from connectors.records.accounts import Sweep, marker_in, protected, random_password, require_marker, shown_attributes
 from connectors.records.instants import instant_in, instant_text
 from connectors.records.paging import Position
 from connectors.scim.client import ScimClient
 from connectors.scim.records import leaves, require_allowed
 from workforce.access import AccountPage, AccountState, DesiredAccount
-from workforce.errors import HubError, NotFound, Refused, outcome_of_each
+from workforce.errors import AlreadyTaken, HubError, NotFound, Refused, outcome_of_each
 from workforce.markers import is_marker
 
 _CLEARED = ({"op": "replace", "path": "active", "value": False},)
@@ -64,13 +65,15 @@ class ScimDirectory:
         return replace(self._state(user), attributes=shown_attributes("scim", user.body, unset_is_empty=True))
 
     def create(self, account: DesiredAccount) -> str:
-        """Create the User in one request, marker included; its id."""
+        """Create the User in one request, marker included, active if it shall be; its id."""
+        if account.guest:
+            raise Refused("scim: a User is no guest", cause="no_guests")
         require_marker("scim", account.marker, field=self._client.marker_path)
         require_allowed(account.attributes, {self._client.marker_path: account.marker, "userName": account.login})
         ours = {"userName": account.login, **at(self._client.marker_path, account.marker)}
         body = merged(merged(merged({}, account.attributes), self._expiry(account.expires_at)), ours)
         password = {"password": random_password()} if self._settings.password_on_create else {}
-        return self._resources.create({**body, **password, "active": True, "schemas": schemas_of(body)})
+        return self._resources.create({**body, **password, "active": account.enabled, "schemas": schemas_of(body)})
 
     def update(self, account_id: str, attributes: Mapping[str, object]) -> None:
         """Set attributes; ``None`` and ``""`` clear one. Of a complex attribute, the parts that are not named stay."""
@@ -122,6 +125,38 @@ class ScimDirectory:
         except Refused as error:
             if not isinstance(error, NotFound) and error.cause != "noTarget":
                 raise
+
+    def set_manager(self, account_id: str, address: str) -> None:
+        """Set ``manager`` of the enterprise extension (RFC 7643 §4.3) to the id of whoever has the address. Raises ``NotFound``."""
+        user, found = self._writable(account_id), self._addressee(address)
+        path, manager = f"{ENTERPRISE}:manager", {"value": found, "$ref": f"../Users/{quote(found, safe='')}"}
+        if self._settings.patch:  # as a whole: $ref can be in no path (RFC 7644 §3.5.2)
+            self._resources.patch(User, account_id, [{"op": "replace", "path": path, "value": manager}])
+        else:
+            self._set(user, at(path, {**manager, "displayName": None}))
+
+    def rename(self, account_id: str, login: str) -> None:
+        """Change ``userName``. SCIM has no aliases: whether the old one still leads to the account is the target's affair."""
+        user, holder = self._writable(account_id), self.find_by_login(login)
+        if holder is not None and holder.account_id != account_id:
+            raise _taken()
+        try:
+            self._set(user, {"userName": login})
+        except Refused as error:
+            if error.cause not in {"uniqueness", "http_409"}:
+                raise
+            raise _taken() from None
+
+    def _addressee(self, address: str) -> str:
+        """The id of the one account that has an address, as userName or else as e-mail."""
+        if holder := self.find_by_login(address):
+            return holder.account_id
+        found = self._resources.all(User, equals("emails.value", address)) if address.isprintable() else []
+        if len(found) > 1:
+            raise Refused("scim: several accounts have the manager's address", cause="ambiguous_manager", field="manager")
+        if not found:
+            raise NotFound("scim: nobody has the manager's address", cause="no_manager", field="manager")
+        return found[0].id
 
     def move_to_disabled(self, account_id: str) -> None:
         """Nothing: SCIM has no place for disabled accounts."""
@@ -217,6 +252,10 @@ class ScimDirectory:
             return frozenset()
         found = self._resources.all(Group, equals("members.value", user.id), excludedAttributes="members")
         return frozenset(group.id for group in found)
+
+
+def _taken() -> AlreadyTaken:
+    return AlreadyTaken("scim: userName is in use; look up its holder", field="userName")
 
 
 def _operation(path: str, value: object) -> dict[str, Any]:

@@ -35,9 +35,11 @@ class ScimTrial(HttpTrial[ScimSandbox]):
         "directory.remove_member": Wire("PATCH", r"/Groups/[^/]+$", "remove_member"),
         "directory.accounts": Wire("GET", r"/Users$"),
         "directory.block_all": Wire("PATCH", _ONE, "disable_user"),
+        "directory.set_manager": Wire("PATCH", _ONE, "update_user"),
+        "directory.rename": Wire("PATCH", _ONE, "update_user"),
     }
     untried: Mapping[str, str] = {"directory.move_to_disabled": "SCIM has no place for disabled accounts, so nothing is sent"}
-    max_lines = 510  # the whole Directory port, and what of the RFC each target does otherwise
+    max_lines = 550  # the whole Directory port, and what of the RFC each target does otherwise
 
     def sandbox(self) -> ScimSandbox:
         """A fresh service provider."""
@@ -56,6 +58,18 @@ class ScimTrial(HttpTrial[ScimSandbox]):
     def add_group(self, sandbox: ScimSandbox, name: str) -> str:
         """A group by hand."""
         return sandbox.add_group(name)
+
+    def add_manager(self, sandbox: ScimSandbox, n: int) -> str:
+        """An employee, by their e-mail address."""
+        address = f"boss{n}@client.example"
+        sandbox.add_user(userName=f"boss{n}", emails=[{"value": address, "type": "work"}])
+        return address
+
+    def manager_of(self, sandbox: ScimSandbox, account_id: str) -> str | None:
+        """By the manager's id."""
+        users = {user["id"]: user for user in sandbox.users}
+        manager = users[account_id].get(ENTERPRISE, {}).get("manager")
+        return str(users[manager["value"]]["emails"][0]["value"]) if manager else None
 
 
 TRIAL = ScimTrial()

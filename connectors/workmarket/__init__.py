@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connectors.contract import Capabilities, Connector, Evidence, Kind
+from connectors.contract import Capabilities, Connector, Evidence, Kind, RecordsOf
 from connectors.workmarket.client import WorkMarketClient
 from connectors.workmarket.settings import WorkMarketSettings
 from connectors.workmarket.sink import WorkMarketSink
@@ -18,4 +18,5 @@ CONNECTOR = Connector(
     can=Capabilities(webhooks=WorkMarketWebhooks, source=WorkMarketSource, sink=WorkMarketSink),
     evidence=Evidence(description="WorkMarket Employer API v1, interface only"),
     limits="no published limits and no idempotency; webhooks are not signed and are hints at most; pay is decided in WorkMarket",
+    records_of=RecordsOf.ENGAGEMENTS,
 )

@@ -10,6 +10,6 @@ from connectors.ldap.settings import Dialect
 _DIALECTS: dict[Dialect, type[InetOrgPersonDialect]] = {Dialect.OPENLDAP: OpenLdap, Dialect.DS389: Ds389}
 
 
-def dialect_of(kind: Dialect) -> InetOrgPersonDialect:
-    """The dialect of a kind of server."""
-    return _DIALECTS[kind]()
+def dialect_of(kind: Dialect, alias_attribute: str | None = None) -> InetOrgPersonDialect:
+    """The dialect of a kind of server, with old logins in ``alias_attribute`` (``None``: in ``uid``)."""
+    return _DIALECTS[kind](alias_attribute)

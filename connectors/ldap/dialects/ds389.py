@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
 
@@ -35,6 +36,8 @@ class Ds389(InetOrgPersonDialect):
         hints=HINTS,
     )
     block = MappingProxyType({"nsAccountLock": b"TRUE"})
+    must_change: Mapping[str, bytes] = MappingProxyType({})
+    signed_in = ("lastLoginTime",)
     not_signed_in = (ldap.INVALID_CREDENTIALS, ldap.UNWILLING_TO_PERFORM, ldap.CONSTRAINT_VIOLATION)
     """Besides a wrong password: a locked account (53), an expired one or too many wrong passwords (19)."""
 
@@ -45,10 +48,13 @@ class Ds389(InetOrgPersonDialect):
     def account(self, entry: Entry, now: datetime) -> AccountEntry:
         """``nsAccountLock`` also shows a lock that a role or a class of service gives."""
         del now
+        login, *aliases = self.names(entry)
         return AccountEntry(
             entry,
             account_id=entry.first("nsUniqueId") or "",
-            login=entry.first("uid") or "",
+            login=login,
+            aliases=tuple(aliases),
+            last_sign_in=self.last_sign_in(entry),
             blocked=(entry.first("nsAccountLock") or "").lower() == "true",
             ends_at=instant(entry.first("krbPrincipalExpiration")),
         )

@@ -42,6 +42,8 @@ class OpenLdap(InetOrgPersonDialect):
         },
     )
     block = MappingProxyType({"pwdStartTime": NEVER.encode(), "pwdAccountLockedTime": PERMANENT_LOCK.encode()})
+    must_change = MappingProxyType({"pwdReset": b"TRUE"})
+    signed_in = ("pwdLastSuccess", "authTimestamp")
 
     def instead(self, root: Entry) -> str | None:
         """389 Directory Server names itself."""
@@ -59,10 +61,13 @@ class OpenLdap(InetOrgPersonDialect):
         """``locked`` is the administrator's permanent lock, not the short one after wrong passwords."""
         locked = entry.first("pwdAccountLockedTime") == PERMANENT_LOCK
         starts_at = instant(entry.first("pwdStartTime"))
+        login, *aliases = self.names(entry)
         return AccountEntry(
             entry,
             account_id=entry.first("entryUUID") or "",
-            login=entry.first("uid") or "",
+            login=login,
+            aliases=tuple(aliases),
+            last_sign_in=self.last_sign_in(entry),
             blocked=locked or (starts_at is not None and starts_at > now),
             ends_at=instant(entry.first("pwdEndTime")),
             locked=locked,

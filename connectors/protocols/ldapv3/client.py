@@ -15,6 +15,7 @@ from ldap.controls.simple import ValueLessRequestControl
 from connectors.protocols.ldapv3.connection import Connection, ConnectionPool, bound, close
 from connectors.protocols.ldapv3.dialect import ServerDialect
 from connectors.protocols.ldapv3.entries import Entry, Filter, Mods
+from connectors.protocols.ldapv3.groups import Group
 from connectors.protocols.ldapv3.pipeline import modify_all
 from connectors.protocols.ldapv3.settings import LdapV3Settings
 from workforce.errors import HubError
@@ -119,15 +120,15 @@ class LdapV3Client:
         rdn = ldap.dn.dn2str(ldap.dn.str2dn(dn)[:1])
         self._write("move an account", lambda connection: connection.rename_s(dn, rdn, new_superior, 1))
 
-    def add_member(self, group: str, member: str) -> None:
-        """Add to ``member``; one that is there already is success."""
-        add = (ldap.MOD_ADD, "member", [member.encode()])
-        self.modify(group, [add], done_already=self.dialect.is_member_already)
+    def add_member(self, group: Group, member: str) -> None:
+        """Add to a group; one that is there already is success."""
+        add = (ldap.MOD_ADD, group.attribute, [member.encode()])
+        self.modify(group.dn, [add], done_already=self.dialect.is_member_already)
 
-    def remove_member(self, group: str, member: str) -> None:
-        """Remove from ``member``; one that is not there is success."""
-        remove = (ldap.MOD_DELETE, "member", [member.encode()])
-        self.modify(group, [remove], done_already=self.dialect.is_no_member)
+    def remove_member(self, group: Group, member: str) -> None:
+        """Remove from a group; one that is not there is success."""
+        remove = (ldap.MOD_DELETE, group.attribute, [member.encode()])
+        self.modify(group.dn, [remove], done_already=self.dialect.is_no_member)
 
     def binds(self, dn: str, password: str) -> bool:
         """Whether ``dn`` can bind with ``password``, tried on a connection of its own. Raises ``RetryLater`` when it cannot be tried."""

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import ldap
 
-from connectors.protocols.ldapv3.entries import AccountEntry, Entry, Filter, Mods, equals, generalized_time, instant
+from connectors.protocols.ldapv3.entries import AccountEntry, Entry, Filter, Mods, any_of, equals, generalized_time, instant
 from connectors.protocols.ldapv3.results import ResultCodes
 from workforce.access import DesiredAccount
 
@@ -20,9 +20,22 @@ CLOCK_SKEW = timedelta(minutes=5)
 """How far the directory's clocks may be off from ours and from one another."""
 
 
+_LEGIBLE = "abcdefghjkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
+"""Letters and digits that nobody takes for one another."""
+
+
 def random_password() -> str:
     """A password that nobody knows: 256 random bits, with the classes of characters that quality rules ask for."""
     return f"{secrets.token_urlsafe(32)}aA1!"
+
+
+def typed_password() -> str:
+    """A password that a person types once: 116 random bits in four parts, with the same classes of characters."""
+    while True:
+        parts = ["".join(secrets.choice(_LEGIBLE) for _ in range(5)) for _ in range(4)]
+        password = "-".join(parts)
+        if all(any(is_one(letter) for letter in password) for is_one in (str.islower, str.isupper, str.isdigit)):
+            return password
 
 
 class ServerDialect(ABC):
@@ -49,8 +62,6 @@ class ServerDialect(ABC):
     """Controls without a value that go with every search, by OID."""
     not_signed_in: tuple[type[ldap.LDAPError], ...] = (ldap.INVALID_CREDENTIALS,)
     """What the server answers to a bind that it does not allow."""
-    created_blocked = False
-    """Whether a new entry has to be enabled after it was added."""
 
     @abstractmethod
     def by_id(self, account_id: str) -> Filter | None:
@@ -69,6 +80,14 @@ class ServerDialect(ABC):
         """Block sign-in."""
 
     @abstractmethod
+    def renaming(self, account: AccountEntry, login: str) -> Sequence[Mods]:
+        """Give the account another login and keep the old one as an alias; nothing where it has it already."""
+
+    @abstractmethod
+    def handing_over(self, account: AccountEntry, password: str) -> Sequence[Mods]:
+        """Set a password that the person has to change; a block stays in force."""
+
+    @abstractmethod
     def enabling(self, account: AccountEntry) -> Sequence[Mods]:
         """Allow sign-in."""
 
@@ -79,6 +98,11 @@ class ServerDialect(ABC):
     @abstractmethod
     def new_password(self, account: AccountEntry, password: str) -> Mods:
         """Set a password; a block stays in force."""
+
+    def finishing(self, account: AccountEntry, *, enabled: bool) -> Sequence[Mods]:
+        """What an entry that was just added still lacks."""
+        del account, enabled
+        return []
 
     def require_usable(self, mapped: Mapping[str, list[bytes]]) -> None:
         """Raise ``Refused`` for values, by lower-case attribute, that the server should not be asked to take."""
@@ -92,6 +116,10 @@ class ServerDialect(ABC):
     def by_login(self, login: str) -> Filter:
         """The filter for a sign-in name."""
         return equals(self.login, login)
+
+    def by_address(self, address: str) -> Filter:
+        """The filter for whoever has an e-mail address, or signs in with it."""
+        return any_of([equals("mail", address), self.by_login(address)])
 
     def signing_out(self, account: AccountEntry) -> Sequence[Mods]:
         """Make every password that a client may remember useless."""

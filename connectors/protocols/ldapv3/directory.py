@@ -13,15 +13,17 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import ldap
+from pydantic import SecretStr
 
 from connectors.protocols.ldapv3.client import LdapV3Client
-from connectors.protocols.ldapv3.dialect import random_password
-from connectors.protocols.ldapv3.entries import MARKER, AccountEntry, Entry, Filter, Mods, any_of, encoded, equals
+from connectors.protocols.ldapv3.dialect import random_password, typed_password
+from connectors.protocols.ldapv3.entries import MARKER, AccountEntry, Entry, Filter, Mods, all_of, any_of, encoded, equals
+from connectors.protocols.ldapv3.groups import CLASSES, Group, by_login, group_of, listing
 from connectors.protocols.ldapv3.listing import next_page
 from connectors.protocols.ldapv3.names import dn_key, is_below, is_dn
 from connectors.records.accounts import attribute_names, shown_attributes
-from workforce.access import AccountPage, AccountState, DesiredAccount
-from workforce.errors import HubError, NotFound, OutcomeUnknown, Refused, RetryLater, outcome_of_each
+from workforce.access import AccountPage, AccountState, CredentialKind, DesiredAccount, FirstCredential
+from workforce.errors import AlreadyTaken, HubError, NotFound, OutcomeUnknown, Refused, RetryLater, outcome_of_each
 from workforce.markers import is_marker
 
 _ATTRIBUTE = re.compile(
@@ -68,26 +70,34 @@ class LdapV3Directory:
         """
         mappable = [name for name in attribute_names(self._dialect.key) if name.lower() not in _CREATED_WITH]
         account = self._account(account_id, mappable)
-        held = dict(_readable(account.entry, mappable))
+        held = {**dict(_readable(account.entry, mappable)), self._dialect.login: account.login}
         return replace(self._state(account), attributes=shown_attributes(self._dialect.key, held, unset_is_empty=False))
 
     def create(self, account: DesiredAccount) -> str:
-        """Add an entry that is named by its marker, with a random password and the native expiry; its immutable id."""
+        """Add an entry that is named by its marker, with a random password and the native expiry; its immutable id.
+
+        One that is not enabled carries its block from the beginning.
+        """
+        if account.guest:
+            raise Refused("ldap: a directory of this kind has no guests", cause="no_guests")
         if not is_marker(account.marker):
             raise Refused("ldap: the marker does not have our form", cause="bad_marker", field=MARKER)
         mapped = self._mapped(account.attributes, account.marker)
         dn, attributes = self._dialect.new_entry(account, mapped, self._settings.people_base)
         shown = self._client.add(dn, attributes, self._dialect.attributes)
         try:
-            return self._finished(dn, shown)
+            return self._finished(dn, shown, enabled=account.enabled)
         except RetryLater as error:  # the entry is there: to say that nothing was done would be untrue
             raise OutcomeUnknown(str(error), cause=error.cause) from None
 
     def update(self, account_id: str, attributes: Mapping[str, object]) -> None:
-        """Replace attributes; ``None`` and ``""`` remove one, for LDAP holds no empty strings."""
+        """Replace attributes; ``None`` and ``""`` remove one, for LDAP holds no empty strings. Another login is a ``rename``."""
 
         def replacing(account: AccountEntry) -> Sequence[Mods]:
             mapped = self._mapped(attributes, account.marker or "")
+            login = mapped.pop(self._dialect.login.lower(), [account.login.encode()])
+            if login != [account.login.encode()]:
+                self.rename(account_id, login[0].decode() if login else "")
             changes = [(ldap.MOD_REPLACE, name, values or None) for name, values in mapped.items() if name not in _CREATED_WITH]
             return [changes] if changes else []
 
@@ -111,11 +121,15 @@ class LdapV3Directory:
         self._apply(account_id, self._dialect.signing_out)
 
     def add_member(self, group_id: str, account_id: str) -> None:
-        """Add the account's DN to ``member``."""
-        self._client.add_member(self._group(group_id), self._writable(account_id).dn)
+        """Add the account's DN to ``member`` or ``uniqueMember``, its login to a posixGroup's ``memberUid``.
+
+        Raises ``NotFound``, and ``Refused`` (cause ``group_not_ours``) for a group that a query fills.
+        """
+        group, account = self._group(group_id), self._writable(account_id)
+        self._client.add_member(group, group.added(account))
 
     def remove_member(self, group_id: str, account_id: str) -> None:
-        """Remove the account's DN from ``member``.
+        """Remove whatever lists the account; the last of those that must have a member leaves a placeholder.
 
         Raises ``Refused`` for a group outside ``groups_base``: no reading shows its members, so to say "done" would be a guess.
         """
@@ -125,7 +139,9 @@ class LdapV3Directory:
                 "ldap: the group is not below groups_base; remove the member by hand", cause="foreign_group", field="groups"
             )
         try:
-            self._client.remove_member(self._group(group_id), account.dn)
+            group = self._group(group_id)
+            for member in group.listed(account):
+                self._client.remove_member(group, member)
         except NotFound:
             return  # no group, no membership
 
@@ -153,11 +169,54 @@ class LdapV3Directory:
             outcomes |= self._do_to_all(going, requests, alone)
         return outcomes
 
+    def set_manager(self, account_id: str, address: str) -> None:
+        """Set ``manager`` to the DN of whoever has the address. Raises ``NotFound``, and ``Refused`` when several have it."""
+        found = self._client.search(self._settings.suffix, self._people(self._dialect.by_address(address)), ("1.1",))
+        if len(found) > 1:
+            raise Refused("ldap: several entries have the manager's address", cause="ambiguous_manager", field="manager")
+        if not found:
+            raise NotFound("ldap: nobody has the manager's address", cause="no_manager", field="manager")
+        self._apply(account_id, lambda _: [[(ldap.MOD_REPLACE, "manager", [found[0].dn.encode()])]])
+
+    def rename(self, account_id: str, login: str) -> None:
+        """Change the login, never the DN or the id; the old one stays an alias, and posix groups list the new one.
+
+        That ``login`` is free is looked up before, so that servers that keep no names unique have no namesakes either.
+        """
+        if not login or not login.isprintable():
+            raise Refused("ldap: this can be no login", cause="bad_login", field=self._dialect.login)
+        if any(one.account_id != account_id for one in self._accounts(self._dialect.by_login(login))):
+            name = self._dialect.login
+            raise AlreadyTaken(f"ldap: {name} is in use by another entry; look up its holder", field=name)
+        account = self._writable(account_id)
+        for group in self._by_login(account):
+            group.added(replace(account, login=login))  # refused before anything is written
+        self._apply(account_id, lambda account: self._dialect.renaming(account, login))
+        self._list_by_new_login(self._account(account_id))
+
+    def first_credential(self, account_id: str) -> FirstCredential:
+        """Set a random password that a person can type, and that the server wants changed at the first sign-in where it can."""
+        password = typed_password()
+        self._apply(account_id, lambda account: self._dialect.handing_over(account, password))
+        return FirstCredential(CredentialKind.PASSWORD, SecretStr(password))
+
     def sign_in_works(self, account_id: str) -> bool:
         """Set a random password, leaving a block in force, and bind with it. ``False`` only when the server refuses the bind."""
         password = random_password()
         account = self._apply(account_id, lambda account: [self._dialect.new_password(account, password)])
         return self._client.binds(account.dn, password)
+
+    def _list_by_new_login(self, account: AccountEntry) -> None:
+        """Posix groups know an account by its login alone."""
+        for group in self._by_login(account):
+            self._client.add_member(group, group.added(account))
+            for alias in set(group.listed(account)) - {account.login}:
+                self._client.remove_member(group, alias)
+
+    def _by_login(self, account: AccountEntry) -> list[Group]:
+        """The groups that list an account by a login, this one or an earlier one."""
+        names = by_login(account.login, *account.aliases) if account.groups is None else []
+        return [group_of(one) for one in self._client.search(self._settings.groups_base, any_of(names), CLASSES)] if names else []
 
     def _apply(self, account_id: str, requests: Callable[[AccountEntry], Sequence[Mods]]) -> AccountEntry:
         """Send what the dialect asks for."""
@@ -217,20 +276,25 @@ class LdapV3Directory:
             return _no_entry(account_id)
         return _protected() if self._is_protected(account) else account
 
-    def _finished(self, dn: str, shown: Entry | None) -> str:
-        """The id of an entry that was just added, after what else makes it an account that can sign in."""
+    def _finished(self, dn: str, shown: Entry | None, *, enabled: bool) -> str:
+        """The id of an entry that was just added, after what else makes it an account."""
         entry = shown or self._client.entry(dn, self._dialect.attributes)
         if entry is None:
             raise OutcomeUnknown("ldap: the new entry is not shown (yet)", cause="not_shown")
         account = self._read_entry(entry)
-        if self._dialect.created_blocked:
-            self._send(dn, self._dialect.enabling(account))
+        self._send(dn, self._dialect.finishing(account, enabled=enabled))
         return account.account_id
 
-    def _group(self, group_id: str) -> str:
+    def _group(self, group_id: str) -> Group:
         if not is_dn(group_id) or not is_below(group_id, self._settings.groups_base):
             raise NotFound("ldap: the group is no DN below groups_base; write it as the directory shows it", field="groups")
-        return group_id
+        entry = self._client.entry(group_id, CLASSES)
+        if entry is None:
+            raise NotFound("ldap: there is no such group", field="groups")
+        return replace(group_of(entry), dn=group_id)
+
+    def _people(self, condition: Filter) -> Filter:
+        return all_of(self._dialect.people, condition)
 
     def _read_entry(self, entry: Entry) -> AccountEntry:
         account = self._dialect.account(entry, datetime.now(UTC))
@@ -271,13 +335,14 @@ class LdapV3Directory:
             groups=self._groups(account),
             expires_at=account.ends_at,
             protected=self._is_protected(account),
+            last_sign_in=account.last_sign_in,
         )
 
     def _groups(self, account: AccountEntry) -> frozenset[str]:
         base = self._settings.groups_base
         if account.groups is not None:
             return frozenset(group for group in account.groups if is_below(group, base))
-        return frozenset(group.dn for group in self._client.search(base, equals("member", account.dn), ("1.1",)))
+        return frozenset(group.dn for group in self._client.search(base, listing(account), ("1.1",)))
 
     def _mapped(self, attributes: Mapping[str, object], marker: str) -> dict[str, list[bytes]]:
         """The mapping's attributes, by lower-case name, as LDAP values. Raises ``Refused`` for those that only the connector may write."""

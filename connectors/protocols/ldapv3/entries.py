@@ -46,6 +46,10 @@ class Entry:
         values = [value.decode() for value in self.values.get(attribute, ())]
         return values if len(values) > 1 else next(iter(values), None)
 
+    def texts(self, attribute: str) -> list[str]:
+        """Every value as text, in the server's order."""
+        return [value.decode("utf-8", "replace") for value in self.values.get(attribute, ())]
+
     @property
     def marker(self) -> str | None:
         """Our marker, if the entry carries one."""
@@ -59,6 +63,7 @@ class AccountEntry:
 
     ``blocked`` tells whether sign-in is blocked, expiry apart; ``locked`` whether by a lock that a change of password would lift.
     ``untouchable`` accounts are protected by the directory itself. ``groups`` is ``None`` where the entry does not tell them.
+    ``aliases`` are earlier logins that still lead to the account.
     """
 
     entry: Entry
@@ -69,6 +74,8 @@ class AccountEntry:
     locked: bool = False
     untouchable: bool = False
     groups: frozenset[str] | None = None
+    aliases: tuple[str, ...] = ()
+    last_sign_in: datetime | None = None
 
     @property
     def dn(self) -> str:
