@@ -13,7 +13,7 @@ import typer
 
 from cli.access_commands import access_app, reviews_app, who_had_access
 from cli.access_commands_endings import mount as mount_endings
-from cli.access_commands_identity import workers_app
+from cli.access_commands_identity import mount as mount_workers
 from cli.access_commands_reconcile import reconcile_app
 from cli.mapping_commands import mappings_app
 from cli.output import (
@@ -53,7 +53,7 @@ app.add_typer(audit_app, name="audit")
 app.add_typer(access_app, name="access")
 app.add_typer(reviews_app, name="reviews")
 app.add_typer(reconcile_app, name="reconcile")
-app.add_typer(workers_app, name="workers")
+mount_workers(app)
 mount_endings(app, engagements_app)
 audit_app.command("who-had-access")(who_had_access)
 

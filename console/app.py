@@ -13,6 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from config.hub import Hub
 from console.api import api_routes
+from console.credential_page import credential_routes
 from console.receiver import receiver_routes
 from workforce.errors import HubError, RetryLater
 
@@ -34,6 +35,7 @@ def build_app(hub: Callable[[], Hub], *, api_token: str, max_body_bytes: int) ->
     )
     app.include_router(receiver_routes(hub, max_body_bytes=max_body_bytes))
     app.include_router(api_routes(hub, api_token))
+    app.include_router(credential_routes(hub))
 
     @app.exception_handler(RetryLater)
     def unavailable(_request: Request, error: Exception) -> JSONResponse:

@@ -12,6 +12,7 @@ from config.mapping_ends import require_taken_at
 from config.tenant import TenantConfig
 from connectors.contract import RecordsOf
 from flows.lineage import field_lineage
+from flows.logins import WorkersLogin
 from flows.ownership import Place, kept_targets, show_conflicts
 from flows.versions import Versions, used
 from ledger import audit, effect_history, engagements, grants, identities, writes
@@ -20,7 +21,6 @@ from ledger.effects import LedgerEffects
 from ledger.work_orders import source_lineage
 from provisioning.accounts import AccountApplier
 from provisioning.desired import DesiredAccess, Support, desired_access
-from provisioning.logins import login_candidates
 from provisioning.packages import AccessPackage
 from provisioning.records import RecordApplier
 from provisioning.writing import DesiredRecord, WritePlan
@@ -196,12 +196,8 @@ class Case:
         return self.reserve_login()
 
     def reserve_login(self) -> str:
-        """The worker's login, reserved for ever on first use."""
-        worker, profile = self.engagement.worker, self.engagement.worker.profile
-        with self.hub.database.transaction(self.ref.tenant) as tx:
-            return identities.reserve_login(
-                tx, worker.id, login_candidates(profile.given_name, profile.family_name, worker.marker)
-            )
+        """The worker's login, reserved on first use."""
+        return WorkersLogin(self.hub, self.ref.tenant, self.engagement.worker).reserve()
 
     def desired_access(self) -> DesiredAccess:
         """What the worker's account should hold in the step's directory now, for all of their engagements together."""
@@ -230,6 +226,19 @@ class Case:
             if line.target == self.system and line.kind in GIVEN_BY
         }
         return frozenset({grant.entitlement for grant in rows if grant.revoked_at is None} | (by_effect - told))
+
+    def asked_for(self) -> frozenset[Entitlement]:
+        """What was asked for in the step's directory for this engagement and was never seen there: it may still come."""
+        with self.hub.database.transaction(self.ref.tenant) as tx:
+            rows = grants.history_of(tx, self.engagement_id)
+            lines = effect_history.list_for(tx, self.engagement_id)
+        unseen = {g.entitlement for g in rows if g.directory == self.system and g.granted_at is None and g.revoked_at is None}
+        called = {
+            Entitlement(GIVEN_BY[line.kind], line.detail)
+            for line in lines
+            if line.target == self.system and line.kind in GIVEN_BY
+        }
+        return frozenset(unseen & called)
 
     def note_proven(self, tx: Tx, account: AccountState) -> None:
         """Keep what was just read of the worker's account as proof for each of their engagements that supports it."""

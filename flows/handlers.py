@@ -15,6 +15,7 @@ from config.hub import Hub
 from flows import processes
 from flows.alarms import raise_alarm, send_alarm
 from flows.case import CaseRef
+from flows.credentials import credential_handlers
 from flows.following import follow, migrate
 from flows.leaver import block, leave, systems_to_leave
 from flows.midnight import Midnight
@@ -26,7 +27,7 @@ from flows.reconcile import reconcile
 from flows.reviews import review_due
 from flows.steps import Conductor, PlainConductor
 from flows.sweeper import sweep
-from ledger import engagements, failures, inbox, runs
+from ledger import engagements, failures, identity_cases, inbox, runs
 from ledger.database import Tx
 from ledger.failures import Failure
 from ledger.jobs import JobName, defer_joiner, defer_leaver
@@ -66,6 +67,7 @@ class Handlers:
             JobName.RECONCILE: self.reconcile,
             JobName.SWEEP: self.sweep,
             JobName.REVIEW: self.review,
+            **credential_handlers(self.hub),
             **Midnight(self.hub, self.prefect, self._look_after_others).by_name(),
         }
 
@@ -221,7 +223,7 @@ class Handlers:
     def _is_in_review(self, tenant: str, engagement_id: UUID) -> bool:
         """Whether a person has to decide first; the decision starts the joiner again."""
         with self.hub.database.transaction(tenant) as tx:
-            return engagements.get(tx, engagement_id).state is EngagementState.IN_REVIEW
+            return identity_cases.wait(tx, engagements.get(tx, engagement_id)).state is EngagementState.IN_REVIEW
 
     def _look_after_others(self, tenant: str, engagement_id: UUID) -> None:
         """What the person's other engagements need is looked at once more: one may have begun while this one was taken apart."""

@@ -10,11 +10,13 @@ from uuid import UUID
 from compliance.sla import time_to_productive
 from config.hub import Hub
 from flows.case import ACCOUNT, Case
+from flows.identity import is_handed_over, rename_account, set_manager
 from flows.intake import Intake, read_agreement_of
+from flows.logins import WorkersLogin
 from flows.records import create_record, read_record_back
 from flows.steps import Conductor, step
 from flows.versions import Versions
-from ledger import approvals, audit, engagements, grants, sources, timers
+from ledger import approvals, audit, credential_links, engagements, grants, sources, timers
 from ledger.approvals import ApprovalState
 from ledger.database import Tx
 from ledger.timers import TimerKind
@@ -36,7 +38,9 @@ def join(run: Conductor, *, sinks: Sequence[str], directories: Callable[[], Sequ
     run.step(decide_access)
     concerned = directories()
     run.each(create_record, sinks)
+    run.each(rename_account, concerned)
     run.each(create_account, concerned)
+    run.each(set_manager, concerned)
     run.each(grant_access, concerned)
     run.each(read_access_back, concerned)
     run.each(read_record_back, sinks)
@@ -84,7 +88,7 @@ def decide_access(case: Case) -> None:
 
     Run again when the terms have changed: what no package gives any more is no longer wanted, and the next steps take it away.
     """
-    case.reserve_login()
+    WorkersLogin(case.hub, case.ref.tenant, case.engagement.worker).follow_the_name()
     systems = case.config.document.systems
     keys = {case.config.instance(name).connector.key for name in (systems.hris, systems.payroll, *systems.directories)}
     versions = Versions(case.hub, case.ref.tenant)
@@ -94,7 +98,7 @@ def decide_access(case: Case) -> None:
         pins = {f"engagement__{key}": versions.of(tx, f"engagement__{key}", case.engagement).version for key in sorted(keys)}
         engagements.pin_mappings(tx, case.engagement_id, pins)
         engagements.pin_access(tx, case.engagement_id, {package.package: package.version for package in packages})
-        if engagement.state is EngagementState.REQUESTED:
+        if engagement.state in {EngagementState.REQUESTED, EngagementState.APPROVED}:
             engagements.transition(tx, case.engagement_id, EngagementState.CLEARED)
         given = [] if engagement.suspended_at else approvals.granted(tx, case.engagement_id, packages)
         waiting = [each.package for each in approvals.state(tx, case.engagement_id) if each.state is ApprovalState.WAITING]
@@ -137,8 +141,8 @@ def read_access_back(case: Case) -> None:
     if account_id is None:
         return
     desired = case.desired_account(case.outgoing().values)
-    handed_over = case.engagement.access_verified_at is not None
-    proof = prove_access(case.directory, account_id, desired, clock=case.hub.clock, try_sign_in=not handed_over)
+    try_sign_in = not is_handed_over(case)
+    proof = prove_access(case.directory, account_id, desired, clock=case.hub.clock, try_sign_in=try_sign_in)
     gone = case.given() - desired.entitlements
     prove_gone(case.directory, account_id, gone, clock=case.hub.clock)
     held = sorted(map(str, proof.account.entitlements))
@@ -171,6 +175,7 @@ def _measure(tx: Tx, case: Case, signed_at: datetime) -> None:
     calendar = case.config.document.calendar
     figure = time_to_productive(signed_at, now, case.engagement.terms.starts_on, calendar, now=now)
     engagements.mark_access_verified(tx, case.engagement_id, now)
+    credential_links.defer_hand_over(tx, case.engagement_id)
     audit.record(tx, case.event("sla.time_to_productive", **asdict(figure)))
 
 

@@ -99,7 +99,7 @@ def remove_access(case: Case) -> None:
     for account_id in _accounts(case):
         held = sorted(map(str, read_account(case.directory, account_id).entitlements))
         case.audit("access.recorded", account_id=account_id, held=held)
-        case.accounts().remove(account_id, marker=marker, gone=gone)
+        case.accounts().remove(account_id, marker=marker, gone=gone, asked=gone & case.asked_for())
 
 
 @step("Reclaim the licences", revokes=True)

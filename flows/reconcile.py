@@ -27,7 +27,7 @@ from provisioning.policies import Drift, ReconciliationPolicy
 from provisioning.reconcile import Evidence, Expected, Found, LastChange, TellsWhoChanged, account_missing, classify, digest
 from provisioning.writing import DesiredRecord
 from workforce.access import AccountState
-from workforce.errors import NotFound
+from workforce.errors import NotFound, Refused
 from workforce.period import local_instant
 from workforce.ports import Directory
 
@@ -153,11 +153,19 @@ class Sweep:
             after = ids[-1]
 
     def look(self, account_id: str, worker_id: UUID | None) -> list[Found]:
-        """Read one account whole, judge it by what the ledger says now, and put that on the list."""
+        """Read one account whole, judge it by what the ledger says now, and put that on the list.
+
+        One that cannot be read at all waits for a person, and the others go on. Raises ``RetryLater``, ``Misconfigured``.
+        """
         try:
             account = self.port.read(account_id)
         except NotFound:
             self._gone([account_id])
+            return []
+        except Refused as error:
+            with self.hub.database.transaction(self.tenant) as tx:
+                subject = f"reconcile:{self.name}:{account_id}"
+                raise_alarm(tx, failures.park(tx, cause=error.cause, message=str(error), field=error.field, subject=subject))
             return []
         changed = self.port.last_change(account_id) if isinstance(self.port, TellsWhoChanged) else None
         with self.hub.database.transaction(self.tenant) as tx:

@@ -112,7 +112,7 @@ def _outgoing(case: Case) -> Outgoing:
     if not record_is_shared(case):
         return outgoing
     with case.hub.database.transaction(case.ref.tenant) as tx:
-        standing = writes.newest_of_worker(tx, case.engagement.worker.id, case.system)
+        standing = writes.newest_of_person(tx, case.engagement_id, case.system)
     return replace(outgoing, desired=replace(outgoing.desired, standing=standing))
 
 

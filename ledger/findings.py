@@ -124,19 +124,6 @@ def with_open(tx: Tx, directory: str, account_ids: Collection[str]) -> frozenset
     return frozenset(row["account_id"] for row in rows)
 
 
-def missing_accounts_of(tx: Tx, directory: str, worker_ids: Collection[UUID]) -> list[Finding]:
-    """The open lines that say that one of these workers has no account."""
-    rows = tx.all(
-        """
-        SELECT * FROM findings
-        WHERE directory = %(directory)s AND account_id = '' AND worker_id = ANY(%(ids)s) AND closed_at IS NULL
-        """,
-        directory=directory,
-        ids=list(worker_ids),
-    )
-    return [_from_row(row) for row in rows]
-
-
 def close_others(
     tx: Tx, directory: str, account_id: str, standing: Collection[UUID], *, because: str = "gone", worker_id: UUID | None = None
 ) -> list[Finding]:

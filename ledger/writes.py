@@ -22,11 +22,8 @@ class WriteLine:
 def remember(tx: Tx, engagement_id: UUID, write: RecordWrite) -> None:
     """Keep what stands in the system now. The same again changes nothing, unless another engagement of the person wrote there since."""
     known = newest(tx, engagement_id, write.system)
-    if (
-        known is not None
-        and known.model_copy(update={"changed": write.changed}) == write
-        and not _is_overtaken(tx, engagement_id, write)
-    ):
+    is_told = known is not None and known.model_copy(update={"changed": write.changed}) == write
+    if is_told and not _is_overtaken(tx, engagement_id, write.system):
         return
     tx.execute(
         """
@@ -58,17 +55,9 @@ def newest(tx: Tx, engagement_id: UUID, system: str) -> RecordWrite | None:
     return None if row is None else _from_row(row)
 
 
-def newest_of_worker(tx: Tx, worker_id: UUID, system: str) -> RecordWrite | None:
-    """What stands in the system about the person, whichever of their engagements wrote it: for a record that they share."""
-    row = tx.one(
-        """
-        SELECT w.* FROM record_writes w JOIN engagements e ON e.tenant = w.tenant AND e.id = w.engagement_id
-        WHERE e.worker_id = %(worker_id)s AND w.system = %(system)s
-        ORDER BY w.written_at DESC, w.id DESC LIMIT 1
-        """,
-        worker_id=worker_id,
-        system=system,
-    )
+def newest_of_person(tx: Tx, engagement_id: UUID, system: str) -> RecordWrite | None:
+    """What stands in the system about the engagement's person, whichever of their engagements wrote it: for what these share."""
+    row = _newest_row_of_person(tx, engagement_id, system)
     return None if row is None else _from_row(row)
 
 
@@ -78,18 +67,24 @@ def history(tx: Tx, engagement_id: UUID) -> list[WriteLine]:
     return [WriteLine(_from_row(row), row["written_at"]) for row in rows]
 
 
-def _is_overtaken(tx: Tx, engagement_id: UUID, write: RecordWrite) -> bool:
+def _is_overtaken(tx: Tx, engagement_id: UUID, system: str) -> bool:
     """Whether another engagement of the person wrote in the system later than this one."""
-    row = tx.one(
-        """
-        SELECT w.engagement_id FROM record_writes w JOIN engagements e ON e.tenant = w.tenant AND e.id = w.engagement_id
-        WHERE e.worker_id = (SELECT worker_id FROM engagements WHERE id = %(id)s) AND w.system = %(system)s
-        ORDER BY w.written_at DESC, w.id DESC LIMIT 1
-        """,
-        id=engagement_id,
-        system=write.system,
-    )
+    row = _newest_row_of_person(tx, engagement_id, system)
     return row is not None and row["engagement_id"] != engagement_id
+
+
+def _newest_row_of_person(tx: Tx, engagement_id: UUID, system: str) -> Row | None:
+    return tx.one(
+        """
+        SELECT * FROM record_writes WHERE system = %(system)s AND engagement_id IN (
+            SELECT other.id FROM engagements one JOIN engagements other ON other.worker_id = one.worker_id
+            WHERE one.id = %(engagement_id)s
+        )
+        ORDER BY written_at DESC, id DESC LIMIT 1
+        """,
+        engagement_id=engagement_id,
+        system=system,
+    )
 
 
 def _from_row(row: Row) -> RecordWrite:

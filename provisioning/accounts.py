@@ -13,7 +13,7 @@ from provisioning.updates import MAX_LIVES, Updates, undone_too_often
 from provisioning.writing import DesiredRecord, WritePlan
 from workforce.access import DesiredAccount, Entitlement
 from workforce.effects import REVOKING, Effect, EffectKind
-from workforce.errors import Misconfigured, Refused, RetryLater
+from workforce.errors import Fenced, HubError, Misconfigured, Refused, RetryLater
 from workforce.ports import AppRoles, Directory, EffectLog, Licensing
 
 SYNCED = "synced_account"
@@ -83,11 +83,24 @@ class AccountApplier:
                 self._do(EffectKind.REVOKE_SESSIONS, sign_out, account_id, life=life)
             raise
 
-    def remove(self, account_id: str, *, marker: str, gone: Collection[Entitlement]) -> list[Change]:
-        """Take away what of ``gone`` the account still holds; the changes that were needed."""
-        changes = plan_removal(read_account(self.directory, account_id), marker=marker, gone=gone)
+    def remove(
+        self, account_id: str, *, marker: str, gone: Collection[Entitlement], asked: Collection[Entitlement] = ()
+    ) -> list[Change]:
+        """Take away what of ``gone`` the account still holds, and ``asked``: what may have been asked for and does not show yet.
+
+        The changes that were needed. One that fails keeps no other from being made; the first error is raised then.
+        """
+        changes = plan_removal(read_account(self.directory, account_id), marker=marker, gone=gone, asked=asked)
+        errors: list[HubError] = []
         for change in changes:
-            self._apply(change, account_id)
+            try:
+                self._apply(change, account_id)
+            except Fenced:
+                raise
+            except HubError as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
         return changes
 
     def retire(self, account_id: str) -> None:

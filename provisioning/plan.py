@@ -48,10 +48,17 @@ def plan_access(desired: DesiredAccount, actual: AccountState, *, given: Collect
     return changes + list(_giving(desired, actual))
 
 
-def plan_removal(actual: AccountState, *, marker: str, gone: Collection[Entitlement]) -> list[Change]:
-    """What to take away after sign-in is blocked: what of ``gone`` the account still holds. A licence comes after groups and roles."""
+def plan_removal(
+    actual: AccountState, *, marker: str, gone: Collection[Entitlement], asked: Collection[Entitlement] = ()
+) -> list[Change]:
+    """What to take away after sign-in is blocked: what of ``gone`` the account still holds. A licence comes after groups and roles.
+
+    ``asked`` is taken away although it does not show: a call for it may have been made that the directory has not shown yet.
+    """
     require_touchable(actual, marker=marker)
-    return list(_taking(gone, actual))
+    shown = list(_taking(gone, actual))
+    hidden = [Change(_TAKE[each.kind], each.id) for each in sorted(asked) if each.kind in _TAKE]
+    return shown + [change for change in hidden if change not in shown]
 
 
 def _giving(desired: DesiredAccount, actual: AccountState) -> Iterator[Change]:

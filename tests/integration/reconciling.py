@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from flows.reconcile import reconcile
 from ledger import engagements, findings, grants, identities
@@ -118,10 +118,6 @@ class Premises:
 
 def found_kinds(premises: Premises, account_id: str) -> list[str]:
     return [drift for drift, _ in premises.found(account_id)]
-
-
-def worker_of(employed: Employed) -> UUID:
-    return employed.engagement.worker.id
 
 
 LATER = datetime(2030, 6, 1, tzinfo=UTC)
