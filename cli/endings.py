@@ -39,12 +39,14 @@ def extend(hub: Hub, tenant: str, key: str, until: date, reason: str) -> dict[st
 
 def ask_restore(hub: Hub, tenant: str, key: str, reason: str) -> dict[str, Any]:
     """Ask for an ending to be taken back. Raises ``NotFound``, ``Refused``."""
+    _hear_again(hub, tenant, key)
     with hub.database.transaction(tenant) as tx:
         return _told(tx, doing.ask_restore(tx, hub, find_engagement(tx, key).id, person(), reason=reason))
 
 
 def confirm_restore(hub: Hub, tenant: str, key: str) -> dict[str, Any]:
     """Take an ending back as somebody asked. Raises ``NotFound``, ``Refused``."""
+    _hear_again(hub, tenant, key)
     with hub.database.transaction(tenant) as tx:
         return _told(tx, doing.confirm_restore(tx, hub, find_engagement(tx, key).id, person()))
 
@@ -100,6 +102,13 @@ def give_evidence(hub: Hub, tenant: str, key: str, *, subject: str, statement: s
     with hub.database.transaction(tenant) as tx:
         engagement = find_engagement(tx, key)
         return _given(doing.give_evidence(tx, engagement.id, person(), subject=subject, statement=statement))
+
+
+def _hear_again(hub: Hub, tenant: str, key: str) -> None:
+    """The work order as it is in the VMS now; an ending that is complete has closed it there."""
+    with hub.database.transaction(tenant) as tx:
+        vms_id = find_engagement(tx, key).terms.vms_id
+    doing.hear_again(hub, tenant, vms_id)
 
 
 def _worker_of(tx: Tx, key: str) -> UUID:

@@ -69,8 +69,13 @@ class HandOver:
         if not due:
             return
         address, channel = self._config.document.access.credentials.page_address, self._channel()
-        if address is None or channel is None:
-            self._leave_to_a_person("no notifications by e-mail, or no access.credentials.page_address, is configured")
+        if address is None:  # the company hands credentials over in a way of its own
+            with self.hub.database.transaction(self.tenant) as tx:
+                target = ("engagement", str(engagement.id))
+                audit.note(tx, "credential.left_to_the_company", target=target, engagement_id=engagement.id, systems=due)
+            return
+        if channel is None:
+            self._leave_to_a_person("no notifications by e-mail are configured")
             return
         try:
             self._send(engagement, channel, address, self.make_links(due))

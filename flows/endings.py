@@ -11,6 +11,7 @@ from compliance.sla import offboarding
 from config.hub import Hub
 from config.tenant import TenantConfig
 from flows.intake import Intake
+from flows.polling import take_again
 from ledger import audit, ended, endings, ends, engagements, evidence, grants, holds
 from ledger.audit import AuditEntry
 from ledger.database import Tx
@@ -65,6 +66,14 @@ def confirm_restore(tx: Tx, hub: Hub, engagement_id: UUID, actor: Actor) -> Enga
     """Take an ending back as somebody asked. Raises ``Refused``, also where whoever asked confirms and two are needed."""
     needs_two = hub.tenant(tx.tenant).document.access.endings.undo_needs_two
     return _with_alerts(tx, hub, endings.confirm_undo(tx, engagement_id, actor, needs_two=needs_two))
+
+
+def hear_again(hub: Hub, tenant: str, vms_id: str) -> None:
+    """Read the work order again before an ending is taken back: Stint itself closes it there once an ending is complete.
+
+    What it says counts; what is wrong with it goes to the failure list. Raises ``RetryLater``, ``Misconfigured``, ``NotFound``.
+    """
+    take_again(hub, tenant, vms_id)
 
 
 def release_hold(tx: Tx, hold_id: UUID, actor: Actor, *, reason: str) -> Hold:

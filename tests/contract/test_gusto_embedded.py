@@ -112,6 +112,66 @@ def test_a_later_dismissal_is_cancelled_for_an_earlier_end(opened: Opened[GustoS
     assert "delete-v1-contractors-contractor_uuid-termination" in as_the_sdk_calls_it(opened)
 
 
+TODAY = datetime.now(UTC).date()
+YESTERDAY, LAST_WEEK, SOON, LATER = ((TODAY + timedelta(days=days)).isoformat() for days in (-1, -7, 9, 12))
+
+
+def dismissed(instance: Instance, ends_on: str = YESTERDAY) -> str:
+    contractor = instance.sink().create(MARKER, ADA)
+    instance.sink().end(contractor, ended_at=ENDED_AT, ends_on=ends_on)
+    return contractor
+
+
+@pytest.mark.parametrize(("starts_on", "begins_on"), [(TODAY.isoformat(), TODAY.isoformat()), (LAST_WEEK, YESTERDAY)])
+def test_a_rehire_begins_on_its_day_and_never_before_the_dismissal(
+    opened: Opened[GustoSandbox], instance: Instance, starts_on: str, begins_on: str
+) -> None:
+    sink: Any = instance.sink()
+    contractor = dismissed(instance)
+    for _ in range(2):
+        sink.rehire(contractor, starts_on=starts_on)
+    again = sink.read(contractor)
+    assert (again.active, again.ends_on, again.values["start_date"]) == (True, None, begins_on)
+    assert opened.sandbox.effects.count("rehire_contractor", contractor) == 1
+    assert "post-v1-contractors-contractor_uuid-rehire" in as_the_sdk_calls_it(opened)
+
+
+def test_a_rehire_to_come_is_shown_moved_and_cancelled(opened: Opened[GustoSandbox], instance: Instance) -> None:
+    sink: Any = instance.sink()
+    contractor = dismissed(instance)
+    sink.rehire(contractor, starts_on=SOON)
+    coming = sink.read(contractor)
+    assert (coming.active, coming.ends_on, coming.values["start_date"]) == (True, None, SOON)
+    sink.update(contractor, {"start_date": LATER, "hourly_rate": "99.00"})
+    moved = sink.read(contractor).values
+    assert (moved["start_date"], moved["hourly_rate"]) == (LATER, "99.00")
+    assert opened.sandbox.contractors[contractor]["start_date"] == ADA["start_date"]
+    sink.end(contractor, ended_at=ENDED_AT, ends_on=SOON)
+    assert (sink.read(contractor).active, sink.read(contractor).ends_on) == (False, YESTERDAY)
+    assert "delete-v1-contractors-contractor_uuid-rehire" in as_the_sdk_calls_it(opened)
+
+
+def test_somebody_whose_dismissal_is_pending_is_not_employed_twice(opened: Opened[GustoSandbox], instance: Instance) -> None:
+    sink: Any = instance.sink()
+    contractor = dismissed(instance, ends_on=SOON)
+    sink.rehire(contractor, starts_on=LATER)
+    assert (sink.read(contractor).active, sink.read(contractor).ends_on) == (True, None)
+    assert opened.sandbox.effects.count("rehire_contractor") == 0
+    assert opened.sandbox.effects.count("cancel_termination", contractor) == 1
+
+
+@pytest.mark.parametrize("kind", [FaultKind.TIMEOUT_AFTER, FaultKind.ERROR_AFTER, FaultKind.HTML_AFTER])
+def test_a_lost_rehire_is_seen_in_the_record(opened: Opened[GustoSandbox], instance: Instance, kind: FaultKind) -> None:
+    sink: Any = instance.sink()
+    contractor = dismissed(instance)
+    opened.sandbox.faults.plan(Fault(kind, "POST", "/rehire$"))
+    with pytest.raises(OutcomeUnknown):
+        sink.rehire(contractor, starts_on=SOON)
+    assert sink.read(contractor).active
+    sink.rehire(contractor, starts_on=SOON)
+    assert opened.sandbox.effects.count("rehire_contractor", contractor) == 1
+
+
 @pytest.mark.parametrize("kind", [FaultKind.TIMEOUT_AFTER, FaultKind.ERROR_AFTER, FaultKind.HTML_AFTER])
 def test_a_lost_dismissal_is_seen_in_the_record(opened: Opened[GustoSandbox], instance: Instance, kind: FaultKind) -> None:
     sink = instance.sink()

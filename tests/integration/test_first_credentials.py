@@ -293,10 +293,16 @@ def test_a_person_who_uses_the_account_already_is_sent_nothing(office: Office) -
     assert office.mail.mailbox == []
 
 
-@pytest.mark.parametrize("change", [{"page": None}, {"to": "C0123ABCD"}])
-def test_where_nothing_reaches_the_person_an_administrator_is_asked(office: Office, change: dict[str, Any]) -> None:
+def test_a_company_without_a_page_for_it_hands_credentials_over_in_a_way_of_its_own(office: Office) -> None:
     engagement = office.joined()
-    office.configured(**change)
+    office.configured(page=None)
+    hand_over(office.installed.hub, TENANT, engagement.id)
+    assert (office.failures(engagement), office.mail.mailbox) == ([], [])
+
+
+def test_where_nothing_reaches_the_person_an_administrator_is_asked(office: Office) -> None:
+    engagement = office.joined()
+    office.configured(to="C0123ABCD")
     hand_over(office.installed.hub, TENANT, engagement.id)
     assert office.failures(engagement) == ["credential_not_delivered"]
     assert office.mail.mailbox == []

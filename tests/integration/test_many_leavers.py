@@ -278,13 +278,13 @@ def test_one_that_needs_a_person_goes_on_alone_where_it_is_shown_and_alarmed(ins
 
 
 def test_one_that_has_come_again_too_often_goes_on_alone(installed: Installed) -> None:
-    contractors = some(installed, 1)
+    contractors = some(installed, 2)
     end_together(installed, contractors)
     installed.waiting("leaver")
     block(installed)
-    installed.world.bamboohr.faults.plan(Fault(FaultKind.BUSY_BEFORE, "POST", r"employmentStatus", times=9))
+    installed.world.graph.faults.plan(Fault(FaultKind.BUSY_BEFORE, "DELETE", r"/members/", times=9))
     leave(installed, contractors, turn=TURNS)
-    assert [name for name, _ in waiting(installed)] == ["leaver"]
+    assert [name for name, _ in waiting(installed)] == ["leaver", "leaver"]
 
 
 def test_an_engagement_that_was_left_or_taken_back_meanwhile_is_no_member_any_more(installed: Installed) -> None:

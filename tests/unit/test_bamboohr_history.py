@@ -106,6 +106,40 @@ def test_an_ending_before_the_start_still_rules() -> None:
     assert history(*after).ended_on == "2026-02-01"
 
 
+def test_a_rehired_person_has_a_row_behind_the_ending_which_stays() -> None:
+    ended = history(row("1", "2025-01-01", "Contractor"), row("2", "2025-06-30", "Terminated"))
+    assert ended.again("2026-02-01") == RowChange(None, {"date": "2026-02-01", "employmentStatus": "Contractor"})
+    assert ended.again("2025-06-15") == RowChange(None, {"date": "2025-06-30", "employmentStatus": "Contractor"})
+
+
+def test_nobody_is_rehired_who_is_there() -> None:
+    assert history().again("2026-02-01") is None
+    assert history(row("1", "2026-02-01", "Contractor")).again("2026-02-01") is None
+    assert history(row("1", "2026-02-01", "Contractor"), row("2", "2026-03-01", "Full-Time")).again("2026-04-01") is None
+
+
+@given(TABLES, DAYS, DAYS)
+def test_after_a_rehire_nothing_is_ended_no_row_is_lost_and_the_next_ending_rules(
+    rows: list[StatusRow], starts_on: str, ends_on: str
+) -> None:
+    after = written(rows, history(*rows).again(starts_on))
+    assert history(*after).ended_on is None
+    assert history(*after).again(starts_on) is None
+    assert after[: len(rows)] == rows
+    if not converted(after):
+        assert history(*written(after, *history(*after).end(ends_on, {}))).ended_on is not None
+
+
+@given(TABLES, DAYS)
+def test_the_start_of_a_stint_that_was_rehired_into_is_not_moved_into_the_one_before(
+    rows: list[StatusRow], starts_on: str
+) -> None:
+    rehire = history(*rows).again(starts_on)
+    assume(rehire is not None)
+    after = written(rows, rehire)
+    assert history(*after).start(starts_on) is None
+
+
 @given(TABLES, DAYS)
 def test_after_an_ending_the_stint_is_ended_and_ending_again_writes_nothing(rows: list[StatusRow], ends_on: str) -> None:
     assume(not converted(rows))

@@ -63,6 +63,14 @@ class WordySink(InMemorySink):
         return replace(record, values={**record.values, "title": f"{record.values['title']} (m/f/d)"})
 
 
+class RehiringSink(InMemorySink):
+    """Takes ended records up again."""
+
+    def rehire(self, external_id: str, *, starts_on: str) -> None:
+        del starts_on
+        self._change("rehire", external_id, lambda record: replace(record, active=True, ends_on=None))
+
+
 @pytest.fixture
 def clock() -> SettableClock:
     return SettableClock(NOON)
@@ -230,6 +238,60 @@ def test_a_record_is_ended_once_for_each_last_day(records: RecordApplier) -> Non
         records.end(sink, record_id, ended_at=NOON, ends_on=ends_on)
     assert sink.count("end") == 2
     assert (sink.entries[record_id].active, sink.entries[record_id].ends_on) == (False, "2026-12-31")
+
+
+def ended(records: RecordApplier, sink: InMemorySink) -> str:
+    record_id = created(records, sink)
+    records.end(sink, record_id, ended_at=NOON, ends_on="2026-11-30")
+    return record_id
+
+
+def test_an_ended_record_is_taken_up_again_as_often_as_the_person_comes_back(
+    records: RecordApplier, log: InMemoryEffectLog
+) -> None:
+    sink = RehiringSink()
+    record_id = created(records, sink)
+    assert not records.rehire(sink, record_id, starts_on="2026-11-20")
+    for ends_on in ("2026-11-30", "2026-12-31"):
+        records.end(sink, record_id, ended_at=NOON, ends_on=ends_on)
+        assert records.rehire(sink, record_id, starts_on="2027-01-04")
+        assert not records.rehire(sink, record_id, starts_on="2027-01-04")
+    assert (sink.count("create"), sink.count("rehire"), sink.entries[record_id].active) == (1, 2, True)
+    rehires = [line.effect for line in log.logged if line.effect.kind is EffectKind.REHIRE_RECORD]
+    assert {(effect.detail, effect.lifecycle) for effect in rehires} == {("2027-01-04", 1), ("2027-01-04", 2)}
+
+
+def test_where_a_system_cannot_take_a_record_up_a_person_is_told_which(records: RecordApplier) -> None:
+    sink = InMemorySink()
+    record_id = ended(records, sink)
+    with pytest.raises(Refused, match="record-1 has ended, and gusto cannot take it up again") as raised:
+        records.rehire(sink, record_id, starts_on="2027-01-04")
+    assert raised.value.cause == "cannot_rehire"
+
+
+def test_a_record_that_was_taken_up_and_still_counts_as_ended_is_not_written_to(records: RecordApplier) -> None:
+    class Slow(InMemorySink):
+        def rehire(self, external_id: str, *, starts_on: str) -> None:
+            self.writes.append(("rehire", external_id))
+
+    sink = Slow()
+    record_id = ended(records, sink)
+    for _ in range(2):
+        with pytest.raises(RetryLater, match="not active"):
+            records.rehire(sink, record_id, starts_on="2027-01-04")
+    assert sink.count("rehire") == 2
+
+
+def test_a_rehire_whose_reply_was_lost_is_seen_and_concluded(records: RecordApplier, log: InMemoryEffectLog) -> None:
+    sink = RehiringSink()
+    record_id = ended(records, sink)
+    sink.faults.append(FakeFault.LOST_AFTER)
+    with pytest.raises(RetryLater):
+        records.rehire(sink, record_id, starts_on="2027-01-04")
+    lost = log.logged[-1].effect
+    assert not records.rehire(sink, record_id, starts_on="2027-01-04")
+    records.conclude(record_id, [lost])
+    assert (sink.count("rehire"), log.states(lost)[-2:]) == (1, [EffectState.UNKNOWN, EffectState.DONE])
 
 
 def test_after_the_tombstone_a_record_is_ended_and_none_is_created(records: RecordApplier, log: InMemoryEffectLog) -> None:
