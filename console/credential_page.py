@@ -22,6 +22,7 @@ from config.hub import Hub
 from console.tenancy import is_known
 from ledger import credential_links
 from ledger.credential_links import CredentialToken
+from workforce.access import CredentialKind
 
 WAIT_SECONDS = 20.0
 LOOK_SECONDS = 0.2
@@ -110,6 +111,14 @@ class CredentialPage:
             return credential_links.is_usable(tx, CredentialToken(token).sha256)
 
 
+_KINDS = {
+    CredentialKind.PASSWORD: "Password",
+    CredentialKind.TEMPORARY_ACCESS_PASS: "Temporary access pass",
+    CredentialKind.ACTIVATION_LINK: "Address at which the account is activated",
+}
+"""What each kind of credential is called on the page."""
+
+
 def credential_routes(hub: Callable[[], Hub], page: CredentialPage | None = None) -> APIRouter:
     """``/v1/credentials/{tenant}/{token}``: the page of a one-time link. Whoever has the token is let in, once."""
     page, router = page or CredentialPage(hub), APIRouter(tags=["credentials"])
@@ -134,7 +143,7 @@ def _address(request: Request) -> str:
 
 def _credential(told: str) -> HTMLResponse:
     credential = json.loads(told)
-    kind = "Temporary access pass" if credential["kind"] == "temporary_access_pass" else "Password"
+    kind = _KINDS[CredentialKind(credential["kind"])]
     until = f"<p>Valid until {html.escape(credential['valid_until'])}.</p>" if credential["valid_until"] else ""
     secret = html.escape(credential["secret"])
     return _page(200, "Write this down now. It is not shown again.", more=f"<p>{kind}:</p><p><code>{secret}</code></p>{until}")

@@ -133,6 +133,7 @@ class CredentialKind(StrEnum):
 
     PASSWORD = "password"  # noqa: S105 - the word, not one
     TEMPORARY_ACCESS_PASS = "temporary_access_pass"  # noqa: S105
+    ACTIVATION_LINK = "activation_link"
 
 
 @dataclass(frozen=True, slots=True)

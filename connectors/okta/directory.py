@@ -162,7 +162,7 @@ class OktaDirectory:
             raise RetryLater("okta: the account is blocked; it is given a credential once it is enabled", cause="not_enabled")
         if user.status in _WITHOUT_PASSWORD:
             link = _parse.written(ActivationLink, self._lifecycle(account_id, "reactivate", _NO_MAIL).content)
-            return FirstCredential(CredentialKind.TEMPORARY_ACCESS_PASS, link.secret)
+            return FirstCredential(CredentialKind.ACTIVATION_LINK, link.secret)
         answer = self._lifecycle(account_id, "expire_password_with_temp_password", _SIGNED_OUT)
         return FirstCredential(CredentialKind.PASSWORD, _parse.written(TemporaryPassword, answer.content).secret)
 
