@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
@@ -144,9 +145,14 @@ def _address(request: Request) -> str:
 def _credential(told: str) -> HTMLResponse:
     credential = json.loads(told)
     kind = _KINDS[CredentialKind(credential["kind"])]
-    until = f"<p>Valid until {html.escape(credential['valid_until'])}.</p>" if credential["valid_until"] else ""
+    until = f"<p>Valid until {_readable(credential['valid_until'])}.</p>" if credential["valid_until"] else ""
     secret = html.escape(credential["secret"])
     return _page(200, "Write this down now. It is not shown again.", more=f"<p>{kind}:</p><p><code>{secret}</code></p>{until}")
+
+
+def _readable(instant: str) -> str:
+    """``22 November 2026, 12:00 UTC``."""
+    return f"{datetime.fromisoformat(instant).astimezone(UTC):%-d %B %Y, %H:%M} UTC"
 
 
 def _page(status: int, text: str, *, more: str = "", button: str = "") -> HTMLResponse:
