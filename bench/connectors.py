@@ -44,8 +44,9 @@ from connectors import catalogue
 from connectors.contract import Connector, Instance
 from connectors.http import Dialect, GuardedTransport, HttpEdge, tls_context
 from connectors.protocols.ldapv3.servers import CANNOT_RUN_HERE
-from connectors.suite.operations import Stage, scene
+from connectors.suite.operations import scene
 from connectors.suite.sandbox import ON_LOOPBACK, serve
+from connectors.suite.scenes import Stage
 from connectors.suite.trial import Opened, Trial
 from connectors.wire.network import Reach
 from connectors.wire.tls import TlsFiles, make_loopback_tls

@@ -54,6 +54,8 @@ WATCH_SECONDS = 0.5
 MEMORY_EVERY_SECONDS = 5.0
 AT_ONCE = 8
 DAYS = 90
+_NEWER = "9999"
+"""A version that no record of the VMS has: the feed would tell other terms than those that are put in by hand."""
 
 Figures = dict[str, Any]
 
@@ -105,7 +107,7 @@ def hired(hub: Hub, world: World, numbers: Iterable[int]) -> list[Contractor]:
 def _contractor(hub: Hub, world: World, number: int) -> Contractor:
     order = world.order(**{"Worker Last Name": f"Leaver {_letters(number)}", "Start Date": _day(-DAYS), "End Date": _day(DAYS)})
     with hub.database.transaction(TENANT) as tx:
-        engagement, _ = engagements.upsert_work_order(tx, "fieldglass", _work_order(order, number), "0")
+        engagement, _ = engagements.upsert_work_order(tx, "fieldglass", _work_order(order, number), _NEWER)
     marker = engagement.worker.marker
     accounts = {"entra": _entra_account(world, marker, number), "ldap": _ldap_account(hub, world, engagement, number)}
     with hub.database.transaction(TENANT) as tx:
@@ -199,7 +201,7 @@ def end_at(hub: Hub, contractors: Sequence[Contractor], instant: datetime) -> No
             for contractor in contractors[start : start + 100]:
                 known = contractor.engagement
                 terms = known.terms.model_copy(update={"terminates_at": instant})
-                engagements.upsert_work_order(tx, "fieldglass", WorkOrder(worker=known.worker.profile, terms=terms), "1")
+                engagements.upsert_work_order(tx, "fieldglass", WorkOrder(worker=known.worker.profile, terms=terms), f"{_NEWER}+")
                 timers.arm(tx, known.id, TimerKind.END, instant)
 
 

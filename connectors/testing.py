@@ -35,8 +35,9 @@ from connectors import catalogue
 from connectors.contract import Connector, ConnectorSettings, Instance
 from connectors.suite.description import VendorSpec
 from connectors.suite.forgery import mutated, without
-from connectors.suite.operations import Scene, Stage, every_change, operations_of, scene, secrets_in
+from connectors.suite.operations import every_change, operations_of, scene, secrets_in
 from connectors.suite.sandbox import ON_LOOPBACK, Fault, FaultKind
+from connectors.suite.scenes import Scene, Stage
 from connectors.suite.trial import Delivery, Opened, Trial, Wire
 from workforce.errors import BadSignature, HubError, Misconfigured, OutcomeUnknown, Refused, RetryLater, UnusableContent
 

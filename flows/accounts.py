@@ -17,6 +17,7 @@ from workforce.ports import Restoring
 from workforce.states import EffectState
 
 LOOK_AGAIN_SECONDS = 5.0
+DELETED = "account_deleted"
 
 
 def accounts_of(case: Case) -> list[str]:
@@ -41,7 +42,7 @@ def ever_made(case: Case) -> tuple[set[str], float]:
         now = tx.began_at
     creations = _creations(case, lines)
     made = {e.vendor_id for e in creations if e.vendor_id} | ({remembered} if remembered else set())
-    begun = [e.started_at for e in creations if e.started_at]
+    begun = [e.started_at for e in creations if e.started_at and _may_have_been_made(e)]
     return made, max((MAY_APPEAR_SECONDS - (now - at).total_seconds() for at in begun), default=0.0)
 
 
@@ -51,7 +52,7 @@ def adopt_leftover(case: Case) -> None:
     Raises ``RetryLater`` while one may still appear; ``Refused`` (cause ``several_accounts``).
     """
     with case.hub.database.transaction(case.ref.tenant) as tx:
-        begun = [line for line in _creations(case, effect_history.list_for(tx, case.engagement_id)) if line.started_at]
+        begun = [line for line in _creations(case, effect_history.list_for(tx, case.engagement_id)) if _may_have_been_made(line)]
     found = accounts_of(case) if begun else []
     if found:
         _link(case, _only(case, found))
@@ -112,6 +113,11 @@ def _creations(case: Case, lines: Collection[EffectLine]) -> list[EffectLine]:
     return [e for e in lines if e.kind is EffectKind.CREATE_ACCOUNT and e.target == case.system]
 
 
+def _may_have_been_made(line: EffectLine) -> bool:
+    """Whether the call for it was made; the question whether another account shall be made is none."""
+    return line.started_at is not None and line.cause != DELETED
+
+
 def _may_appear_for(case: Case) -> float:
     """For how many seconds more an account may be hidden that was made for any of the worker's engagements."""
     with case.hub.database.transaction(case.ref.tenant) as tx:
@@ -120,7 +126,7 @@ def _may_appear_for(case: Case) -> float:
             for engagement in engagements.list_all(tx, worker_id=case.engagement.worker.id)
             for line in _creations(case, effect_history.list_for(tx, engagement.id))
         ]
-        begun = [line.started_at for line in lines if line.started_at and line.state is not EffectState.PARKED]
+        begun = [line.started_at for line in lines if line.started_at and _may_have_been_made(line)]
         return max((MAY_APPEAR_SECONDS - (tx.began_at - at).total_seconds() for at in begun), default=0.0)
 
 
@@ -142,10 +148,10 @@ def _require_decision(case: Case, known: str) -> None:
         f"{case.system}: account {known} was deleted there, and cannot be brought back from here. Restore it there; or leave it, and"
         " the replay makes a new one: stint failures replay"
     )
-    if asked is None or asked.state is not EffectState.PARKED:
+    if asked is None or asked.state in {EffectState.STARTED, EffectState.UNKNOWN}:
         case.effects.begin(effect)
-        case.effects.parked(effect, "account_deleted", message)
-    raise Refused(message, cause="account_deleted", field="account_id")
+        case.effects.parked(effect, DELETED, message)
+    raise Refused(message, cause=DELETED, field="account_id")
 
 
 def _only(case: Case, found: Collection[str]) -> str:
@@ -158,15 +164,16 @@ def _only(case: Case, found: Collection[str]) -> str:
 def _link(case: Case, account_id: str, *, instead_of: str | None = None) -> None:
     with case.hub.database.transaction(case.ref.tenant) as tx:
         if instead_of is not None:
-            account_links.forget(tx, case.system, case.engagement.worker.id, instead_of, because="account_deleted")
+            account_links.forget(tx, case.system, case.engagement.worker.id, instead_of, because=DELETED)
         identities.link(tx, case.system, ACCOUNT, case.engagement.worker.id, account_id)
 
 
 def _forget(case: Case, account_id: str) -> None:
     """The account is gone, and with it what it held."""
+    given = case.given()
     with case.hub.database.transaction(case.ref.tenant) as tx:
-        account_links.forget(tx, case.system, case.engagement.worker.id, account_id, because="account_deleted")
-        grants.revoked(tx, case.engagement_id, case.system, case.given())
+        account_links.forget(tx, case.system, case.engagement.worker.id, account_id, because=DELETED)
+        grants.revoked(tx, case.engagement_id, case.system, given)
 
 
 def _not_shown_yet(rest: float) -> RetryLater:

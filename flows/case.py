@@ -17,11 +17,14 @@ from flows.ownership import Place, kept_targets, show_conflicts
 from flows.versions import Versions, used
 from ledger import audit, effect_history, engagements, grants, identities, writes
 from ledger.database import Tx
+from ledger.effect_history import EffectLine
 from ledger.effects import LedgerEffects
+from ledger.grants import Grant
 from ledger.work_orders import source_lineage
 from provisioning.accounts import AccountApplier
 from provisioning.desired import DesiredAccess, Support, desired_access
 from provisioning.packages import AccessPackage
+from provisioning.readback import MAY_APPEAR_SECONDS
 from provisioning.records import RecordApplier
 from provisioning.writing import DesiredRecord, WritePlan
 from workforce.access import AccountState, DesiredAccount, Entitlement, EntitlementKind, ids_of
@@ -41,6 +44,7 @@ GIVEN_BY = {
     EffectKind.ASSIGN_APP_ROLE: EntitlementKind.APP_ROLE,
 }
 """Which effects give what."""
+_MAY_COME = frozenset({EffectState.STARTED, EffectState.UNKNOWN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +186,7 @@ class Case:
         return [
             replace(base, detail=line.detail, lifecycle=line.lifecycle)
             for line in lines
-            if line.target == self.system and line.kind is kind and line.state in {EffectState.STARTED, EffectState.UNKNOWN}
+            if line.target == self.system and line.kind is kind and line.state in _MAY_COME
         ]
 
     def document(self) -> dict[str, object]:
@@ -214,31 +218,33 @@ class Case:
         """What was given, or may have been, for this engagement in the step's directory and is not proven to be gone.
 
         What was given counts, not what a package says today: one that has shrunk must not leave a group behind. So do effects of which
-        the ledger knows no grant.
+        the ledger knows no grant. A proof that was taken while a call that gives was still under way proves nothing of what it gives.
         """
-        with self.hub.database.transaction(self.ref.tenant) as tx:
-            rows = [grant for grant in grants.history_of(tx, self.engagement_id) if grant.directory == self.system]
-            lines = effect_history.list_for(tx, self.engagement_id)
+        rows, calls = self._grants_and_calls()
+        last_proof = {grant.entitlement: grant.revoked_at for grant in rows if grant.revoked_at}
         told = {grant.entitlement for grant in rows}
-        by_effect = {
-            Entitlement(GIVEN_BY[line.kind], line.detail)
-            for line in lines
-            if line.target == self.system and line.kind in GIVEN_BY
-        }
-        return frozenset({grant.entitlement for grant in rows if grant.revoked_at is None} | (by_effect - told))
+        late = {
+            each
+            for each, line in calls
+            if line.state in _MAY_COME and line.started_at and each in last_proof
+            and (last_proof[each] - line.started_at).total_seconds() < MAY_APPEAR_SECONDS
+        }  # fmt: skip
+        by_effect = {each for each, _ in calls}
+        return frozenset({grant.entitlement for grant in rows if grant.revoked_at is None} | late | (by_effect - told))
 
     def asked_for(self) -> frozenset[Entitlement]:
         """What was asked for in the step's directory for this engagement and was never seen there: it may still come."""
+        rows, calls = self._grants_and_calls()
+        unseen = {grant.entitlement for grant in rows if grant.granted_at is None and grant.revoked_at is None}
+        return frozenset(unseen & {each for each, line in calls if line.state in {*_MAY_COME, EffectState.DONE}})
+
+    def _grants_and_calls(self) -> tuple[list[Grant], list[tuple[Entitlement, EffectLine]]]:
+        """The engagement's grants in the step's directory, oldest first, and the effects by which something was given there."""
         with self.hub.database.transaction(self.ref.tenant) as tx:
-            rows = grants.history_of(tx, self.engagement_id)
+            rows = [grant for grant in grants.history_of(tx, self.engagement_id) if grant.directory == self.system]
             lines = effect_history.list_for(tx, self.engagement_id)
-        unseen = {g.entitlement for g in rows if g.directory == self.system and g.granted_at is None and g.revoked_at is None}
-        called = {
-            Entitlement(GIVEN_BY[line.kind], line.detail)
-            for line in lines
-            if line.target == self.system and line.kind in GIVEN_BY
-        }
-        return frozenset(unseen & called)
+        calls = [line for line in lines if line.target == self.system and line.kind in GIVEN_BY]
+        return rows, [(Entitlement(GIVEN_BY[line.kind], line.detail), line) for line in calls]
 
     def note_proven(self, tx: Tx, account: AccountState) -> None:
         """Keep what was just read of the worker's account as proof for each of their engagements that supports it."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from compliance.sla import time_to_productive
 from config.hub import Hub
+from flows.accounts import LOOK_AGAIN_SECONDS, adopt_leftover, bring_back, exists, kept_licences, life_of_account
 from flows.case import ACCOUNT, Case
 from flows.identity import is_handed_over, rename_account, set_manager
 from flows.intake import Intake, read_agreement_of
@@ -19,13 +20,15 @@ from flows.versions import Versions
 from ledger import approvals, audit, credential_links, engagements, grants, sources, timers
 from ledger.approvals import ApprovalState
 from ledger.database import Tx
+from ledger.jobs import defer_joiner
 from ledger.timers import TimerKind
 from provisioning.packages import AccessPackage
 from provisioning.readback import prove_access, prove_gone
+from workforce.access import SIGN_IN, EntitlementKind
 from workforce.effects import EffectKind
 from workforce.engagement import Engagement
 from workforce.errors import Refused
-from workforce.states import EngagementState
+from workforce.states import STANDING, EngagementState
 
 
 def join(run: Conductor, *, sinks: Sequence[str], directories: Callable[[], Sequence[str]]) -> None:
@@ -38,6 +41,7 @@ def join(run: Conductor, *, sinks: Sequence[str], directories: Callable[[], Sequ
     run.step(decide_access)
     concerned = directories()
     run.each(create_record, sinks)
+    run.each(find_account, concerned)
     run.each(rename_account, concerned)
     run.each(create_account, concerned)
     run.each(set_manager, concerned)
@@ -101,10 +105,21 @@ def decide_access(case: Case) -> None:
         if engagement.state in {EngagementState.REQUESTED, EngagementState.APPROVED}:
             engagements.transition(tx, case.engagement_id, EngagementState.CLEARED)
         given = [] if engagement.suspended_at else approvals.granted(tx, case.engagement_id, packages)
-        waiting = [each.package for each in approvals.state(tx, case.engagement_id) if each.state is ApprovalState.WAITING]
+        waiting = [] if engagement.suspended_at else _waiting(tx, case.engagement_id, packages)
         _want(tx, engagement, given, waiting=waiting, directories=systems.directories)
         told = {package.package: package.version for package in given}
         audit.record(tx, case.event("access.decided", packages=told, wanted=_wanted_texts(tx, case.engagement_id)))
+
+
+@step("Find the account")
+def find_account(case: Case) -> None:
+    """See that the worker's account is there: one that somebody deleted is brought back, or is a person's case; a leftover is adopted."""
+    known = case.external_id(ACCOUNT)
+    if known is None:
+        if not case.desired_access().entitlements:
+            adopt_leftover(case)
+    elif not exists(case, known):
+        bring_back(case, known)
 
 
 @step("Create the account")
@@ -115,19 +130,25 @@ def create_account(case: Case) -> None:
     known = case.external_id(ACCOUNT)
     if known is None and not desired.entitlements:
         return
-    account_id, plan = applier.provide(desired, outgoing.desired, outgoing.details, known=known)
+    life = 1 if known else life_of_account(case)
+    account_id, plan = applier.provide(desired, outgoing.desired, outgoing.details, known=known, life=life)
     case.remember(ACCOUNT, account_id, outgoing, plan)
     applier.conclude(account_id, case.unfinished(EffectKind.UPDATE_ACCOUNT))
 
 
 @step("Grant the access package")
 def grant_access(case: Case) -> None:
-    """Bring the account to what the packages say: expiry, sign-in, groups, licences, roles. Only the difference is written."""
+    """Bring the account to what the packages say: expiry, sign-in, groups, licences, roles. Only the difference is written.
+
+    A licence that a hold, the policy or missing evidence keeps stays, as it does when the stint ends.
+    """
     account_id = case.external_id(ACCOUNT)
     if account_id is None:
         return
     desired = case.desired_account(case.outgoing().values)
-    changes = case.accounts().grant(account_id, desired, given=case.given())
+    given = case.given()
+    gone = given - kept_licences(case, given - desired.entitlements)
+    changes = case.accounts().grant(account_id, desired, given=gone, asked=case.asked_for() & gone)
     case.audit("access.granted", changes=[f"{change.kind} {change.detail}".strip() for change in changes])
 
 
@@ -139,11 +160,13 @@ def read_access_back(case: Case) -> None:
     """
     account_id = case.external_id(ACCOUNT)
     if account_id is None:
+        _close_what_was_never_given(case)
         return
     desired = case.desired_account(case.outgoing().values)
     try_sign_in = not is_handed_over(case)
     proof = prove_access(case.directory, account_id, desired, clock=case.hub.clock, try_sign_in=try_sign_in)
-    gone = case.given() - desired.entitlements
+    unwanted = case.given() - desired.entitlements
+    gone = unwanted - kept_licences(case, unwanted)
     prove_gone(case.directory, account_id, gone, clock=case.hub.clock)
     held = sorted(map(str, proof.account.entitlements))
     with case.hub.database.transaction(case.ref.tenant) as tx:
@@ -154,19 +177,47 @@ def read_access_back(case: Case) -> None:
 
 @step("Confirm the access")
 def confirm_access(case: Case) -> None:
-    """Everything was read back: from the start instant on the engagement is active, and the time to productive is known."""
-    engagement = case.engagement
-    starts_at = engagement.terms.start_instant()
+    """Everything was read back: from the start instant on the engagement is active, and the time to productive is known.
+
+    Where the ledger knows of something that was not, it came up meanwhile: the start instant passed, or an ending was taken back while this
+    run was cut off. The joiner runs again then.
+    """
     with case.hub.database.transaction(case.ref.tenant) as tx:
-        engagements.require_epoch(tx, case.engagement_id, case.ref.epoch)
+        engagement = engagements.require_epoch(tx, case.engagement_id, case.ref.epoch)
+        starts_at = engagement.terms.start_instant()
+        if _is_behind(tx, engagement, has_started=starts_at <= tx.began_at):
+            defer_joiner(tx, case.engagement_id, not_before=tx.began_at + timedelta(seconds=LOOK_AGAIN_SECONDS))
+            audit.record(tx, case.event("access.changed_meanwhile"))
+            return
         if starts_at > tx.began_at:
             timers.arm(tx, case.engagement_id, TimerKind.START, starts_at)
             audit.record(tx, case.event("access.prepared", starts_at=starts_at))
             return
+        timers.cancel(tx, case.engagement_id, TimerKind.START)
         if engagement.access_verified_at is None and engagement.signed_at is not None:
             _measure(tx, case, engagement.signed_at)
         if engagement.state is EngagementState.CLEARED:
             engagements.transition(tx, case.engagement_id, EngagementState.ACTIVE)
+
+
+def _is_behind(tx: Tx, engagement: Engagement, *, has_started: bool) -> bool:
+    """Whether something that is wanted now was not read back as given, or something that is not was not read back as gone.
+
+    Before the start nobody signs in; a licence may be kept on purpose; and what has ended is the leaver's.
+    """
+    if engagement.state not in STANDING or engagement.end_at <= tx.began_at:
+        return False
+    wanted = [grant for grant in grants.wanted_of(tx, engagement.id) if grant.granted_at is None]
+    missing = [grant for grant in wanted if has_started or grant.entitlement != SIGN_IN]
+    left = [g for g in grants.to_revoke(tx, engagement.id) if g.entitlement.kind is not EntitlementKind.LICENCE]
+    return bool(missing or left)
+
+
+def _close_what_was_never_given(case: Case) -> None:
+    """There is no account, and none is made any more: what is not wanted is gone."""
+    given = case.given()
+    with case.hub.database.transaction(case.ref.tenant) as tx:
+        grants.revoked(tx, case.engagement_id, case.system, given)
 
 
 def _measure(tx: Tx, case: Case, signed_at: datetime) -> None:
@@ -195,6 +246,12 @@ def _want(
             for entitlement in package.entitlements(directory)
         }
         grants.want(tx, engagement, directory, {**kept, **wanted})
+
+
+def _waiting(tx: Tx, engagement_id: UUID, packages: Sequence[AccessPackage]) -> set[str]:
+    """Those of the engagement's own packages of which a version waits for an approval; what waits for another role gives nothing."""
+    waiting = {each.package for each in approvals.state(tx, engagement_id) if each.state is ApprovalState.WAITING}
+    return waiting & {package.package for package in packages}
 
 
 def _wanted_texts(tx: Tx, engagement_id: UUID) -> dict[str, list[str]]:

@@ -11,8 +11,9 @@ from uuid import UUID
 
 from compliance.sla import offboarding
 from config.hub import Hub
-from flows.case import ACCOUNT, Case
-from flows.endings import close_ending, licence_verdict
+from flows.accounts import accounts_of, ever_made, kept_licences
+from flows.case import GIVEN_BY, Case
+from flows.endings import close_ending
 from flows.ownership import close_conflicts
 from flows.records import end_record, read_ended_record_back
 from flows.steps import Conductor, step
@@ -21,12 +22,10 @@ from provisioning.licences import require_subject
 from provisioning.readback import prove_blocked, prove_gone, read_account
 from workforce.access import SIGN_IN, Entitlement, EntitlementKind
 from workforce.effects import EffectKind
-from workforce.errors import NotFound, RetryLater
+from workforce.errors import Fenced, HubError, OutcomeUnknown, RetryLater
 from workforce.states import EngagementState
 
-MAY_APPEAR_SECONDS = 120.0
-"""How long after its call began an account may still appear: a call's deadline and a lagging directory together."""
-LOOK_AGAIN_SECONDS = 5.0
+_GAVE = frozenset({EffectKind.CREATE_ACCOUNT, EffectKind.ENABLE_ACCOUNT, *GIVEN_BY})
 
 
 def systems_to_leave(hub: Hub, tenant: str, engagement_id: UUID) -> tuple[list[str], list[str]]:
@@ -37,8 +36,10 @@ def systems_to_leave(hub: Hub, tenant: str, engagement_id: UUID) -> tuple[list[s
     systems = hub.tenant(tenant).document.systems
     with hub.database.transaction(tenant) as tx:
         lines = effect_history.list_for(tx, engagement_id)
+        rows = grants.history_of(tx, engagement_id)
     records = [systems.vms, systems.hris, systems.payroll, *(e.target for e in lines if e.kind is EffectKind.CREATE_RECORD)]
-    directories = [*systems.directories, *(e.target for e in lines if e.kind is EffectKind.CREATE_ACCOUNT)]
+    had = [*(e.target for e in lines if e.kind in _GAVE), *(row.directory for row in rows if row.revoked_at is None)]
+    directories = [*systems.directories, *had]
     return list(dict.fromkeys(records)), list(dict.fromkeys(directories))
 
 
@@ -65,15 +66,15 @@ def leave(run: Conductor, *, records: Sequence[str], directories: Sequence[str])
 
 @step("Block sign-in", revokes=True)
 def block_sign_in(case: Case) -> None:
-    """Disable every account that carries the worker's marker, and sign it out; unless another engagement that has started needs it."""
+    """Disable every account that carries the worker's marker, and sign it out; unless another engagement that has started needs it.
+
+    One that cannot be blocked keeps no other from being blocked. Raises what failed, first what may be tried again.
+    """
     if case.supported_elsewhere().enabled:
         return
-    for account_id in _accounts(case):
-        case.accounts().block(account_id, signed_out_since=case.engagement.tombstoned_at)
-        if read_account(
-            case.directory, account_id
-        ).guest:  # their sessions belong to another company: what they reach has to go now
-            case.accounts().remove(account_id, marker=case.engagement.worker.marker, gone=_to_go(case))
+    errors = [error for account_id in accounts_of(case) for error in _block(case, account_id)]
+    for error in sorted(errors, key=lambda error: not isinstance(error, RetryLater | OutcomeUnknown)):
+        raise error
 
 
 @step("Prove that sign-in is blocked", revokes=True)
@@ -82,7 +83,7 @@ def prove_sign_in_blocked(case: Case) -> None:
     if case.supported_elsewhere().enabled:
         case.audit("access.kept", because="another engagement of the person supports it")
     else:
-        for account_id in _accounts(case):
+        for account_id in accounts_of(case):
             since = case.engagement.tombstoned_at
             proof = prove_blocked(case.directory, account_id, signed_out_since=since, clock=case.hub.clock)
             case.audit("access.blocked", account_id=account_id, sign_in=proof.sign_in)
@@ -96,7 +97,7 @@ def remove_access(case: Case) -> None:
     Only what this engagement alone gave is removed.
     """
     marker, gone = case.engagement.worker.marker, _to_go(case)
-    for account_id in _accounts(case):
+    for account_id in accounts_of(case):
         held = sorted(map(str, read_account(case.directory, account_id).entitlements))
         case.audit("access.recorded", account_id=account_id, held=held)
         case.accounts().remove(account_id, marker=marker, gone=gone, asked=gone & case.asked_for())
@@ -106,19 +107,19 @@ def remove_access(case: Case) -> None:
 def reclaim_licences(case: Case) -> None:
     """Take back the licences that were assigned directly, unless a hold or missing evidence forbids it. What stays is told in the closure."""
     wanted = _licences_to_go(case)
-    gone = wanted - _kept_licences(case, wanted)
-    for account_id in _accounts(case) if gone else []:
+    gone = wanted - kept_licences(case, wanted)
+    for account_id in accounts_of(case) if gone else []:
         account, signs_in = read_account(case.directory, account_id), case.supported_elsewhere().enabled
-        require_subject(account, marker=case.engagement.worker.marker, known_ids=_ever_made(case)[0], signs_in=signs_in)
+        require_subject(account, marker=case.engagement.worker.marker, known_ids=ever_made(case)[0], signs_in=signs_in)
         case.accounts().remove(account_id, marker=case.engagement.worker.marker, gone=gone)
 
 
 @step("Prove that the access is gone", revokes=True)
 def prove_access_gone(case: Case) -> None:
     """Ask the directory: nothing that this engagement alone supported may be left, but licences that are kept on purpose."""
-    kept = _kept_licences(case, _licences_to_go(case))
+    kept = kept_licences(case, _licences_to_go(case))
     gone = (_to_go(case) | _licences_to_go(case)) - kept
-    for account_id in _accounts(case):
+    for account_id in accounts_of(case):
         proof = prove_gone(case.directory, account_id, gone, clock=case.hub.clock)
         with case.hub.database.transaction(case.ref.tenant) as tx:
             case.note_proven(tx, proof.account)
@@ -131,7 +132,7 @@ def retire_account(case: Case) -> None:
     """Move the account to the place for disabled ones, unless another engagement of the person needs it. Nothing is deleted."""
     if case.supported_elsewhere().entitlements:
         return
-    for account_id in _accounts(case):
+    for account_id in accounts_of(case):
         case.accounts().retire(account_id)
 
 
@@ -163,6 +164,25 @@ def close_engagement(case: Case) -> None:
         close_ending(tx, case.config, case.engagement_id, now=case.hub.clock.now())
 
 
+def _block(case: Case, account_id: str) -> list[HubError]:
+    """Block one account. A guest's sessions belong to another company: what they reach goes at once, blocked or not. What failed."""
+    errors: list[HubError] = []
+    try:
+        case.accounts().block(account_id, signed_out_since=case.engagement.tombstoned_at)
+    except Fenced:
+        raise
+    except HubError as error:
+        errors.append(error)
+    try:
+        if read_account(case.directory, account_id).guest:
+            case.accounts().remove(account_id, marker=case.engagement.worker.marker, gone=_to_go(case))
+    except Fenced:
+        raise
+    except HubError as error:
+        errors.append(error)
+    return errors
+
+
 def _alone(case: Case) -> frozenset[Entitlement]:
     """What was given for this engagement and no other one of the person supports."""
     return case.given() - case.supported_elsewhere().entitlements - {SIGN_IN}
@@ -177,47 +197,6 @@ def _licences_to_go(case: Case) -> frozenset[Entitlement]:
     return frozenset(each for each in _alone(case) if each.kind is EntitlementKind.LICENCE)
 
 
-def _kept_licences(case: Case, licences: Collection[Entitlement]) -> frozenset[Entitlement]:
-    """Those that may not be reclaimed now; each stays open in the ledger until it may."""
-    with case.hub.database.transaction(case.ref.tenant) as tx:
-        return frozenset(each for each in licences if not licence_verdict(tx, case.config, case.engagement, each.id).may)
-
-
 def _close_grants(case: Case, gone: Collection[Entitlement]) -> None:
     with case.hub.database.transaction(case.ref.tenant) as tx:
         grants.revoked(tx, case.engagement_id, case.system, gone)
-
-
-def _accounts(case: Case) -> list[str]:
-    """Every account of the worker in the step's directory: those that carry the marker, and those that we ever made.
-
-    A joiner that was cut off may have made an account that does not show yet. Absence counts only once it is older than the time
-    that a call and a lagging directory may take. Raises ``RetryLater`` (cause ``visibility_window``) until then.
-    """
-    made, rest = _ever_made(case)
-    found = {account.account_id for account in case.directory.find(case.engagement.worker.marker)}
-    shown = found | {account_id for account_id in made - found if _exists(case, account_id)}
-    if rest > 0 and (not shown or made - shown):
-        message = "an account that may have been made does not show yet; it is looked for again"
-        raise RetryLater(message, cause="visibility_window", after_seconds=min(rest, LOOK_AGAIN_SECONDS))
-    return sorted(shown)
-
-
-def _ever_made(case: Case) -> tuple[set[str], float]:
-    """The ids of accounts that were made, and for how many seconds more one may still appear (by the database's clock)."""
-    remembered = case.external_id(ACCOUNT)
-    with case.hub.database.transaction(case.ref.tenant) as tx:
-        lines = effect_history.list_for(tx, case.engagement_id)
-        now = tx.began_at
-    creations = [e for e in lines if e.kind is EffectKind.CREATE_ACCOUNT and e.target == case.system]
-    made = {e.vendor_id for e in creations if e.vendor_id} | ({remembered} if remembered else set())
-    begun = [e.started_at for e in creations if e.started_at]
-    return made, max((MAY_APPEAR_SECONDS - (now - at).total_seconds() for at in begun), default=0.0)
-
-
-def _exists(case: Case, account_id: str) -> bool:
-    try:
-        case.directory.read(account_id)
-    except NotFound:
-        return False
-    return True

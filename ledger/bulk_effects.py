@@ -78,7 +78,7 @@ class BulkEffects(LedgerEffects):
         )
 
     def _rows(self, tx: Tx, effects: Iterable[Effect]) -> dict[Effect, Row]:
-        """The effects' rows, locked until the commit. Raises ``NotFound`` for one that was never begun."""
+        """The effects' rows, locked until the commit; in the order of ``effects``. Raises ``NotFound`` for one that was never begun."""
         by_key = {effect.key: effect for effect in effects}
         rows = tx.all(
             """
@@ -93,7 +93,8 @@ class BulkEffects(LedgerEffects):
         )
         if len(rows) < len(by_key):
             raise NotFound(f"{len(by_key) - len(rows)} effects were never begun", cause="effect_not_begun")
-        return {by_key[row["key"]]: row for row in rows}
+        found = {row["key"]: row for row in rows}
+        return {effect: found[key] for key, effect in by_key.items()}
 
     def _start_all(self, tx: Tx, rows: Mapping[Effect, Row]) -> None:
         for effect, row in rows.items():

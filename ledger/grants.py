@@ -179,6 +179,19 @@ def supports(tx: Tx, worker_id: UUID, directory: str) -> list[tuple[UUID, frozen
     return [(engagement_id, frozenset(entitlements)) for engagement_id, entitlements in sorted(found.items())]
 
 
+def is_anything_held(tx: Tx, worker_id: UUID, directory: str) -> bool:
+    """Whether something was read back of the worker's account in ``directory`` that was not seen to be gone since, for any engagement."""
+    row = tx.one(
+        """
+        SELECT 1 FROM grants
+        WHERE worker_id = %(worker_id)s AND directory = %(directory)s AND granted_at IS NOT NULL AND revoked_at IS NULL LIMIT 1
+        """,
+        worker_id=worker_id,
+        directory=directory,
+    )
+    return row is not None
+
+
 def _insert(tx: Tx, engagement: Engagement, directory: str, entitlement: Entitlement, reason: Mapping[str, Any]) -> None:
     tx.execute(
         """

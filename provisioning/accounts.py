@@ -14,7 +14,7 @@ from provisioning.writing import DesiredRecord, WritePlan
 from workforce.access import DesiredAccount, Entitlement
 from workforce.effects import REVOKING, Effect, EffectKind
 from workforce.errors import Fenced, HubError, Misconfigured, Refused, RetryLater
-from workforce.ports import AppRoles, Directory, EffectLog, Licensing
+from workforce.ports import AppRoles, Directory, EffectLog, Licensing, Restoring
 
 SYNCED = "synced_account"
 """The cause of a refusal by a directory that is only a copy of another one."""
@@ -34,14 +34,20 @@ class AccountApplier:
         return account_id
 
     def provide(
-        self, account: DesiredAccount, desired: DesiredRecord, details: Mapping[str, object], *, known: str | None = None
+        self,
+        account: DesiredAccount,
+        desired: DesiredRecord,
+        details: Mapping[str, object],
+        *,
+        known: str | None = None,
+        life: int = 1,
     ) -> tuple[str, WritePlan]:
         """Create or adopt the account, unless its id is ``known``, and see that it has its attributes; its id and what was written.
 
         Of an account that is there only what differs from what the directory shows is written. Where it does not show an attribute, what
-        was written last decides.
+        was written last decides. ``life`` counts the accounts that the engagement made here: the one before was deleted.
         """
-        account_id, made = (known, False) if known else self._create(account, details)
+        account_id, made = (known, False) if known else self._create(account, details, life)
         plan = desired.whole() if made else self._update(account_id, desired, details)
         return account_id, self._read_back(account_id, plan)
 
@@ -49,12 +55,33 @@ class AccountApplier:
         """Conclude updates whose replies were lost, now that the account is as it should be."""
         self._updates(EffectKind.UPDATE_ACCOUNT).conclude(account_id, unfinished)
 
-    def grant(self, account_id: str, desired: DesiredAccount, *, given: Collection[Entitlement] = ()) -> list[Change]:
-        """Bring the account to ``desired``, and take away what of ``given`` is not in it; the changes that were needed."""
-        changes = plan_access(desired, read_account(self.directory, account_id), given=given)
-        for change in changes:
-            self._apply(change, account_id, expires_at=desired.expires_at)
+    def grant(
+        self,
+        account_id: str,
+        desired: DesiredAccount,
+        *,
+        given: Collection[Entitlement] = (),
+        asked: Collection[Entitlement] = (),
+    ) -> list[Change]:
+        """Bring the account to ``desired``, and take away what of ``given`` is not in it; the changes that were needed.
+
+        ``asked`` is taken away although it does not show, as in ``remove``. A licence that went with a group is given directly.
+        """
+        changes = plan_access(desired, read_account(self.directory, account_id), given=given, asked=asked)
+        self._apply_all(changes, account_id, desired)
+        if desired.licences and any(change.kind is EffectKind.REMOVE_MEMBER for change in changes):
+            more = plan_access(desired, read_account(self.directory, account_id))
+            missing = [change for change in more if change.kind is EffectKind.ASSIGN_LICENCE]
+            self._apply_all(missing, account_id, desired)
+            changes += missing
         return changes
+
+    def restore(self, account_id: str) -> None:
+        """Bring a deleted account back, disabled. Raises ``NotFound`` once it is gone for good, ``Misconfigured``."""
+        directory = self.directory
+        if not isinstance(directory, Restoring):
+            raise Misconfigured(f"{self.base.target} keeps no deleted accounts", cause="cannot_restore")
+        self._again(Change(EffectKind.RESTORE_ACCOUNT, account_id), lambda: directory.restore(account_id))
 
     def block(self, account_id: str, *, signed_out_since: datetime | None) -> None:
         """Block sign-in, then sign out, until the directory shows both.
@@ -129,7 +156,7 @@ class AccountApplier:
         except RetryLater:
             return plan
 
-    def _create(self, desired: DesiredAccount, details: Mapping[str, object]) -> tuple[str, bool]:
+    def _create(self, desired: DesiredAccount, details: Mapping[str, object], life: int = 1) -> tuple[str, bool]:
         """The account's id, and whether this call made it with its attributes."""
         made: list[str] = []
 
@@ -144,10 +171,15 @@ class AccountApplier:
             taken = self.directory.find_by_login(desired.login)
             return [Holder(taken.account_id, ours=taken.marker == desired.marker)] if taken else []
 
-        write = Write(replace(self.base, kind=EffectKind.CREATE_ACCOUNT), create, look_up, details=details)
+        effect = replace(self.base, kind=EffectKind.CREATE_ACCOUNT, lifecycle=life)
+        write = Write(effect, create, look_up, details=details)
         account_id = perform(write, log=self.log).vendor_id
         assert account_id is not None, "a created account has an id"  # noqa: S101 - the port says so
         return account_id, bool(made)
+
+    def _apply_all(self, changes: Iterable[Change], account_id: str, desired: DesiredAccount) -> None:
+        for change in changes:
+            self._apply(change, account_id, expires_at=desired.expires_at)
 
     def _apply(self, change: Change, account_id: str, *, expires_at: datetime | None = None) -> None:
         if change.kind is EffectKind.SET_EXPIRY and expires_at is not None:

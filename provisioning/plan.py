@@ -29,11 +29,13 @@ class Change:
     detail: str = ""
 
 
-def plan_access(desired: DesiredAccount, actual: AccountState, *, given: Collection[Entitlement] = ()) -> list[Change]:
+def plan_access(
+    desired: DesiredAccount, actual: AccountState, *, given: Collection[Entitlement] = (), asked: Collection[Entitlement] = ()
+) -> list[Change]:
     """What turns ``actual`` into ``desired``: expiry first (it fails safe), what is to go, sign-in, and then what is to come.
 
     Of what the account holds besides, only ``given`` is taken away: what we gave and nothing supports any more. What others gave is left
-    alone here; deciding about it is reconciliation's. Raises ``Refused`` for protected accounts and for accounts that do not carry the
+    alone here; deciding about it is reconciliation's. ``asked`` is as in ``plan_removal``. Raises ``Refused`` for protected accounts and for accounts that do not carry the
     worker's marker.
     """
     require_touchable(actual, marker=desired.marker)
@@ -42,7 +44,7 @@ def plan_access(desired: DesiredAccount, actual: AccountState, *, given: Collect
         changes.append(Change(EffectKind.SET_EXPIRY, desired.expires_at.isoformat()))
     if actual.enabled and not desired.enabled:
         changes += [Change(EffectKind.DISABLE_ACCOUNT), Change(EffectKind.REVOKE_SESSIONS)]
-    changes += _taking(set(given) - desired.entitlements, actual)
+    changes += _taking_all(set(given) - desired.entitlements, set(asked) - desired.entitlements, actual)
     if desired.enabled and not actual.enabled:
         changes.append(Change(EffectKind.ENABLE_ACCOUNT))
     return changes + list(_giving(desired, actual))
@@ -56,6 +58,10 @@ def plan_removal(
     ``asked`` is taken away although it does not show: a call for it may have been made that the directory has not shown yet.
     """
     require_touchable(actual, marker=marker)
+    return _taking_all(gone, asked, actual)
+
+
+def _taking_all(gone: Collection[Entitlement], asked: Collection[Entitlement], actual: AccountState) -> list[Change]:
     shown = list(_taking(gone, actual))
     hidden = [Change(_TAKE[each.kind], each.id) for each in sorted(asked) if each.kind in _TAKE]
     return shown + [change for change in hidden if change not in shown]

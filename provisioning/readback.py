@@ -10,6 +10,9 @@ from workforce.access import SIGN_IN, AccountState, DesiredAccount, Entitlement,
 from workforce.errors import NotFound, RetryLater
 from workforce.ports import Clock, Directory
 
+MAY_APPEAR_SECONDS = 120.0
+"""How long after a call began its effect may still appear: a call's deadline and a lagging directory together."""
+
 
 @dataclass(frozen=True, slots=True)
 class Proof:

@@ -46,12 +46,15 @@ class StatusHistory:
     def start(self, starts_on: str) -> RowChange | None:
         """What makes the current stint start on ``starts_on``: nothing, a corrected date, or a row (also after an ended stint).
 
-        Raises ``Refused`` (cause ``overlapping_stints``) when that would reach into an earlier stint.
+        Raises ``Refused`` (cause ``overlapping_stints``) when that would reach into an earlier stint; one that begins on the very day of
+        its end cannot begin earlier, and stays (see ``again``).
         """
         starts = [row for row in self._current_stint() if row.employmentStatus == self.contractor]
         if any(row.date == starts_on for row in starts):
             return None
         if self._previous_end is not None and starts_on <= self._previous_end:
+            if starts and starts[0].date == self._previous_end:
+                return None
             raise Refused(
                 "bamboohr: hireDate is not after the end of an earlier stint; correct the date or the employment status table",
                 cause="overlapping_stints",
@@ -61,6 +64,16 @@ class StatusHistory:
         if starts and not anew:
             return RowChange(starts[0].id, {"date": starts_on})
         return RowChange(None, {"date": starts_on, "employmentStatus": self.contractor})
+
+    def again(self, starts_on: str) -> RowChange | None:
+        """What takes an ended person up again: a row on ``starts_on``, or on the day of the ending where that is later; nothing, where none ended.
+
+        The table holds one status a day, so of a stint that began before the other ended only the rest can be told. So it is with an
+        ending that is taken back: its row stays, and the next one of the same day rules.
+        """
+        if not self._endings:
+            return None
+        return RowChange(None, {"date": max(starts_on, self._endings[-1].date), "employmentStatus": self.contractor})
 
     def end(self, ends_on: str, further: Mapping[str, str]) -> list[RowChange]:
         """What makes the current stint end on ``ends_on``: nothing, corrected dates, or a row with the ``further`` columns.

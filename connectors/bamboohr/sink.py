@@ -21,8 +21,8 @@ class BambooHrSink:
     """Employees of one company; our marker is their ``employeeNumber``.
 
     ``create`` makes the employee and nothing else, so that it is one call with one outcome. The row of the employmentStatus table
-    that makes the employee a contractor is written by ``update``, and the row that ends the stint by ``end``; both read the table
-    first and write only the difference, so they may be repeated. Call ``update`` after ``create``.
+    that makes the employee a contractor is written by ``update``, the row that ends the stint by ``end``, and the one after that by
+    ``rehire``; all read the table first and write only the difference, so they may be repeated. Call ``update`` after ``create``.
     """
 
     def __init__(self, client: BambooHrClient) -> None:
@@ -68,6 +68,12 @@ class BambooHrSink:
         """See that the status table ends the stint on ``ends_on``. BambooHR knows days, so ``ended_at`` is not used."""
         del ended_at
         for change in self._history(external_id).end(ends_on, self._client.settings.termination_columns):
+            self._client.write_status_row(external_id, change.row_id, change.columns)
+
+    def rehire(self, external_id: str, *, starts_on: str) -> None:
+        """See that the status table goes on behind the row that ended the last stint, which stays. Raises ``NotFound``."""
+        change = self._history(external_id).again(starts_on)
+        if change:
             self._client.write_status_row(external_id, change.row_id, change.columns)
 
     def read(self, external_id: str) -> StoredRecord:

@@ -13,7 +13,7 @@ class BambooHrTrial(HttpTrial[BambooHrSandbox]):
 
     description = Description("bamboohr/bamboohr-public.pruned.json")
     # more than usual: a stint is dated rows of a table, whose repair is a module of its own; changes are counted in seconds; fields are listed
-    max_lines = 800
+    max_lines = 830
     wires: Mapping[str, Wire] = {
         "backfill.missed": Wire("GET", r"/employees/changed$"),
         "schemas.read": Wire("GET", r"/meta/lists$"),
@@ -21,6 +21,7 @@ class BambooHrTrial(HttpTrial[BambooHrSandbox]):
         "sink.create": Wire("POST", r"/employees$", "create_employee"),
         "sink.update": Wire("POST", r"/employees/\d+$", "update_employee"),
         "sink.end": Wire("POST", r"/tables/employmentStatus$", "add_table_row"),
+        "sink.rehire": Wire("POST", r"/tables/employmentStatus$", "add_table_row"),
         "sink.read": Wire("GET", r"/employees/\d+$"),
     }
 

@@ -47,6 +47,9 @@ class Layout(ConnectorSettings):
         description="ISO 8601 instant of the end, in uploads; a record that has ended and does not tell it has the time of the file instead",
     )
     closed_status: Label = Field(default="ended", description="the status that an upload asks for at the end")
+    open_status: Label = Field(
+        default="active", description="the status that an upload asks for once somebody is back after an end"
+    )
     absent_status: Label = Field(
         default="ended", description="the status of a record that is missing from two full files in a row"
     )
@@ -58,6 +61,8 @@ class Layout(ConnectorSettings):
     def _absence_is_an_end(self) -> Self:
         if not {self.absent_status, self.closed_status} <= set(self.inactive_statuses):
             raise PydanticCustomError("statuses", "absent_status and closed_status must be among inactive_statuses")
+        if self.open_status in self.inactive_statuses:
+            raise PydanticCustomError("statuses", "open_status must not be among inactive_statuses")
         return self
 
     def ending(self, us: int) -> Ending:

@@ -71,6 +71,17 @@ class FilesSink:
         }
         self._ask("end", external_id, asked)
 
+    def rehire(self, external_id: str, *, starts_on: str) -> None:
+        """Ask for the record to be open, without an end; its new days come with the update. Raises ``NotFound``.
+
+        Only ``read`` tells whether that was done: until then the same may be asked for again.
+        """
+        del starts_on
+        layout = self._layout
+        if not self.read(external_id).active:
+            told_the_end = dict.fromkeys((layout.end_column, layout.ended_at_column))
+            self._ask("rehire", external_id, {layout.status_column: layout.open_status, **told_the_end})
+
     def read(self, external_id: str) -> StoredRecord:
         """The record as the exports show it, by its id or by our marker. Raises ``NotFound``, ``Refused`` when several carry the marker."""
         return self._stored(external_id, self._shown(external_id))

@@ -27,6 +27,7 @@ class FilesTrial(Trial[FilesSandbox]):
         "sink.create": Wire("RENAME", r"/outbox/create-", "create"),
         "sink.update": Wire("RENAME", r"/outbox/update-", "update"),
         "sink.end": Wire("RENAME", r"/outbox/end-", "end"),
+        "sink.rehire": Wire("RENAME", r"/outbox/rehire-", "rehire"),
         "sink.read": Wire("LIST", r"/inbox$"),
     }
     max_lines = 620

@@ -20,6 +20,6 @@ CONNECTOR = Connector(
     evidence=Evidence(description="Gusto App Integrations 2025-06-15; operations of the Embedded SDK 2026-06-15"),
     limits=(
         "200 requests in 60 s for each authorisation; a dated end and payment groups only in the Embedded edition; no contractors of "
-        "type Business; a rehire is left to a person"
+        "type Business; a dated rehire only in the Embedded edition"
     ),
 )

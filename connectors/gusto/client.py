@@ -137,6 +137,14 @@ class GustoClient:
         """Embedded only: take back a dismissal that is pending, or not more than two days old."""
         self.wire.order("DELETE", f"{_path(uuid)}/termination")
 
+    def schedule_rehire(self, uuid: str, start_date: str) -> None:
+        """Embedded only: employ a dismissed contractor, without a pending rehire, again as of ``start_date`` (ISO, past or coming)."""
+        self.wire.order("POST", f"{_path(uuid)}/rehire", json={"start_date": start_date})
+
+    def cancel_rehire(self, uuid: str) -> None:
+        """Embedded only: take back a rehire that is pending."""
+        self.wire.order("DELETE", f"{_path(uuid)}/rehire")
+
 
 def _plain(secret: SecretStr | None) -> str:
     return secret.get_secret_value() if secret else ""

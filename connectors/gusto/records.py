@@ -31,6 +31,12 @@ class Created(Wire):
     uuid: str = Field(min_length=1)
 
 
+class Employment(Wire):
+    """An employment to come, of a contractor whose rehire is scheduled. ``start_date`` is a day (ISO)."""
+
+    start_date: str
+
+
 class Contractor(Listed):
     """A contractor: what the hub writes and reads back. ``dismissal_date`` is a day (ISO), also a coming one."""
 
@@ -50,6 +56,7 @@ class Contractor(Listed):
     onboarding_status: str | None = None
     is_active: bool = True
     dismissal_date: str | None = None
+    upcoming_employment: Employment | None = None
 
 
 class Event(Wire):

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import json
 import random
-import re
 import secrets
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import UTC, date, datetime
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,17 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from connectors.gusto.sandbox_contractors import (
+    CHANGES,
+    WRITABLE,
+    blank,
+    fault,
+    invalid,
+    is_day,
+    is_pending,
+    not_found,
+    pending_dismissal,
+)
 from connectors.gusto.webhooks import SCHEME, SIGNATURE
 from connectors.suite.sandbox import Answer, EffectLedger, FaultKind, Faults, FaultyApp
 from connectors.webhooks import sign
@@ -37,11 +47,6 @@ ACCESS_TOKEN = "sandbox-gusto-access-token"
 REFRESH_TOKEN = "sandbox-gusto-refresh-token"
 VERIFICATION_TOKEN = "sandbox-gusto-verification-token"
 
-_WRITABLE = (
-    *("type", "wage_type", "start_date", "hourly_rate", "email", "first_name", "last_name", "middle_initial"),
-    *("file_new_hire_report", "work_state", "business_name", "ein", "is_active"),
-)
-_CHOICES = {"type": ("Individual", "Business"), "wage_type": ("Fixed", "Hourly")}
 _EMBEDDED_ONLY = "This endpoint is part of Gusto Embedded."
 
 
@@ -158,6 +163,8 @@ class GustoSandbox:
             ),
             Route(contractor + "/termination", self._guarded(self._terminate, embedded=True), methods=["POST"]),
             Route(contractor + "/termination", self._guarded(self._cancel_termination, embedded=True), methods=["DELETE"]),
+            Route(contractor + "/rehire", self._guarded(self._rehire, embedded=True), methods=["POST"]),
+            Route(contractor + "/rehire", self._guarded(self._cancel_rehire, embedded=True), methods=["DELETE"]),
             Route(groups, self._guarded(self._create_group, embedded=True), methods=["POST"]),
             Route(groups, self._guarded(self._list_groups, embedded=True), methods=["GET"]),
             Route(one_group, self._guarded(self._get_group, embedded=True), methods=["GET"]),
@@ -178,17 +185,17 @@ class GustoSandbox:
         async def route(request: Request) -> Response:
             token = request.headers.get("authorization", "").removeprefix("Bearer ")
             if (self.system_tokens if system else self.access_tokens).get(token, 0.0) <= time.monotonic():
-                return _fault(401, "request", "invalid_token", "The access token is invalid.")
+                return fault(401, "request", "invalid_token", "The access token is invalid.")
             if embedded and self.edition != "embedded":
-                return _fault(404, "request", "missing_permissions", _EMBEDDED_ONLY)
+                return fault(404, "request", "missing_permissions", _EMBEDDED_ONLY)
             if throttled := self._throttled():
                 return throttled
             if request.path_params.get("company", self.company_uuid) != self.company_uuid:
-                return _not_found()
+                return not_found()
             try:
                 body = await request.json() if request.method in {"POST", "PUT"} else {}
             except ValueError:
-                return _fault(422, "base", "invalid_request_error", "The body is not JSON.")
+                return fault(422, "base", "invalid_request_error", "The body is not JSON.")
             return answer(request, body)
 
         return route
@@ -261,12 +268,14 @@ class GustoSandbox:
 
     def _get(self, request: Request, _body: dict[str, Any]) -> Response:
         contractor = self._one(request)
-        return JSONResponse(contractor) if contractor else _not_found()
+        if contractor:
+            self._take_effect(contractor)
+        return JSONResponse(contractor) if contractor else not_found()
 
     def _create(self, _request: Request, body: dict[str, Any]) -> Response:
-        if fault := _invalid(body):
-            return fault
-        contractor = _blank() | {name: body[name] for name in _WRITABLE if name in body}
+        if refused := invalid(body):
+            return refused
+        contractor = blank(COMPANY_UUID) | {name: body[name] for name in WRITABLE if name in body}
         contractor["hourly_rate"] = body.get("hourly_rate", "0.00")
         contractor["has_ssn"] = "ssn" in body
         self.contractors[contractor["uuid"]] = contractor
@@ -278,31 +287,32 @@ class GustoSandbox:
     def _update(self, request: Request, body: dict[str, Any]) -> Response:
         contractor = self._one(request)
         if contractor is None:
-            return _not_found()
+            return not_found()
         if self.changes_behind_our_back:
             self.changes_behind_our_back -= 1
             contractor["version"] = uuid4().hex
         if body.get("version") != contractor["version"]:
-            return _fault(409, "version", "invalid_resource_version", "You are attempting to update a stale version.")
-        changed = contractor | {name: body[name] for name in _WRITABLE if name in body}
-        if fault := _invalid(changed) or _pending_dismissal(contractor, changed):
-            return fault
-        ended = contractor["is_active"] and not changed["is_active"]
-        if changed["is_active"] != contractor["is_active"]:
-            changed["dismissal_date"] = datetime.now(UTC).date().isoformat() if ended else None
+            return fault(409, "version", "invalid_resource_version", "You are attempting to update a stale version.")
+        changed = contractor | {name: body[name] for name in WRITABLE if name in body}
+        if refused := invalid(changed) or pending_dismissal(contractor, changed):
+            return refused
+        before, after = contractor["is_active"], changed["is_active"]
+        if after != before:
+            changed["dismissal_date"] = None if after else datetime.now(UTC).date().isoformat()
         contractor.update(changed, version=uuid4().hex)
-        self._happened("contractor.deactivated" if ended else "contractor.updated", contractor["uuid"])
-        self.effects.record("end_contractor" if ended else "update_contractor", contractor["uuid"])
+        event, effect = CHANGES[before, after]
+        self._happened(event, contractor["uuid"])
+        self.effects.record(effect, contractor["uuid"])
         return JSONResponse(contractor)
 
     def _terminate(self, request: Request, body: dict[str, Any]) -> Response:
         contractor, today = self._one(request), datetime.now(UTC).date().isoformat()
         if contractor is None:
-            return _not_found()
-        if not contractor["is_active"] or _is_pending(contractor):
-            return _fault(422, "base", "invalid_operation", "The contractor is not active or has a pending dismissal.")
-        if not _is_day(body.get("end_date")):
-            return _fault(422, "end_date", "invalid_attribute_value", "end_date is not a date.")
+            return not_found()
+        if not contractor["is_active"] or is_pending(contractor):
+            return fault(422, "base", "invalid_operation", "The contractor is not active or has a pending dismissal.")
+        if not is_day(body.get("end_date")):
+            return fault(422, "end_date", "invalid_attribute_value", "end_date is not a date.")
         contractor.update(dismissal_date=body["end_date"], is_active=body["end_date"] > today, version=uuid4().hex)
         self._happened("contractor.updated" if contractor["is_active"] else "contractor.deactivated", contractor["uuid"])
         self.effects.record("end_contractor", contractor["uuid"])
@@ -311,11 +321,42 @@ class GustoSandbox:
     def _cancel_termination(self, request: Request, _body: dict[str, Any]) -> Response:
         contractor = self._one(request)
         if contractor is None:
-            return _not_found()
+            return not_found()
         if not contractor["dismissal_date"]:
-            return _fault(422, "base", "invalid_operation", "There is no pending dismissal.")
+            return fault(422, "base", "invalid_operation", "There is no pending dismissal.")
         contractor.update(dismissal_date=None, is_active=True, version=uuid4().hex)
         self.effects.record("cancel_termination", contractor["uuid"])
+        return Response(status_code=204)
+
+    def _rehire(self, request: Request, body: dict[str, Any]) -> Response:
+        contractor, day = self._one(request), body.get("start_date")
+        if contractor is None:
+            return not_found()
+        if contractor["is_active"] or contractor["upcoming_employment"]:
+            return fault(422, "base", "invalid_operation", "The contractor is active or has an upcoming employment.")
+        if not is_day(day) or str(day) < (contractor["dismissal_date"] or ""):
+            return fault(422, "start_date", "invalid_attribute_value", "start_date is not a date after the dismissal.")
+        contractor.update(upcoming_employment={"start_date": day, "setup_status": None}, version=uuid4().hex)
+        self.effects.record("rehire_contractor", contractor["uuid"])
+        self._take_effect(contractor)
+        return Response(status_code=204)
+
+    def _take_effect(self, contractor: dict[str, Any]) -> None:
+        """An employment whose day has come is the contractor's own."""
+        coming = contractor["upcoming_employment"]
+        if coming and coming["start_date"] <= datetime.now(UTC).date().isoformat():
+            begun = {"start_date": coming["start_date"], "is_active": True, "dismissal_date": None}
+            contractor.update(begun, upcoming_employment=None, version=uuid4().hex)
+            self._happened("contractor.reactivated", contractor["uuid"])
+
+    def _cancel_rehire(self, request: Request, _body: dict[str, Any]) -> Response:
+        contractor = self._one(request)
+        if contractor is None:
+            return not_found()
+        if not contractor["upcoming_employment"]:
+            return fault(422, "base", "invalid_operation", "There is no pending rehire.")
+        contractor.update(upcoming_employment=None, version=uuid4().hex)
+        self.effects.record("cancel_rehire", contractor["uuid"])
         return Response(status_code=204)
 
     # events and subscriptions
@@ -325,7 +366,7 @@ class GustoSandbox:
         after = query.get("starting_after_uuid")
         uuids = [event["uuid"] for event in self.events]
         if after is not None and (after not in uuids or self.refuses_cursors):
-            return _fault(422, "starting_after_uuid", "invalid_attribute_value", "starting_after_uuid is not known.")
+            return fault(422, "starting_after_uuid", "invalid_attribute_value", "starting_after_uuid is not known.")
         rest = self.events[uuids.index(after) + 1 if after else 0 :]
         wanted, company = query.get("event_type", "*"), query.get("resource_uuid", COMPANY_UUID)
         shown = [event for event in rest if fnmatchcase(event["event_type"], wanted) and event["resource_uuid"] == company]
@@ -336,7 +377,7 @@ class GustoSandbox:
 
     def _subscribe(self, _request: Request, body: dict[str, Any]) -> Response:
         if not str(body.get("url", "")).startswith("https://"):
-            return _fault(422, "url", "invalid_attribute_value", "url is not a public https address.")
+            return fault(422, "url", "invalid_attribute_value", "url is not a public https address.")
         made = {"uuid": str(uuid4()), "url": body["url"], "status": "pending", "subscription_types": body["subscription_types"]}
         self.subscriptions[made["uuid"]] = made
         self.effects.record("subscribe", made["url"])
@@ -350,18 +391,16 @@ class GustoSandbox:
 
     def _post_token(self, request: Request, _body: dict[str, Any]) -> Response:
         if request.path_params["uuid"] not in self.subscriptions:
-            return _not_found()
+            return not_found()
         self._post_verification(request.path_params["uuid"])
         return JSONResponse({"message": "Success! The subscriber will be notified with the verification token"})
 
     def _verify(self, request: Request, body: dict[str, Any]) -> Response:
         held = self.subscriptions.get(request.path_params["uuid"])
         if held is None:
-            return _not_found()
+            return not_found()
         if body.get("verification_token") != VERIFICATION_TOKEN:
-            return _fault(
-                422, "verification_token", "invalid_attribute_value", "verification_token is not the one that was sent."
-            )
+            return fault(422, "verification_token", "invalid_attribute_value", "verification_token is not the one that was sent.")
         held["status"] = "verified"
         return JSONResponse(held)
 
@@ -369,12 +408,12 @@ class GustoSandbox:
 
     def _create_group(self, _request: Request, body: dict[str, Any]) -> Response:
         token, payments = body.get("creation_token"), body.get("contractor_payments")
-        if not token or not payments or not _is_day(body.get("check_date")):
-            return _fault(422, "base", "missing_parameter", "check_date, creation_token and contractor_payments are required.")
+        if not token or not payments or not is_day(body.get("check_date")):
+            return fault(422, "base", "missing_parameter", "check_date, creation_token and contractor_payments are required.")
         if self.minds_tokens and any(group["creation_token"] == token for group in self.groups.values()):
-            return _fault(422, "creation_token", "invalid_attribute_value", "Creation token has already been taken")
+            return fault(422, "creation_token", "invalid_attribute_value", "Creation token has already been taken")
         if any(payment.get("contractor_uuid") not in self.contractors for payment in payments):
-            return _fault(422, "contractor_uuid", "invalid_attribute_value", "contractor_uuid is not of this company.")
+            return fault(422, "contractor_uuid", "invalid_attribute_value", "contractor_uuid is not of this company.")
         nothing = dict.fromkeys(("wage", "hours", "bonus", "reimbursement"), "0.00")
         paid = [{"uuid": str(uuid4()), **nothing, **payment, "status": "Unfunded"} for payment in payments]
         told = {"company_uuid": COMPANY_UUID, "check_date": body["check_date"], "status": "Unfunded", "creation_token": token}
@@ -392,85 +431,14 @@ class GustoSandbox:
 
     def _get_group(self, request: Request, _body: dict[str, Any]) -> Response:
         group = self.groups.get(request.path_params["uuid"])
-        return JSONResponse(group) if group else _not_found()
+        return JSONResponse(group) if group else not_found()
 
     def _cancel_group(self, request: Request, _body: dict[str, Any]) -> Response:
         group = self.groups.get(request.path_params["uuid"])
         if group is None:
-            return _not_found()
+            return not_found()
         if group["status"] == "Funded":
-            return _fault(422, "base", "invalid_operation", "A funded group cannot be cancelled.")
+            return fault(422, "base", "invalid_operation", "A funded group cannot be cancelled.")
         del self.groups[group["uuid"]]
         self.effects.record("cancel_payment_group", group["creation_token"])
         return Response(status_code=204)
-
-
-def _is_day(value: object) -> bool:
-    try:
-        return bool(date.fromisoformat(str(value)))
-    except ValueError:
-        return False
-
-
-def _blank() -> dict[str, Any]:
-    nothing = dict.fromkeys(("first_name", "last_name", "middle_initial", "business_name", "ein", "email", "work_state"))
-    return {
-        **nothing,
-        "uuid": str(uuid4()),
-        "company_uuid": COMPANY_UUID,
-        "version": uuid4().hex,
-        "is_active": True,
-        "file_new_hire_report": False,
-        "has_ein": False,
-        "onboarded": False,
-        "onboarding_status": "admin_onboarding_incomplete",
-        "payment_method": "Check",
-        "department": None,
-        "dismissal_date": None,
-        "upcoming_employment": None,
-    }
-
-
-def _invalid(body: Mapping[str, Any]) -> Response | None:
-    """The first thing wrong with a contractor, as 422."""
-    individual = body.get("type") != "Business"
-    required = ["type", "wage_type", "start_date", *(("first_name", "last_name") if individual else ("business_name",))]
-    required += ["hourly_rate"] if body.get("wage_type") == "Hourly" else []
-    required += ["email"] if body.get("self_onboarding") else []
-    for name in required:
-        if not body.get(name):
-            return _fault(422, name, "missing_parameter", f"{name} is required.")
-    for name, allowed in _CHOICES.items():
-        if body[name] not in allowed:
-            return _fault(422, name, "invalid_attribute_value", f"{body[name]} is not one of {', '.join(allowed)}.")
-    return _malformed(body)
-
-
-def _malformed(body: Mapping[str, Any]) -> Response | None:
-    rate = body.get("hourly_rate", "0")
-    if not isinstance(rate, str) or not re.fullmatch(r"\d+(\.\d+)?", rate):
-        return _fault(422, "hourly_rate", "invalid_attribute_value", "hourly_rate must be a number in a string.")
-    if "ssn" in body and not re.fullmatch(r"[0-9]{9}", str(body["ssn"])):
-        return _fault(422, "ssn", "invalid_attribute_value", f"{body['ssn']} is not a valid SSN.")
-    if not _is_day(body["start_date"]):
-        return _fault(422, "start_date", "invalid_attribute_value", "start_date is not a date.")
-    return None
-
-
-def _is_pending(contractor: Mapping[str, Any]) -> bool:
-    """Dismissed as of today or later; the day of an earlier stint's dismissal stays in the record of somebody who came back."""
-    return contractor["is_active"] and (contractor["dismissal_date"] or "") >= datetime.now(UTC).date().isoformat()
-
-
-def _pending_dismissal(contractor: Mapping[str, Any], changed: Mapping[str, Any]) -> Response | None:
-    if _is_pending(contractor) and not changed["is_active"]:
-        return _fault(422, "is_active", "invalid_operation", "A dismissal is already scheduled.")
-    return None
-
-
-def _fault(status: int, key: str, category: str, message: str) -> Response:
-    return JSONResponse({"errors": [{"error_key": key, "category": category, "message": message}]}, status_code=status)
-
-
-def _not_found() -> Response:
-    return _fault(404, "request", "not_found", "The requested resource was not found.")

@@ -58,15 +58,25 @@ class GustoSink:
     def update(self, external_id: str, values: Mapping[str, object]) -> None:
         """Set ``values`` on the current version. ``None`` empties a field that takes null, and is refused of another.
 
-        Raises ``RetryLater`` when somebody else keeps changing the contractor, and while he does not show: an update follows a
-        creation, which Gusto may show late.
+        The start of a rehire that is scheduled is moved by scheduling it anew: Gusto still shows the old employment. Raises ``RetryLater``
+        when somebody else keeps changing the contractor, and while he does not show: an update follows a creation, which Gusto may show
+        late.
         """
         refuse_nulls("gusto", values)
         try:
-            if values:
-                self._client.update_contractor(external_id, values)
+            rest = self._with_rehire_moved(external_id, values)
+            if rest:
+                self._client.update_contractor(external_id, rest)
         except NotFound:
             raise RetryLater(f"gusto: contractor {external_id} does not show yet", cause="lagging") from None
+
+    def _with_rehire_moved(self, external_id: str, values: Mapping[str, object]) -> Mapping[str, object]:
+        """What is left to be written of ``values``."""
+        if "start_date" not in values or self._client.contractor(external_id).upcoming_employment is None:
+            return values
+        self._cancel_rehire(external_id)
+        self._client.schedule_rehire(external_id, str(values["start_date"]))
+        return {name: value for name, value in values.items() if name != "start_date"}
 
     def end(self, external_id: str, *, ended_at: datetime, ends_on: str) -> None:
         """End the contractor, unless that is done or a dismissal stands for ``ends_on`` or earlier.
@@ -78,6 +88,8 @@ class GustoSink:
         """
         del ended_at
         now = self._client.contractor(external_id)
+        if now.upcoming_employment is not None:
+            self._cancel_rehire(external_id)
         dismissed_on = self._dismissed_on(now)
         if not now.is_active or (dismissed_on is not None and dismissed_on <= ends_on):
             return
@@ -88,19 +100,58 @@ class GustoSink:
             self._client.cancel_termination(external_id)
         self._client.schedule_termination(external_id, ends_on)
 
+    def rehire(self, external_id: str, *, starts_on: str) -> None:
+        """Employ the contractor again. Raises ``NotFound``.
+
+        The Embedded edition does so as of ``starts_on``, also of a coming day, and never before the day of the dismissal; one that is
+        pending is taken back instead, because Gusto employs nobody again who is active. App Integrations describes no dated rehire: there
+        the contractor is activated now, with ``starts_on`` in its ``start_date``, and a dismissal that is pending has to be cancelled in
+        Gusto: raises ``Refused`` (cause ``dismissal_scheduled``).
+        """
+        now = self._client.contractor(external_id)
+        if self._is_engaged(now):
+            return
+        if self._client.settings.edition != "embedded":
+            if now.is_active:
+                raise _by_hand("a dismissal is scheduled", "dismissal_scheduled", "dismissal_date")
+            self._client.update_contractor(external_id, {"is_active": True, "start_date": starts_on})
+        elif now.is_active:
+            self._client.cancel_termination(external_id)
+        else:
+            self._client.schedule_rehire(external_id, max(starts_on, now.dismissal_date or starts_on))
+
+    def _cancel_rehire(self, external_id: str) -> None:
+        if self._client.settings.edition != "embedded":
+            raise _by_hand("a rehire is scheduled", "rehire_scheduled", "upcoming_employment")
+        self._client.cancel_rehire(external_id)
+
     def read(self, external_id: str) -> StoredRecord:
-        """The contractor as it is now, without a marker. ``active`` means neither inactive nor with a dismissal. Raises ``NotFound``."""
+        """The contractor as it is now, without a marker. Raises ``NotFound``.
+
+        ``active`` means that a rehire is scheduled, whose start is shown then, or else neither inactive nor with a dismissal.
+        """
         return self._stored(self._client.contractor(external_id), None)
 
     def _dismissed_on(self, contractor: Contractor) -> str | None:
-        """The day of the dismissal; nothing where it is over and the contractor active: that one ended an earlier stint."""
+        """The day of the dismissal; nothing where the contractor is active and started later, or it is over: that one ended an earlier stint."""
         day = contractor.dismissal_date
-        is_over = contractor.is_active and day is not None and day < (self._today() - GRACE).isoformat()
+        if not contractor.is_active or day is None:
+            return day
+        is_over = day < (self._today() - GRACE).isoformat() or day < (contractor.start_date or "")
         return None if is_over else day
 
+    def _is_engaged(self, contractor: Contractor) -> bool:
+        return contractor.upcoming_employment is not None or (contractor.is_active and self._dismissed_on(contractor) is None)
+
     def _stored(self, contractor: Contractor, marker: str | None) -> StoredRecord:
-        values, dismissed_on = contractor.model_dump(exclude={"uuid", "version"}), self._dismissed_on(contractor)
-        return StoredRecord(contractor.uuid, marker, contractor.is_active and dismissed_on is None, values, dismissed_on)
+        values, coming = contractor.model_dump(exclude={"uuid", "version", "upcoming_employment"}), contractor.upcoming_employment
+        shown = {**values, "start_date": coming.start_date} if coming else values
+        ends_on = None if coming else self._dismissed_on(contractor)
+        return StoredRecord(contractor.uuid, marker, self._is_engaged(contractor), shown, ends_on)
+
+
+def _by_hand(what: str, cause: str, field: str) -> Refused:
+    return Refused(f"gusto: {what}, which this edition cannot change; cancel it in Gusto, and replay", cause=cause, field=field)
 
 
 def _natural_key(values: Mapping[str, object]) -> dict[str, str]:

@@ -13,14 +13,17 @@ class GustoTrial(HttpTrial[GustoSandbox]):
 
     # the answer of /oauth/token is described as exactly one of two shapes, and every renewed token fits both
     description = Description("gusto/gusto-app-integrations.v2025-06-15.pruned.json", undescribed=(r"^/oauth/token$",))
-    max_lines = 900
-    """Two editions and two authorisations, the company's and the application's own; events, their subscriptions, and payment groups."""
+    stand_ins = frozenset({"sandbox", "sandbox_contractors", "trial"})
+    max_lines = 970
+    """Two editions and two authorisations, the company's and the application's own; events, their subscriptions, and payment groups;
+    ends and rehires that are dated, and that stand in each other's way."""
     wires: Mapping[str, Wire] = {
         "backfill.missed": Wire("GET", r"^/v1/events$"),
         "sink.find": Wire("GET", r"/contractors$"),
         "sink.create": Wire("POST", r"/contractors$", "create_contractor"),
         "sink.update": Wire("PUT", r"^/v1/contractors/", "update_contractor"),
         "sink.end": Wire("PUT", r"^/v1/contractors/", "end_contractor"),
+        "sink.rehire": Wire("PUT", r"^/v1/contractors/", "rehire_contractor"),
         "sink.read": Wire("GET", r"^/v1/contractors/"),
     }
 

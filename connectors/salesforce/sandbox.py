@@ -332,6 +332,10 @@ class SalesforceSandbox:
                 raise _Refusal(400, "INVALID_FIELD", f"No such column '{name}' on sobject of type {one.name}", (name,))
             if not about.writable:
                 raise _Refusal(400, "INVALID_FIELD_FOR_INSERT_UPDATE", f"Unable to create/update fields: {name}", (name,))
+            if value is None and not about.nillable:
+                raise _Refusal(400, "REQUIRED_FIELD_MISSING", "Required fields are missing", (name,))
+            if about.options and value is not None and value not in about.options:
+                raise _Refusal(400, "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", "bad value for restricted picklist field", (name,))
             holders = [each["Id"] for each in one.records.values() if each[name] == value and not each["IsDeleted"]]
             if about.unique and value is not None and set(holders) - {record_id}:
                 raise _Refusal(400, "DUPLICATE_VALUE", f"duplicate value found: {name} duplicates {holders[0]}", (name,))

@@ -52,12 +52,20 @@ class SinkObject(ConnectorSettings):
     ended_status: str | None = Field(
         default=None, min_length=1, max_length=255, description="what status_field says after the end"
     )
+    active_status: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=255,
+        description="what status_field says once somebody is back after an end; without it the field is emptied then",
+    )
     fields: tuple[ApiName, ...] = Field(default=(), max_length=200, description="further fields that are written and read back")
 
     @model_validator(mode="after")
     def _status_whole_or_not_at_all(self) -> Self:
         if (self.status_field is None) != (self.ended_status is None):
             raise PydanticCustomError("status", "give status_field and ended_status together, or neither")
+        if self.active_status is not None and (self.status_field is None or self.active_status == self.ended_status):
+            raise PydanticCustomError("status", "active_status needs status_field, and is another than ended_status")
         return self
 
     @property

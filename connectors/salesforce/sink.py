@@ -55,7 +55,7 @@ class SalesforceSink:
         known = {name: value for name, value in told.items() if value is not None or takes_null("salesforce", name)}
         anew: dict[str, object] = {sink.end_date_field: None}
         if sink.status_field is not None and any(not record.active for record in self.find(marker, {})):
-            anew[sink.status_field] = None
+            anew = self._without_end()
         return self._client.upsert(sink.object, sink.marker_field, marker, {**known, **anew})
 
     def update(self, external_id: str, values: Mapping[str, object]) -> None:
@@ -75,9 +75,20 @@ class SalesforceSink:
         if any(now.values.get(name) != value for name, value in wanted.items()):
             self._client.update(sink.object, external_id, wanted)
 
+    def rehire(self, external_id: str, *, starts_on: str) -> None:
+        """Take the end back, with the status that told it. When the person starts is a field of the mapping. Raises ``NotFound``."""
+        del starts_on
+        if not self.read(external_id).active:
+            self._client.update(self._sink.object, external_id, self._without_end())
+
     def read(self, external_id: str) -> StoredRecord:
         """The record as it is now. Raises ``NotFound``, also when it is in the recycle bin."""
         return self._stored(self._client.record(self._sink.object, external_id, self._sink.read_back))
+
+    def _without_end(self) -> dict[str, object]:
+        """The fields that told an end, as they are while there is none."""
+        sink = self._sink
+        return {sink.end_date_field: None, **({sink.status_field: sink.active_status} if sink.status_field else {})}
 
     def _writable(self, values: Mapping[str, object]) -> dict[str, object]:
         """The marker is the record's address and never its content."""

@@ -19,10 +19,11 @@ class SalesforceTrial(HttpTrial[SalesforceSandbox]):
         "sink.create": Wire("PATCH", r"/sobjects/Contact/Stint_Marker__c/", "create_record"),
         "sink.update": Wire("PATCH", r"/sobjects/Contact/003\w+$", "update_record"),
         "sink.end": Wire("PATCH", r"/sobjects/Contact/003\w+$", "update_record"),
+        "sink.rehire": Wire("PATCH", r"/sobjects/Contact/003\w+$", "update_record"),
         "sink.read": Wire("GET", r"/sobjects/Contact/003\w+$"),
     }
 
-    max_lines = 840
+    max_lines = 860
     """Objects and fields are the organisation's own, so they are settings that ``check`` compares; source and sink; two kinds of
     credentials; and refusals that mean one thing for a record and another for the settings."""
 

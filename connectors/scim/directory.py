@@ -6,6 +6,7 @@ target has an attribute of its own for it. Nothing is ever deleted, because what
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -22,6 +23,8 @@ from workforce.access import AccountPage, AccountState, DesiredAccount
 from workforce.errors import AlreadyTaken, HubError, NotFound, Refused, outcome_of_each
 from workforce.markers import is_marker
 
+_ADDRESS = re.compile(r'[^\s"\\@]+@[^\s"\\@]+')
+"""What is asked for as an e-mail address: targets refuse a filter with anything else."""
 _CLEARED = ({"op": "replace", "path": "active", "value": False},)
 
 
@@ -151,7 +154,7 @@ class ScimDirectory:
         """The id of the one account that has an address, as userName or else as e-mail."""
         if holder := self.find_by_login(address):
             return holder.account_id
-        found = self._resources.all(User, equals("emails.value", address)) if address.isprintable() else []
+        found = self._resources.all(User, equals("emails.value", address)) if _ADDRESS.fullmatch(address) else []
         if len(found) > 1:
             raise Refused("scim: several accounts have the manager's address", cause="ambiguous_manager", field="manager")
         if not found:

@@ -187,15 +187,20 @@ class _Line:
     async def carry(self, server: DirectoryServer) -> None:
         """Until either end closes."""
         server_reader, server_writer = await asyncio.open_connection("127.0.0.1", server.port)
-        await _ask_start_tls(server_reader, server_writer, server.tls)
-        ways = [asyncio.ensure_future(self._requests(server_writer)), asyncio.ensure_future(self._answers(server_reader))]
+        try:
+            await _ask_start_tls(server_reader, server_writer, server.tls)
+            await self._both_ways(server_reader, server_writer)
+        finally:
+            server_writer.transport.abort()
+
+    async def _both_ways(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        ways = [asyncio.ensure_future(self._requests(writer)), asyncio.ensure_future(self._answers(reader))]
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for way in ways:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
-            server_writer.transport.abort()
 
     async def _requests(self, server: asyncio.StreamWriter) -> None:
         while True:

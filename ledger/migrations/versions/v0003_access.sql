@@ -285,3 +285,4 @@ GRANT SELECT, INSERT, UPDATE ON
 GRANT SELECT, INSERT ON evidence TO stint_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON seen_accounts TO stint_app;
 GRANT UPDATE ON logins TO stint_app;
+GRANT DELETE ON external_identities TO stint_app; -- an account that was deleted is no longer the worker's
