@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from uuid import UUID
 
 import structlog
 
@@ -18,7 +19,7 @@ from flows.quarantine import terms_with_its_end
 from ledger import engagements, failures, held_changes
 from ledger.database import Tx
 from ledger.held_changes import Decision, HeldChange, StandingEnd, WantedChange
-from ledger.jobs import defer_reconciliation, defer_take
+from ledger.jobs import defer_follow, defer_reconciliation, defer_take
 from ledger.reconciliations import Scope
 from provisioning.brake import BrakedKind, EarlierEnd, Verdict, judge
 from workforce.engagement import Engagement, EngagementTerms
@@ -129,7 +130,10 @@ def _subject(source: str) -> str:
 def _close(tx: Tx, changes: Iterable[HeldChange], decision: Decision, *, vms: str, reason: str, actor: Actor) -> int:
     done = [held_changes.decide(tx, change.id, decision, reason=reason, actor=actor) for change in changes]
     for change in done if decision is Decision.RELEASED else ():
-        if change.source == vms:
+        kind, _, named = change.subject.partition(":")
+        if kind == "promotion":
+            defer_follow(tx, UUID(named))
+        elif change.source == vms:
             defer_take(tx, change.subject)
         else:
             defer_reconciliation(tx, change.source, Scope.RECENTLY_ENDED)

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from config.hub import Hub
 from flows.intake import Intake, guarded, map_order
+from flows.promotion_brake import is_held
 from flows.versions import Versions
 from ledger import engagement_rows, engagements, pins, promotions, sources
 from ledger.database import Tx
@@ -40,12 +41,17 @@ def follow_promotions(hub: Hub, tx: Tx) -> None:
 def follow(hub: Hub, tenant: str, promotion_id: UUID, after: UUID | None = None, *, at_a_time: int = AT_A_TIME) -> int:
     """One link of the chain: the next engagements that shall move, behind ``after``, get a job each; how many there were.
 
-    Nobody moves once another promotion counts.
+    Nobody moves once another promotion counts, nor while the brake on mass change holds this one.
     """
+    versions = Versions(hub, tenant)
     with hub.database.transaction(tenant) as tx:
         promotion = promotions.get(tx, promotion_id)
-        if not _counts(tx, Versions(hub, tenant), promotion):
+        if not _counts(tx, versions, promotion):
             return 0
+        mapping = versions.current(tx, promotion.mapping_id)
+    if after is None and is_held(hub, tenant, promotion, mapping):
+        return 0
+    with hub.database.transaction(tenant) as tx:
         found = pins.elsewhere(tx, promotion.mapping_id, promotion.version, after=after, limit=at_a_time)
         for engagement_id in found:
             defer_migration(tx, engagement_id, promotion_id)

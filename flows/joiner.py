@@ -11,6 +11,7 @@ from compliance.sla import time_to_productive
 from config.hub import Hub
 from flows.accounts import LOOK_AGAIN_SECONDS, adopt_leftover, bring_back, exists, kept_licences, life_of_account
 from flows.case import ACCOUNT, Case
+from flows.feed_brake import is_held
 from flows.identity import is_handed_over, rename_account, set_manager
 from flows.intake import Intake, read_agreement_of
 from flows.logins import WorkersLogin
@@ -76,10 +77,17 @@ def read_agreement(case: Case) -> None:
 
 @step("Read the work order")
 def read_work_order(case: Case) -> None:
-    """Read the work order again in the VMS, map it, and advance the engagement if the source is newer."""
+    """Read the work order again in the VMS, map it, and advance the engagement if the source is newer.
+
+    One that the brake on mass change holds waits for a person; until then the terms that are known hold.
+    """
     system = case.config.document.systems.vms
     intake = Intake(case.hub, case.ref.tenant, system)
     record = intake.source().read(case.engagement.terms.vms_id)
+    with case.hub.database.transaction(case.ref.tenant) as tx:
+        if is_held(tx, system, record):
+            audit.record(tx, case.event("work_order.read", vms_id=record.external_id, version=record.version, change="held"))
+            return
     taken = intake.take(record)
     with case.hub.database.transaction(case.ref.tenant) as tx:
         _, change = intake.store(tx, record, taken)

@@ -59,18 +59,22 @@ def read_record_back(case: Case) -> None:
 
 @step("End the record")
 def end_record(case: Case) -> None:
-    """End the record in the VMS, HRIS or payroll as of the last day at the work location."""
-    record_id = _record_to_end(case)
-    if record_id is not None:
-        system = case.config.instance(case.system).ending()
-        case.records().end(system, record_id, ended_at=case.engagement.end_at, ends_on=case.engagement.last_day().isoformat())
+    """End the record in the VMS, HRIS or payroll as of the last day at the work location, unless the person goes on in it."""
+    record_id, because = case.external_id(RECORD), _kept_because(case)
+    if record_id is None:
+        return
+    if because is not None:
+        case.audit("record.kept", record_id=record_id, because=because)
+        return
+    system = case.config.instance(case.system).ending()
+    case.records().end(system, record_id, ended_at=case.engagement.end_at, ends_on=case.engagement.last_day().isoformat())
 
 
 @step("Read the ended record back")
 def read_ended_record_back(case: Case) -> None:
-    """Ask the system: the record may no longer be active."""
-    record_id = _record_to_end(case)
-    if record_id is not None:
+    """Ask the system: the record may no longer be active, unless the person goes on in it."""
+    record_id = case.external_id(RECORD)
+    if record_id is not None and _kept_because(case) is None:
         prove_record(case.config.instance(case.system).ending(), record_id, active=False)
         case.audit("record.end_verified", record_id=record_id)
 
@@ -116,15 +120,16 @@ def _outgoing(case: Case) -> Outgoing:
     return replace(outgoing, desired=replace(outgoing.desired, standing=standing))
 
 
-def _record_to_end(case: Case) -> str | None:
-    """The record that ends with the engagement; none while another engagement of the person needs it, or where HR decides."""
-    if record_is_shared(case):
-        with case.hub.database.transaction(case.ref.tenant) as tx:
-            if leading(engagements.list_all(tx, worker_id=case.engagement.worker.id)) is not None:
-                return None
-            if case.system == case.config.document.systems.hris and _is_conversion(tx, case):
-                return None
-    return case.external_id(RECORD)
+def _kept_because(case: Case) -> str | None:
+    """Why the record does not end with the engagement; nothing where it does."""
+    if not record_is_shared(case):
+        return None
+    with case.hub.database.transaction(case.ref.tenant) as tx:
+        if leading(engagements.list_all(tx, worker_id=case.engagement.worker.id)) is not None:
+            return "another engagement of the person needs it"
+        if case.system == case.config.document.systems.hris and _is_conversion(tx, case):
+            return CONVERTED
+    return None
 
 
 def _is_conversion(tx: Tx, case: Case) -> bool:
