@@ -20,7 +20,7 @@ from flows.case import ACCOUNT, Case, CaseRef
 from flows.handlers import Handlers
 from flows.prefect_runs import PrefectRuns
 from flows.records import CONVERTED
-from ledger import ends, grants, identities
+from ledger import audit, ends, grants, identities
 from ledger.database import Tx
 from ledger.jobs import JobName
 from ledger.queue import Lane, RunningJob
@@ -263,6 +263,9 @@ def test_a_contractor_who_becomes_an_employee_loses_the_access_and_keeps_the_rec
         assert left.entitlements == frozenset()
     assert is_active(installed, engagement, "bamboohr")
     assert [status for _, status in statuses(installed, engagement)] == ["Contractor"]
+    with installed.hub.database.transaction(TENANT) as tx:
+        (kept,) = audit.entries(tx, engagement_id=engagement.id, action="record.kept")
+    assert (kept.event["target"]["system"], kept.event["details"]["because"]) == ("bamboohr", CONVERTED)
     assert not is_active(installed, engagement, "gusto")
     assert installed.engagement(engagement).state is EngagementState.ENDED
 

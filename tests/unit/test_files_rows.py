@@ -114,6 +114,7 @@ def test_a_server_s_form_is_valid_and_shows_no_secret() -> None:
         {"inbox": "relative"},
         {"outbox": "/in"},
         {"layout": {"absent_status": "gone"}},
+        {"layout": {"open_status": "cancelled"}},
         {"delimiter": "::"},
         {"encoding": "rot13"},
         {"timeout_seconds": 0},

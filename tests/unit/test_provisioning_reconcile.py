@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from provisioning.desired import Support
 from provisioning.policies import Drift, ReconciliationPolicy
-from provisioning.reconcile import Evidence, Expected, LastChange, Mend, Trigger, account_missing, classify, digest, mend_of
-from workforce.access import SIGN_IN, AccountState, Entitlement, EntitlementKind
+from provisioning.reconcile import Evidence, Expected, Mend, Trigger, account_missing, classify, digest, mend_of
+from workforce.access import SIGN_IN, AccountState, Entitlement, EntitlementKind, LastChange
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 END = datetime(2027, 3, 1, tzinfo=UTC)
@@ -69,6 +69,9 @@ def test_what_is_as_it_should_be_is_nothing() -> None:
         (an_account(groups=frozenset()), over(), [(Drift.TOMBSTONED_ENABLED, "sign_in")]),
         (an_account(), None, [(Drift.ORPHAN, "account")]),
         (an_account(marker=None), None, []),
+        (an_account(marker=None, managed=True), None, [(Drift.ORPHAN, "account")]),
+        (an_account(managed=True), None, [(Drift.ORPHAN, "account")]),
+        (an_account(managed=True), expected(), []),
         (an_account(account_id="a-2"), expected(), [(Drift.ORPHAN, "second account")]),
         (an_account(enabled=False, groups=frozenset(), expires_at=None), over(), []),
         (an_account(enabled=False), over(), [(Drift.EXTRA, "group chat")]),
@@ -115,6 +118,30 @@ def test_who_changed_it_is_told_where_the_directory_tells_and_otherwise_that_it_
         None,
         "the directory does not tell",
     )
+
+
+def test_where_the_directory_tells_no_name_the_instant_is_told_alone() -> None:
+    told = Evidence(last_change=LastChange(None, NOW), tells_who=True)
+    (one,) = classify(an_account(enabled=False), expected(), CAREFUL, now=NOW, evidence=told)
+    assert (one.details["by"], one.details["at"], one.details["why"]) == (None, NOW.isoformat(), "the directory does not tell")
+
+
+def test_our_own_change_is_nobodys_hand() -> None:
+    (one,) = classify(an_account(enabled=False), expected(), CAREFUL, now=NOW, evidence=Evidence(tells_who=True))
+    assert (one.details["by"], one.details["why"]) == (None, "the last change was not a hand's, or is not kept")
+
+
+@pytest.mark.parametrize("marker", [MARKER, None])
+def test_an_orphan_without_our_marker_was_made_by_somebody_else_and_is_never_mended(marker: str | None) -> None:
+    (one,) = classify(an_account(marker=marker, managed=True), None, CAREFUL, now=NOW)
+    assert one.details["likely"] == (Trigger.NO_START if marker else Trigger.MADE_ELSEWHERE)
+    assert mend_of(one.drift, ReconciliationPolicy(mend=frozenset(Drift) & {Drift.MISSING, Drift.EXTRA, Drift.CHANGED})) is None
+
+
+def test_an_account_that_came_to_lie_in_our_place_is_judged_anew() -> None:
+    stranger = an_account(marker=None)
+    inside = replace(stranger, managed=True)
+    assert digest(stranger, None, CAREFUL, now=NOW) != digest(inside, None, CAREFUL, now=NOW)
 
 
 @pytest.mark.parametrize(

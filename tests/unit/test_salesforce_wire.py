@@ -161,6 +161,8 @@ def test_simple_salesforce_never_holds_the_token(sink: SalesforceSink) -> None:
         {"source": {"object": "Placement__c WHERE", "fields": ["Name"]}},
         {"source": {"object": "Placement__c", "fields": ["Name FROM User"]}},
         {"sink": {"status_field": "Status__c"}},
+        {"sink": {"active_status": "Active"}},
+        {"sink": {"status_field": "Status__c", "ended_status": "Inactive", "active_status": "Inactive"}},
     ],
 )
 def test_a_form_that_could_not_work_is_refused(change: dict[str, Any]) -> None:
