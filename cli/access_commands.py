@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.output import JsonFlag, print_json, print_table
+from cli.output import JsonFlag, print_json, print_table, second
 from workforce.attestation import Answer
 
 access_app = typer.Typer(help="Access packages, their approvals, and what an engagement would be given.", no_args_is_help=True)
@@ -43,26 +43,26 @@ def who_had_access(
         return
     cells = [
         (
-            r["person"],
-            r["work_order"],
-            r["kind"],
-            r["entitlement"],
+            f"{r['person']}\n{r['work_order']}",
+            f"{r['kind']} {r['entitlement']}".strip(),
             access_history.reason_text(r["reason"]),
-            r["since"],
-            r["until"],
+            second(r["since"]),
+            second(r["until"]) or "still",
         )
         for r in rows
     ]
-    columns = ("person", "work order", "what", "which", "why", "since", "until")
-    print_table(f"{found.system} at {found.at.isoformat()}", columns, cells, empty="nobody had access")
-    if found.is_before_the_records:
-        print(f"Note: what is held in {found.system} has been recorded since {found.recorded_since or 'never'}.")
+    title = f"Access to {found.system} at {second(found.at)} (all instants in UTC)"
+    print_table(title, ("person, work order", "what", "why", "since", "until"), cells, empty="nobody had access")
+    if found.recorded_since is None:
+        print(f"Note: nothing that is held in {found.system} was ever recorded.")
+    elif found.is_before_the_records:
+        print(f"Note: what is held in {found.system} has been recorded since {second(found.recorded_since)} UTC, and not before.")
 
 
 @access_app.command("packages")
 def access_packages(engagement: EngagementOption = None, tenant: TenantOption = None, as_json: JsonFlag = False) -> None:
     """Every package with its versions, whom it is for, what it gives, and how many running engagements have it."""
-    from cli.access_packages import package_rows, scope
+    from cli.access_packages import package_lines, package_rows
     from cli.session import of_tenant
 
     with of_tenant(tenant, as_json=as_json) as (hub, name):
@@ -70,12 +70,7 @@ def access_packages(engagement: EngagementOption = None, tenant: TenantOption = 
     if as_json:
         print_json(rows)
         return
-    cells = [
-        (r["package"], r["version"], scope(r), "\n".join(r["gives"]), _approved_by(r), f"{r['fits']} fit, {r['pinned']} have it")
-        for r in rows
-    ]
-    columns = ("package", "version", "for", "gives", "approved by", "running engagements")
-    print_table("Access packages", columns, cells, empty="no access packages")
+    print("\n\n".join("\n".join(package_lines(row)) for row in rows) or "no access packages")
 
 
 @access_app.command("plan")
@@ -85,15 +80,16 @@ def access_plan(engagement: EngagementArgument, tenant: TenantOption = None, as_
     from cli.session import of_tenant
 
     with of_tenant(tenant, as_json=as_json) as (hub, name):
-        plan = plans.access_plan(hub, name, engagement)
+        plan, refused = plans.access_plan(hub, name, engagement)
     if as_json:
-        print_json(plans.plan_json(plan))
+        print_json(plans.plan_json(plan, refused))
         return
     packages = ", ".join(f"{package} v{version}" for package, version in plan.packages.items()) or "no package"
-    title = f"{plan.engagement.terms.vms_id}: {packages}. Nothing was changed"
+    print(f"{plan.engagement.terms.vms_id}, {plan.engagement.state}: {packages}")
     columns = ("directory", "what", "which", "why")
-    print_table(title, columns, plans.change_rows(plan), empty="everything is as it should be; there is nothing to do")
-    for remark in plans.remarks(plan):
+    title = "What would be done. Nothing was changed"
+    print_table(title, columns, plans.change_rows(plan), empty="there is nothing to do now")
+    for remark in plans.remarks(plan, refused):
         print(remark)
 
 
@@ -133,8 +129,11 @@ def access_migrate(
     cells = [
         (r["work_order"], f"v{r['from']} → v{version}", "\n".join(r["gains"]), "\n".join(r["loses"]), _when(r)) for r in rows
     ]
-    title = "Preview: nothing was changed" if preview else f"{package}: moved to v{version}"
-    print_table(title, ("work order", "version", "gains", "loses", ""), cells, empty="no running engagement has another version")
+    title = "Preview: nothing was changed" if preview else f"{package} v{version}: taken up"
+    columns = ("work order", "version", "gains", "loses", "moves")
+    print_table(title, columns, cells, empty=f"no running engagement has another version of {package}")
+    if not preview and any(row["waits_for_approval"] for row in rows):
+        print("Next: stint access approvals")
 
 
 @access_app.command("approvals")
@@ -149,11 +148,20 @@ def access_approvals(engagement: EngagementOption = None, tenant: TenantOption =
         print_json(rows)
         return
     cells = [
-        (r["work_order"], r["role"], f"{r['package']} v{r['version']}", r["state"], ", ".join(r["approvers"]), r["asked_at"])
+        (
+            f"{r['work_order']}\n{r['role']}",
+            f"{r['package']} v{r['version']}",
+            _decision(r),
+            "\n".join(r["approvers"]),
+            second(r["asked_at"]),
+        )
         for r in rows
     ]
-    columns = ("work order", "role", "package", "state", "approvers", "asked")
-    print_table("Approvals", columns, cells, empty="nothing waits for an approver")
+    columns = ("work order, role", "package", "state", "who may approve", "asked (UTC)")
+    empty = f"nothing was ever asked for {engagement}" if engagement else "nothing waits for an approver"
+    print_table("Approvals", columns, cells, empty=empty)
+    if any(row["state"] == "waiting" for row in rows):
+        print("Next: stint access approve|decline WORK-ORDER --package PACKAGE --as YOUR-ADDRESS")
 
 
 @access_app.command("approve")
@@ -195,9 +203,12 @@ def reviews_list(engagement: EngagementOption = None, tenant: TenantOption = Non
     if as_json:
         print_json(rows)
         return
-    cells = [(r["work_order"], r["role"], ", ".join(r["asked"]), r["due_at"], _standing(r)) for r in rows]
-    columns = ("work order", "role", "asked", "answer by", "")
-    print_table("Access reviews", columns, cells, empty="no review waits for an answer")
+    cells = [(f"{r['work_order']}\n{r['role']}", "\n".join(r["asked"]), second(r["due_at"]), _standing(r)) for r in rows]
+    columns = ("work order, role", "who may answer", "until (UTC)", "stands")
+    empty = f"there has been no review of {engagement}" if engagement else "no review waits for an answer"
+    print_table("Access reviews", columns, cells, empty=empty)
+    if any(row["answer"] is None for row in rows):
+        print("Next: stint reviews answer WORK-ORDER keep|remove --as YOUR-ADDRESS")
 
 
 @reviews_app.command("answer")
@@ -245,12 +256,12 @@ def _decide(
     if as_json:
         print_json({"ok": True, **decided})
     else:
-        print(f"{engagement}: {package} v{decided['version']} is {decided['state']}; its access follows")
+        follows = "what it gives is being given" if approved else "what it gave is being taken away"
+        print(f"{engagement}: {package} v{decided['version']} is {decided['state']}; {follows}")
 
 
-def _approved_by(row: Mapping[str, Any]) -> str:
-    approvers = ", ".join(row["approvers"])
-    return f"{approvers} (sensitive)" if row["sensitive"] else approvers
+def _decision(row: Mapping[str, Any]) -> str:
+    return f"{row['state']}, by {row['decided_by']}" if row["decided_by"] else str(row["state"])
 
 
 def _when(row: Mapping[str, Any]) -> str:
@@ -261,4 +272,4 @@ def _standing(row: Mapping[str, Any]) -> str:
     """Where a review stands."""
     if row["answer"]:
         return f"{row['answer']}, by {row['answered_by']}"
-    return "access withheld" if row["suspended_at"] else "escalated" if row["escalated_at"] else ""
+    return "access withheld" if row["suspended_at"] else "escalated" if row["escalated_at"] else "asked"

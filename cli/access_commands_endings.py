@@ -8,7 +8,7 @@ from uuid import UUID
 
 import typer
 
-from cli.output import EXIT_CONFIGURATION, JsonFlag, fail, print_json, print_table
+from cli.output import EXIT_CONFIGURATION, JsonFlag, fail, print_json, print_table, second
 
 holds_app = typer.Typer(help="Legal holds: what of a person nothing may delete.", no_args_is_help=True)
 evidence_app = typer.Typer(help="What a person states of something that only a person can see.", no_args_is_help=True)
@@ -41,7 +41,10 @@ def end(
         fail("say --now to end it at this instant; an end on a day is set in the VMS", EXIT_CONFIGURATION, as_json=as_json)
     with of_tenant(tenant, as_json=as_json) as (hub, name):
         told = end_now(hub, name, engagement, reason)
-    _tell(told, f"{told['vms_id']}: the ending has begun; its access is being taken away", as_json=as_json)
+    sentence = "the ending has begun; its access is being taken away"
+    if told["had_begun"]:
+        sentence = f"its ending had begun at {second(told['had_begun'])} UTC; it is a termination now, and no feed takes it back"
+    _tell(told, f"{told['vms_id']}: {sentence}", as_json=as_json)
 
 
 def extend(
@@ -57,7 +60,7 @@ def extend(
 
     with of_tenant(tenant, as_json=as_json) as (hub, name):
         told = extended(hub, name, engagement, until.date(), reason)
-    _tell(told, f"{told['vms_id']}: {told['state']}, ends at {told['end_at']}", as_json=as_json)
+    _tell(told, f"{told['vms_id']}: {told['state']}, {_until(told)}", as_json=as_json)
 
 
 def restore(
@@ -75,8 +78,10 @@ def restore(
         fail("give --reason to ask for it, or --confirm to confirm it", EXIT_CONFIGURATION, as_json=as_json)
     with of_tenant(tenant, as_json=as_json) as (hub, name):
         told = ask_restore(hub, name, engagement, reason) if reason is not None else confirm_restore(hub, name, engagement)
-    done = f"{told['vms_id']}: {told['state']}, ends at {told['end_at']}; its access is being given back"
+    done = f"{told['vms_id']}: {told['state']}, {_until(told)}; its access is being given back"
     waits = f"{told['vms_id']}: asked for; somebody else confirms it: stint engagements restore {engagement} --confirm"
+    if told["end_has_passed"]:
+        waits += "\nFirst have the VMS say a later end: the one that it says has passed, and there is no stint to go on with"
     _tell(told, waits if told["restore_asked_by"] else done, as_json=as_json)
 
 
@@ -89,16 +94,16 @@ def closure(
     as_json: JsonFlag = False,
 ) -> None:
     """The closure record: what was proven gone where and when, what was left and why, and how long access outlived the end."""
+    from cli.closure import closure_lines
     from cli.endings import closure as closed
-    from cli.endings import closure_lines
     from cli.session import of_tenant
 
     with of_tenant(tenant, as_json=as_json) as (hub, name):
-        record = closed(hub, name, engagement, number)
+        record, later = closed(hub, name, engagement, number)
     if as_json:
         print_json(record)
     else:
-        print("\n".join(closure_lines(record)))
+        print("\n".join(closure_lines(record, later)))
 
 
 @holds_app.command("place")
@@ -115,7 +120,7 @@ def holds_place(
 
     with of_tenant(tenant, as_json=as_json) as (hub, name):
         told = place_hold(hub, name, key=whom, matter=matter, scope=scope)
-    _tell(told, f"hold {told['id']} stands on worker {told['worker_id']}", as_json=as_json)
+    _tell(told, f"hold {told['id']} stands on {told['marker']}, whoever engages them", as_json=as_json)
 
 
 @holds_app.command("release")
@@ -149,11 +154,8 @@ def holds_list(
     if as_json:
         print_json(rows)
         return
-    columns = ("id", "worker", "matter", "scope", "placed", "by", "released")
-    cells = [
-        (r["id"], r["worker_id"], r["matter"], r["scope"], f"{r['placed_at']:%Y-%m-%d}", r["placed_by"], r["released_by"])
-        for r in rows
-    ]
+    columns = ("id, person", "matter", "scope", "placed (UTC)", "released (UTC)")
+    cells = [(f"{r['id']}\n{r['marker']}", r["matter"], r["scope"], _by(r, "placed"), _by(r, "released")) for r in rows]
     print_table("Holds", columns, cells, empty="no holds")
 
 
@@ -172,6 +174,33 @@ def evidence_give(
     with of_tenant(tenant, as_json=as_json) as (hub, name):
         told = give_evidence(hub, name, engagement, subject=subject, statement=statement)
     _tell(told, f"kept: {told['subject']}, by {told['given_by']}", as_json=as_json)
+
+
+@evidence_app.command("list")
+def evidence_list(engagement: EngagementArgument, tenant: TenantOption = None, as_json: JsonFlag = False) -> None:
+    """Everything that people stated about an engagement, also after its closure record was written."""
+    from cli.endings import evidence_rows
+    from cli.session import of_tenant
+
+    with of_tenant(tenant, as_json=as_json) as (hub, name):
+        rows = evidence_rows(hub, name, engagement)
+    if as_json:
+        print_json(rows)
+        return
+    cells = [(r["subject"], r["statement"], _by(r, "given")) for r in rows]
+    print_table("Evidence", ("subject", "statement", "given (UTC)"), cells, empty="nobody stated anything")
+
+
+def _until(told: dict[str, Any]) -> str:
+    """Until when a stint goes on; a last day is the work location's."""
+    instant = f"{second(told['end_at'])} UTC"
+    return f"until the end of {told['last_day']} at the work location ({instant})" if told["last_day"] else f"until {instant}"
+
+
+def _by(row: dict[str, Any], what: str) -> str:
+    """``2026-09-30 12:00:07 by ada``; nothing where it was not done."""
+    at = row[f"{what}_at"]
+    return f"{second(at)} by {row[f'{what}_by']}" if at else ""
 
 
 def _tell(told: dict[str, Any], sentence: str, *, as_json: bool) -> None:

@@ -34,8 +34,9 @@ def show(marker: MarkerArgument, tenant: TenantOption = None, as_json: JsonFlag 
     if as_json:
         print_json(told)
         return
-    for key in ("marker", "worker", "former_logins", "do_not_rehire"):
-        print(f"{key:>14}  {told[key] if told[key] is not None else ''}")
+    print(f"{told['marker']} (worker {told['worker']})")
+    print(f"  {'has a login' if told['has_login'] else 'has no login'}, {told['former_logins']} former login(s) kept as aliases")
+    print(f"  do not rehire: {told['do_not_rehire'] or 'no'}")
     cells = [(each["vms_id"], each["state"], each["engagement"]) for each in told["engagements"]]
     print_table("Engagements", ("work order", "state", "id"), cells, empty="none")
 
@@ -55,12 +56,21 @@ def cases(
     if as_json:
         print_json(rows)
         return
-    columns = ("case", "work order", "looks like", "who has", "in", "decision")
+    columns = ("case", "work order", "may be", "who has", "alike in", "decision")
     cells = [
-        (r["case"], r["engagement"], r["looks_like"], ", ".join(r["their_work_orders"]), ", ".join(r["alike"]), r["decision"])
+        (
+            r["case"],
+            r["engagement"],
+            r["looks_like"],
+            "\n".join(r["their_work_orders"]),
+            "\n".join(r["alike"]),
+            f"{r['decision']}, by {r['decided_by']}" if r["decision"] else "",
+        )
         for r in rows
     ]
     print_table("Possibly the same person", columns, cells, empty="nobody looks like somebody else")
+    if any(row["decision"] is None for row in rows):
+        print("Next: compare the work orders in the VMS, then: stint workers same|different CASE --reason …")
 
 
 @workers_app.command("same")
@@ -138,6 +148,12 @@ def credential_link(engagement: EngagementArgument, tenant: TenantOption = None,
         return
     for row in rows:
         print(f"{row['directory']}  {row['link']}")
+    hours = rows[0]["valid_hours"] if rows else 0
+    print(f"Each opens once, within {hours} hours. Links that were made before and not opened stop working.")
+    if rows and not rows[0]["reachable"]:
+        print(
+            "They open on this machine alone: access.credentials.page_address in tenant.yaml says where a browser reaches the page."
+        )
 
 
 def _decide(case: UUID, reason: str, tenant: str | None, *, same: bool, as_json: bool) -> None:

@@ -7,7 +7,8 @@ from uuid import UUID
 
 import typer
 
-from cli.output import EXIT_CONFIGURATION, JsonFlag, fail, print_json, print_table
+from cli.output import EXIT_CONFIGURATION, JsonFlag, fail, print_json, print_table, second
+from provisioning.policies import Drift
 
 reconcile_app = typer.Typer(
     help="Directories held against what should be; what the brake on mass change holds.", no_args_is_help=True
@@ -18,6 +19,16 @@ DirectoryOption = Annotated[str | None, typer.Option("--directory", help="Only t
 ChangeArgument = Annotated[UUID | None, typer.Argument(help="Its id, from: stint reconcile held.")]
 SourceOption = Annotated[str | None, typer.Option("--source", help="All that is held of this feed or directory.")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why, for the audit trail.")]
+_SAID = {
+    "at": "changed at",
+    "by": "changed by",
+    "likely": "most likely",
+    "since": "its ending began",
+    "was": "ended at",
+    "ends_at": "would end at",
+    "terminates": "terminated there",
+    "version": "version of the record",
+}
 
 
 @reconcile_app.command("run")
@@ -49,31 +60,42 @@ def reconcile_run(
     ]
     print_table("Reconciled", ("directory", "scope", "read", "open findings", "mended", ""), cells, empty="no directories")
     if any(row["held"] for row in rows):
-        print("The brake is on. Next: stint reconcile held")
+        print("The brake is on: nothing of what is held was mended. Next: stint reconcile held")
+    elif any(row["findings"] for row in rows):
+        print("Next: stint reconcile findings")
 
 
 @reconcile_app.command("findings")
 def reconcile_findings(
     directory: DirectoryOption = None,
-    drift: Annotated[str | None, typer.Option("--drift", help="Only this kind, such as orphan.")] = None,
+    drift: Annotated[Drift | None, typer.Option("--drift", help="Only this kind.")] = None,
     tenant: TenantOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """What deviates, one line while it stands."""
-    from cli.reconciliation import finding_rows
+    from cli.reconciliation import finding_rows, last_read
     from cli.session import of_tenant
 
     with of_tenant(tenant, as_json=as_json) as (hub, name):
         rows = finding_rows(hub, name, directory=directory, drift=drift)
+        read = last_read(hub, name, directory)
     if as_json:
         print_json(rows)
         return
     cells = [
-        (r["account"] or "none", r["directory"], r["drift"], r["subject"], r["since"], r["times"], _told(r["details"]))
+        (
+            r["drift"],
+            f"{r['directory']}: {r['account'] or 'no account'}\n{r['work_order'] or 'no engagement'}",
+            "\n".join(filter(None, [r["subject"], *_told(r["details"])])),
+            second(r["since"]),
+            r["times"],
+        )
         for r in rows
     ]
-    columns = ("account", "directory", "drift", "what", "since", "seen", "details")
-    print_table("Findings", columns, cells, empty="every account that was read is as it should be")
+    columns = ("drift", "account, work order", "what", "since (UTC)", "seen")
+    print_table("Findings", columns, cells, empty=f"no {drift or 'drift'} is known")
+    for each, at in read.items():
+        print(f"{each}: read whole {f'at {second(at)} UTC' if at else 'NEVER; next: stint reconcile run'}")
 
 
 @reconcile_app.command("held")
@@ -87,8 +109,14 @@ def reconcile_held(source: SourceOption = None, tenant: TenantOption = None, as_
     if as_json:
         print_json(rows)
         return
-    cells = [(r["id"], r["source"], r["kind"], r["subject"], r["since"], _told(r["details"])) for r in rows]
-    print_table("Held", ("id", "source", "kind", "what", "since", "details"), cells, empty="nothing is held")
+    cells = [
+        (r["id"], r["source"], r["kind"].replace("_", " "), "\n".join([r["subject"], *_told(r["details"])]), second(r["since"]))
+        for r in rows
+    ]
+    empty = f"nothing of {source!r} is held" if source else "nothing is held"
+    print_table("Held by the brake", ("id", "source", "kind", "what", "since (UTC)"), cells, empty=empty)
+    if rows:
+        print("Next: stint reconcile release|discard ID --reason …, or --source SOURCE for all of it")
 
 
 @reconcile_app.command("release")
@@ -129,5 +157,10 @@ def _decide(change: UUID | None, source: str | None, tenant: str | None, *, rele
         print(f"{number} {'released: they are being done' if release else 'discarded'}")
 
 
-def _told(details: dict[str, object]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in details.items())
+def _told(details: dict[str, object]) -> list[str]:
+    """``most likely: no start event was seen``, a line each. What the subject says already is left out."""
+    return [
+        f"{_SAID.get(name, name.replace('_', ' '))}: {value}"
+        for name, value in details.items()
+        if value is not None and name not in {"kind", "id", "blocked"}
+    ]

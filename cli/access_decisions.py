@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import Any
 
+from cli.actor import person
 from cli.reading import find_engagement
 from config.hub import Hub
 from flows import approving, reviews
 from ledger import access_reviews, approvals, engagements
 from ledger.approvals import ApprovalState, Decision
 from workforce.attestation import Answer
-from workforce.events import Actor, ActorType
-
-
-def person() -> Actor:
-    """Whoever types."""
-    return Actor(ActorType.HUMAN, getpass.getuser(), auth="cli")
 
 
 def approval_rows(hub: Hub, tenant: str, engagement: str | None = None) -> list[dict[str, Any]]:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import getpass
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from cli import actor
 from cli.reading import find_engagement
 from config.hub import Hub
 from ledger import access_history, documents, workers
 from ledger.access_history import Held, Question
 from ledger.database import Tx
 from workforce.errors import Misconfigured, NotFound
-from workforce.events import Actor, ActorType
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ def who_had_access(
             engagement_id=find_engagement(tx, engagement).id if engagement else None,
             worker_id=find_worker(tx, person) if person else None,
         )
-        held = access_history.who_had_access(tx, question, Actor(ActorType.HUMAN, getpass.getuser(), auth="cli"))
+        held = access_history.who_had_access(tx, question, actor.person())
     return Answer(system, instant, recorded.get(system), tuple(held))
 
 

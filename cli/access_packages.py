@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
-from cli.access_decisions import person
+from cli.actor import person, stated
 from cli.reading import find_engagement
 from config.hub import Hub
 from config.tenant import TenantConfig
@@ -16,7 +17,6 @@ from ledger.database import Tx
 from ledger.jobs import defer_joiner
 from provisioning.packages import AccessPackage
 from workforce.engagement import Engagement
-from workforce.errors import Refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,26 @@ def package_rows(hub: Hub, tenant: str, engagement: str | None = None) -> list[d
     ]
 
 
-def scope(row: dict[str, Any]) -> str:
+def package_lines(row: dict[str, Any]) -> list[str]:
+    """One version of a package for a terminal."""
+    told = {
+        "for": _scope(row),
+        "counts": f"for engagements that start on {row['effective_from']} or later" if row["effective_from"] > date.min else "",
+        "because": row["because"],
+        "approved by": " or ".join(row["approvers"]),
+        "running": f"{row['fits']} engagement(s) fit it, {row['pinned']} have it",
+    }
+    gives: dict[str, list[str]] = {}
+    for text in row["gives"]:
+        directory, entitlement = text.split(": ", 1)
+        gives.setdefault(directory, []).append(entitlement)
+    lines = [(name, text) for name, text in told.items() if text]
+    lines += [(directory if not i else "", each) for directory, held in gives.items() for i, each in enumerate(held)]
+    title = f"{row['package']} v{row['version']}" + (" (sensitive)" if row["sensitive"] else "")
+    return [title, *(f"  {name:<12} {text}" for name, text in lines)]
+
+
+def _scope(row: dict[str, Any]) -> str:
     """``Software Engineer; Analytics; Berlin, Paris``; what is not narrowed is left out."""
     return "; ".join(filter(None, [row["role"], ", ".join(row["client_units"]), ", ".join(row["locations"])]))
 
@@ -80,14 +99,13 @@ def migrate(hub: Hub, tenant: str, package: str, version: int, *, reason: str, e
 
     Raises ``Refused`` (causes ``unknown_package``, ``no_reason``), ``NotFound``.
     """
-    if not reason.strip():
-        raise Refused("a migration needs a reason", cause="no_reason", field="reason")
+    why = stated(reason, "reason")
     config = hub.tenant(tenant)
     target = package_version(config, package, version)
     with hub.database.transaction(tenant) as tx:
         found = _moves(tx, config, target, engagement)
         for move in found:
-            _move(tx, target, move, reason)
+            _move(tx, target, move, why)
     return found
 
 

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from cli.reading import find_engagement
 from config.hub import Hub
 from flows.access_plan import AccessPlan, DirectoryPlan, plan_engagement
+from ledger import approvals
+from ledger.approvals import Approval, ApprovalState
 
 
-def access_plan(hub: Hub, tenant: str, engagement: str) -> AccessPlan:
-    """The plan of the engagement with that id, or that work order. Raises ``NotFound``, and what deciding the access raises."""
+def access_plan(hub: Hub, tenant: str, engagement: str) -> tuple[AccessPlan, list[Approval]]:
+    """The plan of the engagement with that id, or that work order, and what an approver refused of it.
+
+    Raises ``NotFound``, and what deciding the access raises.
+    """
     with hub.database.transaction(tenant) as tx:
         engagement_id = find_engagement(tx, engagement).id
-    return plan_engagement(hub, tenant, engagement_id)
+        asked = approvals.state(tx, engagement_id)
+    plan = plan_engagement(hub, tenant, engagement_id)
+    refused = [each for each in asked if each.state is ApprovalState.DECLINED and plan.packages.get(each.package) == each.version]
+    return plan, refused
 
 
-def plan_json(plan: AccessPlan) -> dict[str, Any]:
+def plan_json(plan: AccessPlan, refused: Sequence[Approval] = ()) -> dict[str, Any]:
     """The plan as plain values."""
     engagement = plan.engagement
     return {
@@ -30,6 +38,7 @@ def plan_json(plan: AccessPlan) -> dict[str, Any]:
         "suspended": engagement.suspended_at is not None,
         "packages": dict(plan.packages),
         "waiting": [{"package": each.package, "version": each.version, "asked_at": each.asked_at} for each in plan.waiting],
+        "declined": [{"package": e.package, "version": e.version, "by": e.decided_by, "reason": e.reason} for e in refused],
         "directories": [_directory_json(each) for each in plan.directories],
     }
 
@@ -39,11 +48,13 @@ def change_rows(plan: AccessPlan) -> list[tuple[str, str, str, str]]:
     return [row for each in plan.directories for row in _rows(each)]
 
 
-def remarks(plan: AccessPlan) -> Iterator[str]:
+def remarks(plan: AccessPlan, refused: Sequence[Approval] = ()) -> Iterator[str]:
     """What the reader should know besides."""
     engagement = plan.engagement
     for each in plan.waiting:
         yield f"{each.package} v{each.version} waits for an approver; nothing of it is given before: stint access approvals"
+    for each in refused:
+        yield f"{each.package} v{each.version} was declined by {each.decided_by}: {each.reason}. Nothing of it is given."
     if engagement.suspended_at is not None:
         yield "Its access is withheld until its review is answered: stint reviews list"
     if engagement.tombstoned_at is not None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import getpass
 from pathlib import Path
 
+from cli.actor import person
 from cli.check import read_folder
 from config.hub import Hub
 from config.package_releases import changed_releases, missing_pins
 from config.tenant import read_tenant
 from ledger import access_pins, checkpoint, documents, promotions, tenants
 from workforce.errors import Misconfigured
-from workforce.events import Actor, ActorType
 
 
 def apply(hub: Hub, folder: Path) -> tuple[str, int]:
@@ -42,7 +41,7 @@ def apply(hub: Hub, folder: Path) -> tuple[str, int]:
         if kept:
             listed = "\n  ".join(str(fault) for fault in kept)
             raise Misconfigured(f"{folder}: nothing was applied\n  {listed}", cause="package_changed")
-        version = documents.apply(tx, files, Actor(ActorType.HUMAN, getpass.getuser(), auth="cli"))
+        version = documents.apply(tx, files, person())
     checkpoint.write(hub.database, tenant, hub.signer(), hub.settings.checkpoints)
     return tenant, version
 

@@ -2,46 +2,45 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
 from uuid import UUID
 
+from cli.actor import person, stated
 from cli.reading import find_engagement
 from config.hub import Hub
 from flows import endings as doing
-from ledger import endings, holds, workers
+from ledger import endings, evidence, holds, workers
 from ledger.database import Tx
 from ledger.evidence import Evidence
 from ledger.holds import Hold
 from workforce.engagement import Engagement
 from workforce.errors import NotFound
-from workforce.events import Actor, ActorType
-
-
-def person() -> Actor:
-    """Whoever types."""
-    return Actor(ActorType.HUMAN, getpass.getuser(), auth="cli")
 
 
 def end_now(hub: Hub, tenant: str, key: str, reason: str) -> dict[str, Any]:
-    """End a stint now. Raises ``NotFound``, ``Refused``."""
+    """End a stint now; ``had_begun``: when its ending had begun before, if it had. Raises ``NotFound``, ``Refused``."""
+    why = stated(reason, "reason")
     with hub.database.transaction(tenant) as tx:
-        return _told(tx, doing.end_now(tx, find_engagement(tx, key).id, person(), reason=reason))
+        known = find_engagement(tx, key)
+        told = _told(tx, doing.end_now(tx, known.id, person(), reason=why))
+    return {**told, "had_begun": known.tombstoned_at, "revoked_verified_at": known.revoked_verified_at}
 
 
 def extend(hub: Hub, tenant: str, key: str, until: date, reason: str) -> dict[str, Any]:
     """Let a stint run until the end of ``until``. Raises ``NotFound``, ``Refused``."""
+    why = stated(reason, "reason")
     with hub.database.transaction(tenant) as tx:
-        return _told(tx, doing.extend(tx, hub, find_engagement(tx, key).id, until, person(), reason=reason))
+        return _told(tx, doing.extend(tx, hub, find_engagement(tx, key).id, until, person(), reason=why))
 
 
 def ask_restore(hub: Hub, tenant: str, key: str, reason: str) -> dict[str, Any]:
     """Ask for an ending to be taken back. Raises ``NotFound``, ``Refused``."""
+    why = stated(reason, "reason")
     _hear_again(hub, tenant, key)
     with hub.database.transaction(tenant) as tx:
-        return _told(tx, doing.ask_restore(tx, hub, find_engagement(tx, key).id, person(), reason=reason))
+        return _told(tx, doing.ask_restore(tx, hub, find_engagement(tx, key).id, person(), reason=why))
 
 
 def confirm_restore(hub: Hub, tenant: str, key: str) -> dict[str, Any]:
@@ -51,57 +50,47 @@ def confirm_restore(hub: Hub, tenant: str, key: str) -> dict[str, Any]:
         return _told(tx, doing.confirm_restore(tx, hub, find_engagement(tx, key).id, person()))
 
 
-def closure(hub: Hub, tenant: str, key: str, number: int | None) -> Mapping[str, Any]:
-    """The closure record of an ending. Raises ``NotFound``."""
+def closure(hub: Hub, tenant: str, key: str, number: int | None) -> tuple[Mapping[str, Any], list[Evidence]]:
+    """The closure record of an ending, and what was stated after it was written. Raises ``NotFound``."""
     with hub.database.transaction(tenant) as tx:
-        return endings.closed_record(tx, find_engagement(tx, key).id, number)
-
-
-def closure_lines(record: Mapping[str, Any]) -> list[str]:
-    """The record for a terminal."""
-    exposure, trigger = record["exposure"], record["trigger"]
-    lines = [
-        f"{record['vms_id']}: ending {trigger['number']} ({trigger['cause']}, by {trigger['began_by']}), end {record['end_at']}",
-        (
-            f"proven gone {exposure['revoked_at'] or 'NOT YET'}: exposed {exposure['seconds']:.0f} s,"
-            f" {exposure['business_hours']:.2f} business hours, {exposure['state']}"
-        ),
-    ]
-    for system in record["systems"]:
-        blocked = "goes on for another engagement" if system["kept_for_another"] else system["sign_in_blocked_at"] or "not proven"
-        lines.append(f"{system['system']} ({system['connector']}): sign-in blocked {blocked}")
-        lines += [f"  gone {each['revoked_at']}  {each['entitlement']}" for each in system["removed"]]
-        lines += [f"  LEFT  {each['entitlement']}: {each['why']}" for each in system["left"]]
-        lines.append(f"  still possible: {system['residual']['statement']}")
-    lines += [f"record ended {each['verified_at']}  {each['system']} {each['record_id']}" for each in record["records"]]
-    lines += [f"hold {each['hold_id']} since {each['placed_at']}, by {each['placed_by']}" for each in record["holds"]]
-    lines += [f"evidence on {each['subject']}, by {each['given_by']}: {each['statement']}" for each in record["evidence"]]
-    return lines
+        engagement = find_engagement(tx, key)
+        record = endings.closed_record(tx, engagement.id, number)
+        known = {each["evidence_id"] for each in record["evidence"]}
+        return record, [each for each in evidence.of(tx, engagement.id) if str(each.id) not in known]
 
 
 def place_hold(hub: Hub, tenant: str, *, key: str, matter: str, scope: str) -> dict[str, Any]:
     """Place a hold on a worker, by an engagement of theirs or by the worker's id. Raises ``NotFound``."""
+    what, covers = stated(matter, "matter"), stated(scope, "scope")
     with hub.database.transaction(tenant) as tx:
-        return _hold(holds.place(tx, _worker_of(tx, key), matter=matter, scope=scope, actor=person()))
+        return _hold(tx, holds.place(tx, _worker_of(tx, key), matter=what, scope=covers, actor=person()))
 
 
 def release_hold(hub: Hub, tenant: str, hold_id: UUID, reason: str) -> dict[str, Any]:
     """Release a hold. Raises ``NotFound``, ``Refused``."""
+    why = stated(reason, "reason")
     with hub.database.transaction(tenant) as tx:
-        return _hold(doing.release_hold(tx, hold_id, person(), reason=reason))
+        return _hold(tx, doing.release_hold(tx, hold_id, person(), reason=why))
 
 
 def hold_rows(hub: Hub, tenant: str, *, released: bool) -> list[dict[str, Any]]:
     """The holds that stand; with ``released`` also the others."""
     with hub.database.transaction(tenant) as tx:
-        return [_hold(hold) for hold in holds.list_all(tx, released=released)]
+        return [_hold(tx, hold) for hold in holds.list_all(tx, released=released)]
 
 
 def give_evidence(hub: Hub, tenant: str, key: str, *, subject: str, statement: str) -> dict[str, Any]:
     """Keep a statement about an engagement. Raises ``NotFound``."""
+    about, said = stated(subject, "subject"), stated(statement, "statement")
     with hub.database.transaction(tenant) as tx:
         engagement = find_engagement(tx, key)
-        return _given(doing.give_evidence(tx, engagement.id, person(), subject=subject, statement=statement))
+        return _given(doing.give_evidence(tx, engagement.id, person(), subject=about, statement=said))
+
+
+def evidence_rows(hub: Hub, tenant: str, key: str) -> list[dict[str, Any]]:
+    """Everything that was stated about an engagement, oldest first. Raises ``NotFound``."""
+    with hub.database.transaction(tenant) as tx:
+        return [_given(each) for each in evidence.of(tx, find_engagement(tx, key).id)]
 
 
 def _hear_again(hub: Hub, tenant: str, key: str) -> None:
@@ -127,15 +116,23 @@ def _told(tx: Tx, engagement: Engagement) -> dict[str, Any]:
         "engagement_id": str(engagement.id),
         "vms_id": engagement.terms.vms_id,
         "state": engagement.state.value,
-        "end_at": engagement.end_at.isoformat(),
+        "last_day": None if engagement.terms.terminates_at else engagement.terms.ends_on,
+        "end_at": engagement.end_at,
+        "end_has_passed": _has_passed(tx, engagement),
         "ending": None if ending is None else ending.number,
         "restore_asked_by": asked,
     }
 
 
-def _hold(hold: Hold) -> dict[str, Any]:
-    return {name: getattr(hold, name) for name in Hold.__slots__}
+def _has_passed(tx: Tx, engagement: Engagement) -> bool:
+    """Whether every end has passed of which an ending that is taken back could go on: the one that counts, and the one the VMS says."""
+    said = engagement.reported_terms or engagement.terms
+    return max(said.end_instant(), engagement.terms.end_instant()) <= tx.began_at
 
 
-def _given(evidence: Evidence) -> dict[str, Any]:
-    return {name: getattr(evidence, name) for name in Evidence.__slots__}
+def _hold(tx: Tx, hold: Hold) -> dict[str, Any]:
+    return {**{name: getattr(hold, name) for name in Hold.__slots__}, "marker": workers.get(tx, hold.worker_id).marker}
+
+
+def _given(stated_by: Evidence) -> dict[str, Any]:
+    return {name: getattr(stated_by, name) for name in Evidence.__slots__}

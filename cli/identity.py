@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
+from cli.actor import person, stated
 from cli.reading import find_engagement
 from config.hub import Hub
 from flows.credentials import HandOver
@@ -17,18 +17,13 @@ from ledger.jobs import defer_joiner
 from provisioning.policies import Sponsors
 from workforce.engagement import Engagement, Worker
 from workforce.errors import NotFound
-from workforce.events import Actor, ActorType, Outcome
+from workforce.events import Outcome
 from workforce.states import EngagementState
 
 MOST = 100_000
 """Engagements that one command looks through at most."""
 _ANSWERED_FOR = frozenset({EngagementState.CLEARED, EngagementState.ACTIVE})
 _OVER = frozenset({EngagementState.ENDING, EngagementState.ENDED, EngagementState.DECLINED, EngagementState.CANCELLED})
-
-
-def person() -> Actor:
-    """Whoever types."""
-    return Actor(ActorType.HUMAN, getpass.getuser(), auth="cli")
 
 
 def case_rows(hub: Hub, tenant: str, *, decided: bool = False) -> list[dict[str, Any]]:
@@ -40,21 +35,24 @@ def case_rows(hub: Hub, tenant: str, *, decided: bool = False) -> list[dict[str,
 def decide(hub: Hub, tenant: str, case_id: UUID, *, same: bool, reason: str) -> dict[str, Any]:
     """Answer one question. Raises ``NotFound``, ``Refused``."""
     answer = identity_cases.same if same else identity_cases.different
+    why = stated(reason, "reason")
     with hub.database.transaction(tenant) as tx:
-        return _engagement_row(answer(tx, case_id, person(), reason))
+        return _engagement_row(answer(tx, case_id, person(), why))
 
 
 def accept(hub: Hub, tenant: str, key: str, reason: str) -> dict[str, Any]:
     """Let one engagement go on of somebody who is not to be engaged again. Raises ``NotFound``, ``Refused``."""
+    why = stated(reason, "reason")
     with hub.database.transaction(tenant) as tx:
-        return _engagement_row(identity_cases.accept(tx, find_engagement(tx, key).id, person(), reason))
+        return _engagement_row(identity_cases.accept(tx, find_engagement(tx, key).id, person(), why))
 
 
 def do_not_rehire(hub: Hub, tenant: str, marker: str, *, reason: str, lift: bool) -> dict[str, Any]:
     """Have a reviewer decide about each new engagement of a person from now on, or no more. Raises ``NotFound``."""
+    why = stated(reason, "reason")
     with hub.database.transaction(tenant) as tx:
         worker = _worker(tx, marker)
-        workers.set_do_not_rehire(tx, worker, None if lift else reason, person(), because=reason)
+        workers.set_do_not_rehire(tx, worker, None if lift else why, person(), because=why)
         gone_on = identity_cases.lifted(tx, worker.id, person()) if lift else []
     return {"marker": worker.marker, "do_not_rehire": not lift, "goes_on": [each.terms.vms_id for each in gone_on]}
 
@@ -93,7 +91,7 @@ def sponsor_left(hub: Hub, tenant: str, sponsor: str, *, preview: bool) -> list[
     return [{**_engagement_row(each), "successor": _successor(sponsors, sponsor)} for each in found]
 
 
-def credential_link(hub: Hub, tenant: str, key: str) -> list[dict[str, str]]:
+def credential_link(hub: Hub, tenant: str, key: str) -> list[dict[str, Any]]:
     """Fresh one-time links to the first credentials of an engagement's accounts, to be handed to the person. Audited.
 
     Raises ``NotFound``, ``Refused``.
@@ -101,10 +99,12 @@ def credential_link(hub: Hub, tenant: str, key: str) -> list[dict[str, str]]:
     with hub.database.transaction(tenant) as tx:
         engagement = find_engagement(tx, key)
     made = HandOver(hub, tenant, engagement.id).make_links(actor=person())
-    base = hub.tenant(tenant).document.access.credentials.page_address or hub.settings.receiver_url
+    policy = hub.tenant(tenant).document.access.credentials
+    base = policy.page_address or hub.settings.receiver_url
+    about = {"valid_hours": policy.link_valid_hours, "reachable": policy.page_address is not None}
     with hub.database.transaction(tenant) as tx:
         failures.resolve(tx, f"credential:{engagement.id}", person())
-    return [{"directory": each.directory, "link": each.address(base, tenant)} for each in made]
+    return [{"directory": each.directory, "link": each.address(base, tenant), **about} for each in made]
 
 
 def _chain(sponsors: Sponsors, address: str) -> frozenset[str]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Iterator
 from typing import Any
 
+from cli.actor import person
 from cli.reading import find_engagement
 from config.hub import Hub
 from flows.lineage import Origin, Traced, trace
@@ -13,7 +13,6 @@ from ledger import audit
 from ledger.database import Tx
 from workforce.engagement import Engagement
 from workforce.errors import NotFound
-from workforce.events import Actor, ActorType
 from workforce.lineage import MappingUsed
 
 HIDDEN = "(hidden; --show-sensitive shows it, and is audited)"
@@ -69,7 +68,7 @@ def _note(tx: Tx, engagement: Engagement, found: list[Traced]) -> None:
         tx,
         "lineage.sensitive_shown",
         target=("engagement", str(engagement.id)),
-        actor=Actor(ActorType.HUMAN, getpass.getuser(), auth="cli"),
+        actor=person(),
         engagement_id=engagement.id,
         fields=seen,
     )

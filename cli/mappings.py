@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from cli.actor import person
 from cli.check import read_folder
 from cli.reading import find_engagement
 from config.hub import Hub
@@ -23,17 +23,11 @@ from mappings.overlays import Conflict
 from mappings.registry import MappingRegistry
 from mappings.written import as_yaml, mapping_as_written
 from workforce.errors import Misconfigured
-from workforce.events import Actor, ActorType
-
-
-def the_actor() -> Actor:
-    """Whoever runs the command."""
-    return Actor(ActorType.HUMAN, getpass.getuser(), auth="cli")
 
 
 def promoting(hub: Hub, tenant: str) -> Promoting:
     """Promotions by whoever runs the command."""
-    return Promoting(hub, tenant, the_actor())
+    return Promoting(hub, tenant, person())
 
 
 def migrate_one(hub: Hub, tenant: str, mapping_id: str, key: str) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import getpass
-
+from cli.actor import person
 from config.hub import Hub
 from ledger import audit
-from workforce.events import Actor, ActorType
 
 MASK = "•••"
 
@@ -18,7 +16,7 @@ def note_shown(hub: Hub, tenant: str, mapping_id: str, *, version: str, records:
             tx,
             "mapping.sensitive_shown",
             target=("mapping", mapping_id),
-            actor=Actor(ActorType.HUMAN, getpass.getuser(), auth="cli"),
+            actor=person(),
             version=version,
             records=records,
         )

@@ -9,7 +9,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, NoReturn
 
 import typer
@@ -28,8 +28,8 @@ EXIT_CONFIGURATION = 2
 
 
 def print_json(value: object) -> None:
-    """Print ``value`` as one JSON document; instants and ids as text."""
-    sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
+    """Print ``value`` as one JSON document; instants (ISO 8601, with their offset) and ids as text."""
+    sys.stdout.write(json.dumps(value, indent=2, default=_as_text) + "\n")
     sys.stdout.flush()  # a reader at the other end of a pipe may wait for it
 
 
@@ -41,15 +41,25 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
         return
     table = Table(title=title, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     for number, column in enumerate(columns):
-        table.add_column(column, no_wrap=number == 0)  # what a row is about is copied into the next command
+        # What a row is about is copied into the next command. Nothing is cut off: an id without its end is of no use.
+        table.add_column(column, no_wrap=number == 0, overflow="fold")
     for row in rows:
         table.add_row(*("" if cell is None else str(cell) for cell in row))
     console.print(table)
 
 
 def short_instant(at: datetime | None) -> str:
-    """An instant for a narrow column: month, day and minute."""
-    return f"{at.astimezone(UTC):%m-%d %H:%M}" if at else ""
+    """An instant for a narrow column, in UTC: month, day and minute; the year where it is another one than this."""
+    if at is None:
+        return ""
+    of_this_year = at.astimezone(UTC).year == datetime.now(UTC).year
+    return f"{at.astimezone(UTC):{'%m-%d %H:%M' if of_this_year else '%Y-%m-%d %H:%M'}}"
+
+
+def second(at: datetime | str | None) -> str:
+    """An instant, or its ISO 8601 text, in UTC: ``2026-09-30 12:00:07``."""
+    known = datetime.fromisoformat(at) if isinstance(at, str) else at
+    return f"{known.astimezone(UTC):%Y-%m-%d %H:%M:%S}" if known else ""
 
 
 def fail(message: str, code: int, *, as_json: bool = False, **details: object) -> NoReturn:
@@ -69,6 +79,10 @@ def errors_explained(*, as_json: bool = False) -> Iterator[None]:
         fail(str(error), EXIT_CONFIGURATION, as_json=as_json, cause=error.cause)
     except HubError as error:
         fail(str(error), EXIT_FAILED, as_json=as_json, cause=error.cause)
+
+
+def _as_text(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime | date) else str(value)
 
 
 def setting_faults(error: ValidationError) -> list[Mapping[str, str]]:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import getpass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from cli.actor import person, stated
 from config.hub import Hub
 from flows import feed_brake
 from flows.reconcile import reconcile
-from ledger import findings, held_changes
+from ledger import engagements, findings, held_changes, reconciliations
 from ledger.database import Tx
 from ledger.findings import Finding
 from ledger.held_changes import HeldChange
 from ledger.reconciliations import Scope
-from workforce.errors import NotFound, Refused
-from workforce.events import Actor, ActorType
+from provisioning.policies import Drift
+from workforce.errors import NotFound
 
 MOST = 10_000
 """Lines that are listed at most."""
@@ -23,16 +24,23 @@ MOST = 10_000
 
 def run(hub: Hub, tenant: str, directory: str | None, scope: Scope) -> list[dict[str, Any]]:
     """Reconcile one directory of the tenant, or all, here and now; what each run came to. Raises ``NotFound`` naming those there are."""
-    known = hub.tenant(tenant).document.systems.directories
-    if directory is not None and directory not in known:
-        raise NotFound(f"{directory!r} is no directory of {tenant}; directories: {', '.join(known)}", field="directory")
-    return [_run(hub, tenant, name, scope) for name in ([directory] if directory else known)]
+    return [_run(hub, tenant, name, scope) for name in _directories(hub, tenant, directory)]
 
 
-def finding_rows(hub: Hub, tenant: str, *, directory: str | None = None, drift: str | None = None) -> list[dict[str, Any]]:
-    """What stands, in the order in which it was found."""
+def finding_rows(hub: Hub, tenant: str, *, directory: str | None = None, drift: Drift | None = None) -> list[dict[str, Any]]:
+    """What stands, in the order in which it was found. Raises ``NotFound`` for a directory that is none."""
+    _directories(hub, tenant, directory)
     with hub.database.transaction(tenant) as tx:
-        return [_finding(each) for each in findings.list_open(tx, directory, drift=drift, limit=MOST)]
+        return [_finding(tx, each) for each in findings.list_open(tx, directory, drift=drift, limit=MOST)]
+
+
+def last_read(hub: Hub, tenant: str, directory: str | None = None) -> dict[str, datetime | None]:
+    """Directory → when it was last read whole; ``None``: never."""
+    with hub.database.transaction(tenant) as tx:
+        runs = {
+            each: reconciliations.newest(tx, each, Scope.FULL, finished=True) for each in _directories(hub, tenant, directory)
+        }
+    return {name: run.finished_at if run else None for name, run in runs.items()}
 
 
 def held_rows(hub: Hub, tenant: str, *, source: str | None = None) -> list[dict[str, Any]]:
@@ -45,11 +53,17 @@ def decide(hub: Hub, tenant: str, change: UUID | None, source: str | None, *, re
     """Release or discard one held change, or all of a source; how many. Raises ``NotFound``; ``Refused`` where it was decided already."""
     act = feed_brake.release if release else feed_brake.discard
     vms = hub.tenant(tenant).document.systems.vms
-    actor = Actor(ActorType.HUMAN, getpass.getuser(), auth="cli")
-    if not reason.strip():
-        raise Refused("--reason: say why; it stands in the audit trail", cause="no_reason", field="reason")
+    actor = person()
+    why = stated(reason, "reason")
     with hub.database.transaction(tenant) as tx:
-        return act(tx, _meant(tx, change, source), vms=vms, reason=reason, actor=actor)
+        return act(tx, _meant(tx, change, source), vms=vms, reason=why, actor=actor)
+
+
+def _directories(hub: Hub, tenant: str, directory: str | None) -> tuple[str, ...]:
+    known = hub.tenant(tenant).document.systems.directories
+    if directory is not None and directory not in known:
+        raise NotFound(f"{directory!r} is no directory of {tenant}; directories: {', '.join(known)}", field="directory")
+    return (directory,) if directory else known
 
 
 def _meant(tx: Tx, change: UUID | None, source: str | None) -> list[HeldChange]:
@@ -74,7 +88,8 @@ def _run(hub: Hub, tenant: str, directory: str, scope: Scope) -> dict[str, Any]:
     }
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def _finding(tx: Tx, finding: Finding) -> dict[str, Any]:
+    concerned = engagements.get(tx, finding.engagement_id) if finding.engagement_id else None
     return {
         "id": str(finding.id),
         "directory": finding.directory,
@@ -82,6 +97,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "account": finding.account_id or None,
         "subject": finding.subject,
         "engagement": finding.engagement_id and str(finding.engagement_id),
+        "work_order": concerned and concerned.terms.vms_id,
         "since": finding.first_at.isoformat(timespec="seconds"),
         "times": finding.times,
         "details": dict(finding.details),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import getpass
 from dataclasses import dataclass
 from uuid import UUID
 
+from cli.actor import person
 from cli.reading import vms_of
 from config.hub import Hub
 from flows.intake import Intake, guarded, map_order
@@ -25,7 +25,7 @@ from ledger.jobs import (
     defer_take,
 )
 from workforce.errors import HubError, NotFound, Refused
-from workforce.events import Actor, ActorType
+from workforce.events import Actor
 from workforce.ports import SourceRecord
 
 MOST = 100_000
@@ -103,7 +103,7 @@ def _if_it_moved(intake: Intake, record: SourceRecord) -> str:
 
 def replay(hub: Hub, tenant: str, failure_id: UUID) -> str:
     """Close the failure and queue its work again, in one transaction; what it was about. Raises ``NotFound``."""
-    actor = Actor(ActorType.HUMAN, getpass.getuser(), auth="cli")
+    actor = person()
     with hub.database.transaction(tenant) as tx:
         failure = _find(tx, failure_id)
         failures.close(tx, failure_id, actor)

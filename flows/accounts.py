@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
+from datetime import datetime
 
 from flows.case import ACCOUNT, Case
 from flows.endings import licence_verdict
@@ -26,24 +27,30 @@ def accounts_of(case: Case) -> list[str]:
     A joiner that was cut off may have made an account that does not show yet. Absence counts only once it is older than the time
     that a call and a lagging directory may take. Raises ``RetryLater`` (cause ``visibility_window``) until then.
     """
-    made, rest = ever_made(case)
+    shown, missing = accounts_shown(case)
+    if missing is not None:
+        raise missing
+    return shown
+
+
+def accounts_shown(case: Case) -> tuple[list[str], RetryLater | None]:
+    """Those that the directory shows, and the error that says that another one may still appear."""
+    with case.hub.database.transaction(case.ref.tenant) as tx:
+        lines = _creations(case, effect_history.list_for(tx, case.engagement_id))
+        now = tx.began_at
+    made = _ids(case, lines)
     found = {account.account_id for account in case.directory.find(case.engagement.worker.marker)}
     shown = found | {account_id for account_id in made - found if exists(case, account_id)}
-    if rest > 0 and (not shown or made - shown):
-        raise _not_shown_yet(rest)
-    return sorted(shown)
+    hidden = [line for line in lines if line.vendor_id not in shown and (line.vendor_id or not shown)]
+    rest = _rest(hidden, now)
+    return sorted(shown), _not_shown_yet(rest) if rest > 0 else None
 
 
-def ever_made(case: Case) -> tuple[set[str], float]:
-    """The ids of accounts that were made, and for how many seconds more one may still appear (by the database's clock)."""
-    remembered = case.external_id(ACCOUNT)
+def ever_made(case: Case) -> set[str]:
+    """The ids of the accounts that were made for the engagement, and of the one that is known as the worker's."""
     with case.hub.database.transaction(case.ref.tenant) as tx:
-        lines = effect_history.list_for(tx, case.engagement_id)
-        now = tx.began_at
-    creations = _creations(case, lines)
-    made = {e.vendor_id for e in creations if e.vendor_id} | ({remembered} if remembered else set())
-    begun = [e.started_at for e in creations if e.started_at and _may_have_been_made(e)]
-    return made, max((MAY_APPEAR_SECONDS - (now - at).total_seconds() for at in begun), default=0.0)
+        lines = _creations(case, effect_history.list_for(tx, case.engagement_id))
+    return _ids(case, lines)
 
 
 def adopt_leftover(case: Case) -> None:
@@ -52,7 +59,7 @@ def adopt_leftover(case: Case) -> None:
     Raises ``RetryLater`` while one may still appear; ``Refused`` (cause ``several_accounts``).
     """
     with case.hub.database.transaction(case.ref.tenant) as tx:
-        begun = [line for line in _creations(case, effect_history.list_for(tx, case.engagement_id)) if _may_have_been_made(line)]
+        begun = any(line.started_at for line in _creations(case, effect_history.list_for(tx, case.engagement_id)))
     found = accounts_of(case) if begun else []
     if found:
         _link(case, _only(case, found))
@@ -67,13 +74,13 @@ def bring_back(case: Case, known: str) -> None:
     effect is parked, and replaying it makes one. Raises ``RetryLater`` while it may only be hidden, ``Refused`` (causes
     ``account_deleted``, ``several_accounts``).
     """
+    rest = _may_appear_for(case)
+    if rest > 0:
+        raise _not_shown_yet(rest)
     holders = [account.account_id for account in case.directory.find(case.engagement.worker.marker)]
     if holders:
         _link(case, _only(case, holders), instead_of=known)
         return
-    rest = _may_appear_for(case)
-    if rest > 0:
-        raise _not_shown_yet(rest)
     if isinstance(case.directory, Restoring) and known in case.directory.deleted(case.engagement.worker.marker):
         case.accounts().restore(known)
         if not exists(case, known):
@@ -86,10 +93,17 @@ def bring_back(case: Case, known: str) -> None:
 
 
 def life_of_account(case: Case) -> int:
-    """Which account of this engagement is the one to make or to adopt, counted from 1: one that is gone has had its life."""
+    """Which account of this engagement is the one to make or to adopt, counted from 1: one that is gone has had its life.
+
+    Raises ``RetryLater`` while one that was made may only be hidden.
+    """
     with case.hub.database.transaction(case.ref.tenant) as tx:
         lines = _creations(case, effect_history.list_for(tx, case.engagement_id))
+        now = tx.began_at
     lived = [line for line in lines if line.state is EffectState.DONE and line.vendor_id and not exists(case, line.vendor_id)]
+    rest = _rest(lived, now)
+    if rest > 0:
+        raise _not_shown_yet(rest)
     return 1 + max((line.lifecycle for line in lived), default=0)
 
 
@@ -113,9 +127,15 @@ def _creations(case: Case, lines: Collection[EffectLine]) -> list[EffectLine]:
     return [e for e in lines if e.kind is EffectKind.CREATE_ACCOUNT and e.target == case.system]
 
 
-def _may_have_been_made(line: EffectLine) -> bool:
-    """Whether the call for it was made; the question whether another account shall be made is none."""
-    return line.started_at is not None and line.cause != DELETED
+def _ids(case: Case, lines: Collection[EffectLine]) -> set[str]:
+    remembered = case.external_id(ACCOUNT)
+    return {line.vendor_id for line in lines if line.vendor_id} | ({remembered} if remembered else set())
+
+
+def _rest(lines: Collection[EffectLine], now: datetime) -> float:
+    """For how many seconds more what these calls made may be hidden. Whether another account shall be made is a question, and no call."""
+    begun = [line.started_at for line in lines if line.started_at and line.cause != DELETED]
+    return max((MAY_APPEAR_SECONDS - (now - at).total_seconds() for at in begun), default=0.0)
 
 
 def _may_appear_for(case: Case) -> float:
@@ -126,8 +146,7 @@ def _may_appear_for(case: Case) -> float:
             for engagement in engagements.list_all(tx, worker_id=case.engagement.worker.id)
             for line in _creations(case, effect_history.list_for(tx, engagement.id))
         ]
-        begun = [line.started_at for line in lines if line.started_at and _may_have_been_made(line)]
-        return max((MAY_APPEAR_SECONDS - (tx.began_at - at).total_seconds() for at in begun), default=0.0)
+        return _rest(lines, tx.began_at)
 
 
 def _is_held(case: Case) -> bool:

@@ -27,7 +27,7 @@ from provisioning.packages import AccessPackage
 from provisioning.readback import MAY_APPEAR_SECONDS
 from provisioning.records import RecordApplier
 from provisioning.writing import DesiredRecord, WritePlan
-from workforce.access import AccountState, DesiredAccount, Entitlement, EntitlementKind, ids_of
+from workforce.access import SIGN_IN, AccountState, DesiredAccount, Entitlement, EntitlementKind, ids_of
 from workforce.effects import Effect, EffectKind
 from workforce.engagement import Engagement
 from workforce.events import HUB, AuditEvent, Outcome
@@ -247,10 +247,15 @@ class Case:
         return rows, [(Entitlement(GIVEN_BY[line.kind], line.detail), line) for line in calls]
 
     def note_proven(self, tx: Tx, account: AccountState) -> None:
-        """Keep what was just read of the worker's account as proof for each of their engagements that supports it."""
-        desired = desired_access(self._supports(tx), now=tx.began_at).entitlements
-        for engagement_id, _ in grants.supports(tx, self.engagement.worker.id, self.system):
-            grants.proven(tx, engagement_id, self.system, account.account_id, account.entitlements & desired)
+        """Keep what was just read of the worker's account as proof for each of their engagements that supports it now.
+
+        One whose start has moved into the future supports no sign-in any more; what was proven of it ends, until it starts.
+        """
+        for support in self._supports(tx):
+            own = desired_access([support], now=tx.began_at).entitlements
+            grants.proven(tx, support.engagement_id, self.system, account.account_id, account.entitlements & own)
+            if SIGN_IN in support.entitlements - own:
+                grants.not_yet(tx, support.engagement_id, self.system, SIGN_IN)
 
     def desired_account(self, values: Mapping[str, object]) -> DesiredAccount:
         """The account as it should be in the step's directory, with the attributes ``values``; the login is the mapping's, else the reserved one."""

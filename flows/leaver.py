@@ -5,25 +5,26 @@ Revocation wins. ``block`` runs first and plainly, without Prefect; the flow the
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 from uuid import UUID
 
 from compliance.sla import offboarding
 from config.hub import Hub
-from flows.accounts import accounts_of, ever_made, kept_licences
+from flows.accounts import accounts_of, accounts_shown, ever_made, kept_licences
 from flows.case import GIVEN_BY, Case
 from flows.endings import close_ending
 from flows.ownership import close_conflicts
 from flows.records import end_record, read_ended_record_back
 from flows.steps import Conductor, step
 from ledger import audit, effect_history, engagements, grants
+from ledger.jobs import defer_joiner
 from provisioning.licences import require_subject
 from provisioning.readback import prove_blocked, prove_gone, read_account
 from workforce.access import SIGN_IN, Entitlement, EntitlementKind
 from workforce.effects import EffectKind
 from workforce.errors import Fenced, HubError, OutcomeUnknown, RetryLater
-from workforce.states import EngagementState
+from workforce.states import STANDING, EngagementState
 
 _GAVE = frozenset({EffectKind.CREATE_ACCOUNT, EffectKind.ENABLE_ACCOUNT, *GIVEN_BY})
 
@@ -64,7 +65,24 @@ def leave(run: Conductor, *, records: Sequence[str], directories: Sequence[str])
     run.step(close_engagement)
 
 
+def _unless_taken_back(run: Callable[[Case], None]) -> Callable[[Case], None]:
+    """Where the ending was taken back meanwhile, a call of this step may take something away after the joiner has looked: it looks again."""
+
+    def fenced(case: Case) -> None:
+        try:
+            run(case)
+        except Fenced:
+            with case.hub.database.transaction(case.ref.tenant) as tx:
+                engagement = engagements.get(tx, case.engagement_id)
+                if engagement.tombstoned_at is None and engagement.state in STANDING:
+                    defer_joiner(tx, case.engagement_id)
+            raise
+
+    return fenced
+
+
 @step("Block sign-in", revokes=True)
+@_unless_taken_back
 def block_sign_in(case: Case) -> None:
     """Disable every account that carries the worker's marker, and sign it out; unless another engagement that has started needs it.
 
@@ -72,7 +90,8 @@ def block_sign_in(case: Case) -> None:
     """
     if case.supported_elsewhere().enabled:
         return
-    errors = [error for account_id in accounts_of(case) for error in _block(case, account_id)]
+    shown, missing = accounts_shown(case)
+    errors = [error for account_id in shown for error in _block(case, account_id)] + ([missing] if missing else [])
     for error in sorted(errors, key=lambda error: not isinstance(error, RetryLater | OutcomeUnknown)):
         raise error
 
@@ -91,6 +110,7 @@ def prove_sign_in_blocked(case: Case) -> None:
 
 
 @step("Remove the access", revokes=True)
+@_unless_taken_back
 def remove_access(case: Case) -> None:
     """Record what the account holds, so that a rescinded ending can restore exactly this; then remove the groups and roles.
 
@@ -104,13 +124,14 @@ def remove_access(case: Case) -> None:
 
 
 @step("Reclaim the licences", revokes=True)
+@_unless_taken_back
 def reclaim_licences(case: Case) -> None:
     """Take back the licences that were assigned directly, unless a hold or missing evidence forbids it. What stays is told in the closure."""
     wanted = _licences_to_go(case)
     gone = wanted - kept_licences(case, wanted)
     for account_id in accounts_of(case) if gone else []:
         account, signs_in = read_account(case.directory, account_id), case.supported_elsewhere().enabled
-        require_subject(account, marker=case.engagement.worker.marker, known_ids=ever_made(case)[0], signs_in=signs_in)
+        require_subject(account, marker=case.engagement.worker.marker, known_ids=ever_made(case), signs_in=signs_in)
         case.accounts().remove(account_id, marker=case.engagement.worker.marker, gone=gone)
 
 
@@ -128,6 +149,7 @@ def prove_access_gone(case: Case) -> None:
 
 
 @step("Retire the account", revokes=True)
+@_unless_taken_back
 def retire_account(case: Case) -> None:
     """Move the account to the place for disabled ones, unless another engagement of the person needs it. Nothing is deleted."""
     if case.supported_elsewhere().entitlements:

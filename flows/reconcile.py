@@ -24,12 +24,12 @@ from ledger.database import Tx
 from ledger.findings import Finding, Sighting
 from ledger.reconciliations import Person, Reconciliation, Scope, SeenAccount
 from provisioning.policies import Drift, ReconciliationPolicy
-from provisioning.reconcile import Evidence, Expected, Found, LastChange, TellsWhoChanged, account_missing, classify, digest
+from provisioning.reconcile import Evidence, Expected, Found, Trigger, account_missing, classify, digest, is_ours
 from provisioning.writing import DesiredRecord
-from workforce.access import AccountState
+from workforce.access import AccountState, LastChange
 from workforce.errors import NotFound, Refused
 from workforce.period import local_instant
-from workforce.ports import Directory
+from workforce.ports import Directory, TellsWhoChanged
 
 log = structlog.get_logger(__name__)
 
@@ -159,6 +159,7 @@ class Sweep:
         """
         try:
             account = self.port.read(account_id)
+            changed = self.port.last_change(account_id) if isinstance(self.port, TellsWhoChanged) else None
         except NotFound:
             self._gone([account_id])
             return []
@@ -167,7 +168,6 @@ class Sweep:
                 subject = f"reconcile:{self.name}:{account_id}"
                 raise_alarm(tx, failures.park(tx, cause=error.cause, message=str(error), field=error.field, subject=subject))
             return []
-        changed = self.port.last_change(account_id) if isinstance(self.port, TellsWhoChanged) else None
         with self.hub.database.transaction(self.tenant) as tx:
             expected = self._expected(tx, account, worker_id)
             evidence = self._evidence(tx, account, expected, changed)
@@ -208,7 +208,7 @@ class Sweep:
         return {
             account_id: (account, expected_of(owner, now=now) if (owner := owners[account_id]) else None)
             for account_id, account in by_id.items()
-            if account.marker or owners[account_id]
+            if is_ours(account) or owners[account_id]
         }
 
     def _may_read_whole(self) -> bool:
@@ -305,12 +305,21 @@ def _sighting(directory: str, account_id: str, found: Found) -> Sighting:
 def _queue_for_a_person(tx: Tx, finding: Finding) -> None:
     """An orphan is nobody's to mend: a person decides whose it is. People are told once of all that share a likely cause."""
     likely = finding.details["likely"]
-    message = (
-        f"{finding.directory}: account {finding.account_id} carries our marker and has no engagement; most likely {likely}."
-        " Nothing is deleted: block it there, or bring its work order"
-    )
+    message = f"{finding.directory}: account {finding.account_id} {_why_orphan(Trigger(likely))}"
     group = f"orphan/{finding.directory}/{likely}"
     raise_alarm(tx, failures.park(tx, cause="orphan_account", message=message, subject=_orphan(finding), group_key=group))
+
+
+def _why_orphan(likely: Trigger) -> str:
+    if likely is Trigger.MADE_ELSEWHERE:
+        return (
+            "lies where Stint makes the accounts, and carries no marker of ours. It is not touched: have it moved or removed,"
+            " or list it as protected"
+        )
+    return (
+        f"carries our marker and has no engagement; most likely {likely}."
+        " Nothing is deleted: block it there, or bring its work order"
+    )
 
 
 def _orphan(finding: Finding) -> str:

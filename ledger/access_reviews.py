@@ -165,7 +165,7 @@ def get_open(tx: Tx, engagement_id: UUID) -> Review:
     row = tx.one("SELECT * FROM access_reviews WHERE engagement_id = %(id)s AND answered_at IS NULL FOR UPDATE", id=engagement_id)
     if row is None:
         raise NotFound(
-            f"no review of engagement {engagement_id} waits for an answer; see: stint reviews list", field="engagement"
+            "no review of it waits for an answer; what was asked: stint reviews list --engagement", field="engagement"
         )
     return _review(row)
 

@@ -153,7 +153,8 @@ def ask_undo(tx: Tx, engagement_id: UUID, actor: Actor, *, reason: str) -> Endin
     engagement, ending = _standing(tx, engagement_id)
     if ending.undo_asked_by not in {None, actor.id}:
         message = (
-            f"{ending.undo_asked_by} has asked for it already; confirm it: stint engagements restore {engagement_id} --confirm"
+            f"{ending.undo_asked_by} has asked for it already; confirm it: stint engagements restore"
+            f" {engagement.terms.vms_id} --confirm"
         )
         raise Refused(message, cause="undo_asked", field="confirm")
     tx.execute(
@@ -178,7 +179,7 @@ def confirm_undo(tx: Tx, engagement_id: UUID, actor: Actor, *, needs_two: bool) 
     """
     engagement, ending = _standing(tx, engagement_id)
     if ending.undo_asked_by is None or ending.undo_reason is None:
-        message = f"nobody has asked for it; ask first: stint engagements restore {engagement_id} --reason …"
+        message = f"nobody has asked for it; ask first: stint engagements restore {engagement.terms.vms_id} --reason …"
         raise Refused(message, cause="undo_not_asked", field="confirm")
     if needs_two and ending.undo_asked_by == actor.id:
         message = f"{actor.id} asked for it, so somebody else has to confirm it (access.endings.undo_needs_two)"
@@ -221,7 +222,7 @@ def closed_record(tx: Tx, engagement_id: UUID, number: int | None = None) -> Map
     found = [ending.closure for ending in history(tx, engagement_id) if ending.closure and number in {None, ending.number}]
     if not found:
         raise NotFound(
-            f"engagement {engagement_id}: no ending has been closed yet; see: stint engagements show", field="engagement"
+            "no ending of it has been closed, so there is no closure record yet; see: stint engagements list", field="engagement"
         )
     return found[-1]
 
@@ -236,7 +237,8 @@ def _standing(tx: Tx, engagement_id: UUID) -> tuple[Engagement, Ending]:
     engagement = engagement_rows.lock(tx, engagement_id)
     ending = current(tx, engagement_id)
     if engagement.tombstoned_at is None or ending is None:
-        raise Refused(f"engagement {engagement_id}: no ending is known to have begun", cause="nothing_to_undo", field="state")
+        message = f"{engagement.terms.vms_id} is {engagement.state}: no ending is known to have begun"
+        raise Refused(message, cause="nothing_to_undo", field="state")
     return engagement, ending
 
 

@@ -132,7 +132,7 @@ def _ran_out(tx: Tx, engagement: Engagement) -> bool:
 def _require_extension(tx: Tx, known: Engagement, terms: EngagementTerms) -> None:
     if known.state in _OVER:
         raise Refused(
-            f"engagement {known.id} is {known.state}: there is nothing to extend", cause="illegal_transition", field="state"
+            f"{known.terms.vms_id} is {known.state}: there is nothing to extend", cause="illegal_transition", field="state"
         )
     end_at = terms.end_instant()
     if end_at <= max(known.end_at, tx.began_at):
@@ -144,7 +144,8 @@ def _require_extension(tx: Tx, known: Engagement, terms: EngagementTerms) -> Non
 
 def _require_run_out(tx: Tx, known: Engagement) -> None:
     if not _ran_out(tx, known):
-        message = f"engagement {known.id} was terminated; take that back first: stint engagements restore {known.id} --reason …"
+        order = known.terms.vms_id
+        message = f"{order} was terminated; take that back first: stint engagements restore {order} --reason …"
         raise Refused(message, cause="was_terminated", field="state")
 
 

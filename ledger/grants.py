@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from ledger import engagement_rows
 from ledger.database import Row, Tx
 from ledger.ids import uuid7
 from workforce.access import Entitlement, EntitlementKind
@@ -123,6 +124,16 @@ def revoked(tx: Tx, engagement_id: UUID, directory: str, gone: Collection[Entitl
         directory=directory,
         gone=_keys(gone),
     )
+
+
+def not_yet(tx: Tx, engagement_id: UUID, directory: str, entitlement: Entitlement) -> int:
+    """What was given already is wanted for later only: its life ends, and another begins that was not proven yet; how many did."""
+    given = [g for g in wanted_of(tx, engagement_id, directory) if g.entitlement == entitlement and g.granted_at is not None]
+    for grant in given:
+        unwant(tx, engagement_id, [grant.id], because="not_started")
+        revoked(tx, engagement_id, directory, {entitlement})
+        _insert(tx, engagement_rows.get(tx, engagement_id), directory, entitlement, grant.reason)
+    return len(given)
 
 
 def wanted_of(tx: Tx, engagement_id: UUID, directory: str | None = None) -> list[Grant]:

@@ -139,7 +139,7 @@ def accept(tx: Tx, engagement_id: UUID, actor: Actor, reason: str) -> Engagement
     engagement = engagement_rows.lock(tx, engagement_id)
     if engagement.state is not EngagementState.IN_REVIEW:
         raise Refused(
-            f"engagement {engagement_id} is {engagement.state}; nothing waits", cause="not_in_review", field="engagement"
+            f"{engagement.terms.vms_id} is {engagement.state}; nothing waits", cause="not_in_review", field="engagement"
         )
     if list_cases(tx, engagement_id=engagement_id):
         message = f"engagement {engagement_id}: first decide who it is; see: stint workers cases"

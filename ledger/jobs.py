@@ -67,9 +67,12 @@ def defer_block_together(tx: Tx, directory: str) -> None:
 
 
 def defer_leavers(tx: Tx, engagement_ids: Iterable[UUID], *, turn: int = 1, not_before: datetime | None = None) -> None:
-    """Have the leavers of several engagements run as one job, for the ``turn``-th time. Epochs keep it and a leaver of one's own apart."""
+    """Have the leavers of several engagements run as one job, for the ``turn``-th time. Epochs keep it and a leaver of one's own apart.
+
+    Their sign-ins are blocked by then: a termination of just now, which has a leaver of its own, does not wait behind them.
+    """
     args = {"engagement_ids": " ".join(map(str, engagement_ids)), "turn": str(turn)}
-    defer(tx, tx.tenant, Job(JobName.LEAVERS, args, Lane.REVOKE, f"leavers:{uuid7()}", not_before=not_before))
+    defer(tx, tx.tenant, Job(JobName.LEAVERS, args, Lane.REVOKE, f"leavers:{uuid7()}", not_before=not_before, yields=True))
 
 
 def defer_poll(tx: Tx) -> None:

@@ -23,6 +23,7 @@ from ledger.running_job import TASK, Lane, RunningJob
 __all__ = ["Job", "JobState", "Lane", "RunningJob", "Worker", "defer", "depth", "prune", "state"]
 
 _PRIORITIES = {Lane.REVOKE: 20, Lane.SYNC: 10, Lane.BULK: 0}
+_YIELDING = 5
 
 
 class JobState(StrEnum):
@@ -40,7 +41,8 @@ class JobState(StrEnum):
 class Job:
     """Work to do. ``args`` are ids, never personal data.
 
-    Of the jobs with one ``lock`` one runs at a time. While a job with the same ``key`` waits, another is not added.
+    Of the jobs with one ``lock`` one runs at a time. While a job with the same ``key`` waits, another is not added. One that ``yields``
+    lets the others of its lane go first, however old it is.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Job:
     lock: str
     key: str | None = None
     not_before: datetime | None = None
+    yields: bool = False
 
 
 def defer(tx: Tx, tenant: str, job: Job, *, pull_forward: bool = False) -> int:
@@ -151,7 +154,7 @@ def _insert(tx: Tx, job: Job, lock: str, key: str | None, args: Mapping[str, obj
         """,
         lane=job.lane,
         task=TASK,
-        priority=_PRIORITIES[job.lane],
+        priority=_PRIORITIES[job.lane] - (_YIELDING if job.yields else 0),
         lock=lock,
         key=key,
         args=args,

@@ -11,12 +11,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
 from uuid import UUID
 
 from provisioning.desired import DesiredAccess, Support, desired_access
 from provisioning.policies import Drift, ReconciliationPolicy
-from workforce.access import SIGN_IN, AccountState, Entitlement, EntitlementKind
+from workforce.access import SIGN_IN, AccountState, Entitlement, EntitlementKind, LastChange
 
 UNDER_WAY = timedelta(hours=1)
 """What was wanted or unwanted less long ago than this may still be being done."""
@@ -25,14 +24,16 @@ ENDING_UNDER_WAY = timedelta(seconds=60)
 ACCOUNT = "account"
 EXPIRY, MARKER = "expiry", "marker"
 _SAME_INSTANT = timedelta(seconds=1)
+_UNTOLD = "the directory does not tell"
 
 
 class Trigger(StrEnum):
-    """Which event most likely never came, where an account has no engagement."""
+    """Why an account most likely has no engagement: which event never came, or that there was none to come."""
 
     NO_START = "no start event was seen"
     END_MISSED = "the end was missed"
     DELETED_AT_SOURCE = "the work order was withdrawn or deleted at its source"
+    MADE_ELSEWHERE = "somebody else made it"
 
 
 class Mend(StrEnum):
@@ -42,23 +43,6 @@ class Mend(StrEnum):
     LEAVE = "leave"
     REMOVE = "remove"
     BLOCK = "block"
-
-
-@dataclass(frozen=True, slots=True)
-class LastChange:
-    """Who changed an account last, in the directory's own words, and when."""
-
-    by: str
-    at: datetime
-
-
-@runtime_checkable
-class TellsWhoChanged(Protocol):
-    """A directory that keeps who changed an account last (LDAP's ``modifiersName``, an audit log)."""
-
-    def last_change(self, account_id: str) -> LastChange | None:
-        """Who changed the account last; ``None`` where that was ourselves, or is not kept any more."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +91,11 @@ class Evidence:
     tells_who: bool = False
 
     def details(self) -> dict[str, object]:
-        """Who did it, or that nobody tells."""
-        if self.last_change is not None:
-            return {"by": self.last_change.by, "at": self.last_change.at.isoformat()}
-        return {"by": None, "why": "the last change was ours or is not kept" if self.tells_who else "the directory does not tell"}
+        """Who changed the account last and when, or why nobody is named."""
+        if self.last_change is None:
+            return {"by": None, "why": "the last change was not a hand's, or is not kept" if self.tells_who else _UNTOLD}
+        told = {"by": self.last_change.by, "at": self.last_change.at.isoformat()}
+        return told if self.last_change.by else {**told, "why": _UNTOLD}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +117,12 @@ def classify(
     now: datetime,
     evidence: Evidence | None = None,
 ) -> list[Found]:
-    """Everything that is wrong with an account that is ours: it carries a marker of ours, or the ledger links it to ``expected``.
+    """Everything that is wrong with an account that is ours (see ``is_ours``), or that the ledger links to ``expected``.
 
-    Accounts that are neither are nobody's business here. Without ``evidence`` a change by hand is told as ``CHANGED``.
+    Other accounts are nobody's business here. Without ``evidence`` a change by hand is told as ``CHANGED``.
     """
     if expected is None:
-        return [_orphan(account, Trigger.NO_START)] if account.marker else []
+        return [_orphan(account, Trigger.NO_START if account.marker else Trigger.MADE_ELSEWHERE)] if is_ours(account) else []
     if expected.account_id not in {None, account.account_id}:
         return list(_of_second(account, expected, now))
     desired = expected.desired(now)
@@ -147,6 +132,11 @@ def classify(
     if account.enabled and desired.enabled:
         found += _of_use(account, expected, policy, now)
     return found
+
+
+def is_ours(account: AccountState) -> bool:
+    """Whether an account should have an engagement: it carries a marker of ours, or lies where all are of our making."""
+    return account.marker is not None or account.managed
 
 
 def account_missing(expected: Expected, *, now: datetime) -> Found | None:
@@ -163,7 +153,14 @@ def digest(account: AccountState, expected: Expected | None, policy: Reconciliat
     if expected is not None and not expected.is_settled(now):
         return b""
     desired = expected and expected.desired(now)
-    shown = (account.marker, account.enabled, sorted(map(str, account.entitlements)), account.expires_at, account.protected)
+    shown = (
+        account.marker,
+        account.enabled,
+        sorted(map(str, account.entitlements)),
+        account.expires_at,
+        account.protected,
+        account.managed,
+    )
     wanted = desired and (sorted(map(str, desired.entitlements)), desired.expires_at)
     standing = expected and (
         expected.worker_id, expected.account_id, expected.ending, expected.has_standing, expected.trigger, expected.owner,

@@ -86,6 +86,8 @@ class AccountState:
     """Whether the directory can hold an expiry at all; where it cannot, the end instant is enforced by the leaver alone."""
     protected: bool = field(default=False)
     """A break-glass, admin-role or non-contractor account: never touched, refuse and raise an alarm."""
+    managed: bool = field(default=False)
+    """It lies where every account should be of our making, and is not listed as one to be left alone there."""
     attributes: Mapping[str, object] | None = field(default=None, repr=False, hash=False)
     """What the directory holds of the fields that a mapping may set, in its own words and nested as the mapping's targets are.
 
@@ -143,6 +145,14 @@ class FirstCredential:
     kind: CredentialKind
     secret: SecretStr
     valid_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LastChange:
+    """When an account was changed last, and who did it in the directory's own words; ``None``: it tells no name."""
+
+    by: str | None
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)

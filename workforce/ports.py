@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
-from workforce.access import AccountPage, AccountState, DesiredAccount, FirstCredential, Seats
+from workforce.access import AccountPage, AccountState, DesiredAccount, FirstCredential, LastChange, Seats
 from workforce.effects import Effect, EffectRecord
 from workforce.errors import HubError
 from workforce.events import SourceEvent
@@ -351,6 +351,15 @@ class Managers(Protocol):
 
     def set_manager(self, account_id: str, address: str) -> None:
         """Make the account that holds ``address`` the manager. Idempotent. Raises ``NotFound`` where nobody has it."""
+        ...
+
+
+@runtime_checkable
+class TellsWhoChanged(Protocol):
+    """A directory that keeps when an account was changed last, and perhaps by whom (LDAP's ``modifiersName``, an audit log)."""
+
+    def last_change(self, account_id: str) -> LastChange | None:
+        """The account's last change; ``None`` where that was ours or the directory's own, or is not kept. Raises ``NotFound``."""
         ...
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import ldap
 import ldap.dn
@@ -14,6 +15,8 @@ from workforce.errors import Misconfigured
 
 SUFFIX = DirectoryServer.suffix
 _NOBODY = f"cn=nobody,ou=groups,{SUFFIX}"
+_BOOKKEEPER = f"cn=memberof,{SUFFIX}"
+"""Under which the overlay ``memberof`` writes; otherwise it would be the administrator's name."""
 _BINARIES = ("/usr/sbin/slapd", "/usr/local/sbin/slapd", "/usr/local/libexec/slapd", "/usr/libexec/slapd", "/opt/symas/lib/slapd")
 _MODULES = ("/usr/lib/ldap", "/usr/lib64/openldap", "/usr/lib/openldap", "/usr/local/libexec/openldap", "/opt/symas/lib/openldap")
 _SCHEMAS = ("/etc/ldap/schema", "/etc/openldap/schema", "/usr/local/etc/openldap/schema", "/opt/symas/etc/openldap/schema")
@@ -64,6 +67,7 @@ unique_uri "ldap:///{suffix}?employeeNumber?sub"
 unique_uri "ldap:///{suffix}?mail?sub"
 overlay memberof
 memberof-refint TRUE
+memberof-dn "{bookkeeper}"
 overlay refint
 refint_attributes member
 refint_nothing "{nobody}"
@@ -92,6 +96,10 @@ class SlapdSandbox(DirectoryServer):
     def ldaps_url(self) -> str:
         """The same server for those who want TLS from the first byte."""
         return f"ldaps://127.0.0.1:{self._ldaps_port}"
+
+    def settings(self) -> dict[str, Any]:
+        """With the name under which an overlay writes."""
+        return {**super().settings(), "server_dns": [_BOOKKEEPER]}
 
     def install(self) -> None:
         """Write ``slapd.conf``."""
@@ -150,6 +158,7 @@ class SlapdSandbox(DirectoryServer):
             root_password=self.root_password,
             service=self.service_dn,
             nobody=_NOBODY,
+            bookkeeper=_BOOKKEEPER,
         )
 
 

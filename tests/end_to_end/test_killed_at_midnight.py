@@ -13,7 +13,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 from bench.offboarding import Contractor, end_at, hired
 from cli.world import TENANT
 from config.hub import ledger_dsn
-from ledger import effect_history, engagements, failures, grants
+from ledger import effect_history, engagements, failures, grants, runs
 from tests.end_to_end.conftest import PATIENCE_SECONDS, Stint
 from tests.end_to_end.test_killed_worker import held_at, wait_until_somebody_is_held
 from workforce.access import SIGN_IN
@@ -79,6 +79,8 @@ def _is_told_completely(stint: Stint, contractor: Contractor) -> None:
         lines = effect_history.list_for(tx, contractor.engagement.id)
         rows = grants.history_of(tx, contractor.engagement.id)
         assert failures.list_open(tx, engagement_id=contractor.engagement.id) == []
+        assert {run.process for run in runs.list_for(tx, contractor.engagement.id)} <= {"leavers", "leaver"}
+        assert runs.list_for(tx, contractor.engagement.id), "the run that it shared is shown for it"
     blocks = [line for line in lines if line.kind is EffectKind.DISABLE_ACCOUNT]
     assert sorted((line.target, line.state) for line in blocks) == [("entra", EffectState.DONE), ("ldap", EffectState.DONE)]
     assert all(row.revoked_at is not None for row in rows if row.entitlement == SIGN_IN)

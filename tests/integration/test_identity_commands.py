@@ -98,7 +98,7 @@ def test_do_not_rehire_is_set_shown_passed_by_for_one_engagement_and_lifted(inst
     assert (shown["do_not_rehire"], len(shown["engagements"])) == ("left with the badge", 3)
     assert told(stint("accept", again[0].terms.vms_id, *WHY, "--json"))["state"] == "approved"
     assert told(stint("do-not-rehire", marker, "--lift", *WHY, "--json"))["goes_on"] == [again[1].terms.vms_id]
-    assert "do_not_rehire" in stint("show", marker).stdout
+    assert "do not rehire: no" in stint("show", marker).stdout
     assert json.loads(stint("show", "ST000", "--json").stdout)["cause"] == "not_found"
 
 

@@ -230,7 +230,7 @@ def test_it_is_told_where_another_engagement_of_the_person_wants_the_sign_in_too
     first, second = with_access(database, "WO-1"), with_access(database, "WO-2")
     with psycopg.connect(database.dsn, autocommit=True) as owner:
         for table in ("engagements", "grants"):
-            owner.execute(f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY")  # type: ignore[arg-type]
+            owner.execute(f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY")
         owner.execute("UPDATE engagements SET worker_id = %s WHERE id = %s", (first.worker.id, second.id))
         owner.execute("UPDATE grants SET worker_id = %s WHERE engagement_id = %s", (first.worker.id, second.id))
     end(database, first)

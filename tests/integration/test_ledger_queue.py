@@ -435,3 +435,10 @@ def test_a_worker_that_slept_for_longer_than_its_lease_has_lost_its_job_and_work
         assert says(sleeper) == "joiner 1"
     with database.system() as tx:
         assert state(tx, job_id) is JobState.SUCCEEDED
+
+
+def test_a_job_that_yields_lets_younger_ones_of_its_lane_go_first(database: Database) -> None:
+    deferred(database, a_job("first", lane=Lane.REVOKE, yields=True))
+    deferred(database, a_job("second", lane=Lane.REVOKE))
+    with a_worker(database, revoke_slots=1) as watched:
+        assert [watched.next()[0], watched.next()[0]] == ["second", "first"]

@@ -19,7 +19,7 @@ from flows import midnight
 from flows.midnight import GROUP, MANY, TURNS, Midnight, ends_reached
 from flows.prefect_runs import PrefectRuns
 from ledger import audit, effect_history, engagements, grants, timers
-from ledger.jobs import JobName
+from ledger.jobs import JobName, defer_leaver
 from ledger.queue import JobState, Lane, RunningJob
 from ledger.timers import TimerKind
 from tests.integration.company import NOBODY
@@ -139,6 +139,16 @@ def test_a_few_ends_are_leavers_of_their_own_as_ever(installed: Installed) -> No
     )
 
 
+def test_a_termination_of_just_now_does_not_wait_behind_them(installed: Installed) -> None:
+    end_together(installed, some(installed, MANY))
+    alone = some(installed, 1)[0].engagement.id
+    with installed.hub.database.transaction(TENANT) as tx:
+        defer_leaver(tx, alone)
+    with installed.hub.database.system() as tx:
+        rows = tx.all("SELECT args FROM procrastinate_jobs WHERE status = 'todo' ORDER BY priority DESC, id")
+    assert [row["args"]["name"] for row in rows] == ["block_together", "block_together", "leaver", "leavers"]
+
+
 # Blocking
 
 
@@ -256,7 +266,7 @@ def test_one_that_must_wait_comes_again_with_its_like_and_the_others_are_through
     installed.waiting("leavers"), installed.waiting("block_together")
     group = installed.world.groups["entra"][0]
     path = rf"/groups/{group}/members/{contractors[2].accounts['entra']}/\$ref$"
-    installed.world.graph.faults.plan(Fault(FaultKind.BUSY_BEFORE, "DELETE", path))
+    installed.world.graph.faults.plan(Fault(FaultKind.THROTTLED_BEFORE, "DELETE", path))
     leave(installed, contractors)
     assert states(installed, [each for each in contractors if each is not contractors[2]]) == {EngagementState.ENDED}
     alone = str(contractors[2].engagement.id)
@@ -282,7 +292,7 @@ def test_one_that_has_come_again_too_often_goes_on_alone(installed: Installed) -
     end_together(installed, contractors)
     installed.waiting("leaver")
     block(installed)
-    installed.world.graph.faults.plan(Fault(FaultKind.BUSY_BEFORE, "DELETE", r"/members/", times=9))
+    installed.world.graph.faults.plan(Fault(FaultKind.THROTTLED_BEFORE, "DELETE", r"/members/", times=9))
     leave(installed, contractors, turn=TURNS)
     assert [name for name, _ in waiting(installed)] == ["leaver", "leaver"]
 

@@ -11,6 +11,7 @@ import ldap
 
 from connectors.ldap.dialects.inetorgperson import HINTS, InetOrgPersonDialect
 from connectors.protocols.ldapv3.entries import AccountEntry, Entry, Filter, equals, instant
+from connectors.protocols.ldapv3.names import is_below
 from connectors.protocols.ldapv3.results import ResultCodes
 
 _UNIQUE_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{8}){3}", re.IGNORECASE)
@@ -40,6 +41,10 @@ class Ds389(InetOrgPersonDialect):
     signed_in = ("lastLoginTime",)
     not_signed_in = (ldap.INVALID_CREDENTIALS, ldap.UNWILLING_TO_PERFORM, ldap.CONSTRAINT_VIOLATION)
     """Besides a wrong password: a locked account (53), an expired one or too many wrong passwords (19)."""
+
+    def is_server(self, dn: str) -> bool:
+        """Plugins write under their own DNs, such as that of "referential integrity"."""
+        return is_below(dn, "cn=plugins,cn=config")
 
     def by_id(self, account_id: str) -> Filter | None:
         """By nsUniqueId, which every entry has; entryUUID is missing where the plugin came later than the entry."""

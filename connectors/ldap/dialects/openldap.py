@@ -11,6 +11,7 @@ import ldap
 
 from connectors.ldap.dialects.inetorgperson import HINTS, InetOrgPersonDialect
 from connectors.protocols.ldapv3.entries import AccountEntry, Entry, Filter, Mods, equals, instant
+from connectors.protocols.ldapv3.names import dn_key
 from connectors.protocols.ldapv3.results import ResultCodes
 
 PERMANENT_LOCK = "000001010000Z"
@@ -49,6 +50,10 @@ class OpenLdap(InetOrgPersonDialect):
         """389 Directory Server names itself."""
         is_389 = (root.first("vendorName") or "").startswith(("389 ", "Red Hat"))
         return super().instead(root) or ("set dialect to 389ds" if is_389 else None)
+
+    def is_server(self, dn: str) -> bool:
+        """The overlay ``refint`` writes under a name of its own, unless ``refint_modifiersname`` gives it another (slapo-refint(5))."""
+        return dn_key(dn) == dn_key("cn=Referential Integrity Overlay")
 
     def by_id(self, account_id: str) -> Filter | None:
         """By entryUUID (RFC 4530)."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from time import time
 from typing import Any, TypeVar
 
 import ldap
 import ldap.dn
-from ldap.controls.libldap import SimplePagedResultsControl
+from ldap.controls.libldap import MatchedValuesControl, SimplePagedResultsControl
 from ldap.controls.readentry import PostReadControl
 from ldap.controls.simple import ValueLessRequestControl
 
@@ -16,13 +18,23 @@ from connectors.protocols.ldapv3.connection import Connection, ConnectionPool, b
 from connectors.protocols.ldapv3.dialect import ServerDialect
 from connectors.protocols.ldapv3.entries import Entry, Filter, Mods
 from connectors.protocols.ldapv3.groups import Group
-from connectors.protocols.ldapv3.pipeline import modify_all
+from connectors.protocols.ldapv3.pipeline import UNDER_WAY, modify_all
 from connectors.protocols.ldapv3.settings import LdapV3Settings
 from workforce.errors import HubError
 from workforce.ports import CheckResult
 
 T = TypeVar("T")
 EVERYTHING = Filter("(objectClass=*)")
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """What is searched for below ``base``. Of the values only those are given that meet one of ``only``, where there are any."""
+
+    base: str
+    condition: Filter
+    attributes: Sequence[str]
+    only: Sequence[Filter] = ()
 
 
 class LdapV3Client:
@@ -57,25 +69,32 @@ class LdapV3Client:
         """Whose stamps entries carry (those of two clocks do not compare), and one that it has surely reached."""
         return f"{self.settings.url} {self.settings.suffix}", int(time()) - self.dialect.stamp_overlap
 
-    def search(self, base: str, condition: Filter, attributes: Sequence[str]) -> list[Entry]:
-        """Every entry below ``base`` (inclusive) that meets ``condition``; all pages, or an error, never a part."""
+    def search(self, base: str, condition: Filter, attributes: Sequence[str], *, only: Sequence[Filter] = ()) -> list[Entry]:
+        """Every entry below ``base`` (inclusive) that meets ``condition``; all pages, or an error, never a part.
 
-        def call(connection: Connection) -> list[Entry]:
-            entries, cookie = self._page(connection, base, condition, attributes, "")
-            while cookie:
-                more, cookie = self._page(connection, base, condition, attributes, cookie)
-                entries += more
-            return entries
+        Of the entries' values those are given that meet one of ``only`` (RFC 3876), where there are any. A server that cannot choose among
+        values refuses (cause ``unavailable_critical_extension``).
+        """
+        search = _Search(base, condition, attributes, only)
+        return self._read("search", lambda connection: self._pages(connection, search))
 
-        return self._read("search", call)
+    def search_each(self, base: str, conditions: Sequence[Filter], attributes: Sequence[str]) -> list[list[Entry]]:
+        """The same for each of several conditions, with tens of requests under way at a time; all of them, or an error."""
+        searches = [_Search(base, condition, attributes) for condition in conditions]
+        found: list[list[Entry]] = []
+        for start in range(0, len(searches), UNDER_WAY):
+            some = searches[start : start + UNDER_WAY]
+            found += self._read("search", partial(self._some, some))
+        return found
 
     def first_page(self, base: str, condition: Filter, attributes: Sequence[str]) -> tuple[list[Entry], bool]:
         """The first entries of the same, and whether that is all of them."""
+        search = _Search(base, condition, attributes)
 
         def call(connection: Connection) -> tuple[list[Entry], bool]:
-            entries, cookie = self._page(connection, base, condition, attributes, "")
+            entries, cookie = self._page(connection, search, "")
             if cookie:
-                self._page(connection, base, condition, attributes, cookie, size=0)  # "we want no more" (RFC 2696 §3)
+                self._page(connection, search, cookie, size=0)  # "we want no more" (RFC 2696 §3)
             return entries, not cookie
 
         return self._read("search", call)
@@ -140,18 +159,32 @@ class LdapV3Client:
             raise self.dialect.results.translated(error, "try to sign in", writing=False) from None
         return True
 
-    def _page(
-        self,
-        connection: Connection,
-        base: str,
-        condition: Filter,
-        attributes: Sequence[str],
-        cookie: Any,
-        size: int | None = None,
-    ) -> tuple[list[Entry], Any]:
+    def _pages(self, connection: Connection, search: _Search) -> list[Entry]:
+        entries, cookie = self._page(connection, search, "")
+        while cookie:
+            more, cookie = self._page(connection, search, cookie)
+            entries += more
+        return entries
+
+    def _some(self, searches: Sequence[_Search], connection: Connection) -> list[list[Entry]]:
+        """Whatever has further pages starts over alone: servers remember one paged search of a connection."""
+        requests = [self._ask(connection, search, "") for search in searches]
+        answers = [self._answer(connection, request) for request in requests]
+        found = zip(searches, answers, strict=True)
+        return [self._pages(connection, search) if cookie else entries for search, (entries, cookie) in found]
+
+    def _page(self, connection: Connection, search: _Search, cookie: Any, size: int | None = None) -> tuple[list[Entry], Any]:
+        return self._answer(connection, self._ask(connection, search, cookie, size))
+
+    def _ask(self, connection: Connection, search: _Search, cookie: Any, size: int | None = None) -> int:
         page = SimplePagedResultsControl(True, self.settings.page_size if size is None else size, cookie)
         controls = [page, *(ValueLessRequestControl(oid, True) for oid in self.dialect.search_controls)]
-        request = connection.search_ext(base, ldap.SCOPE_SUBTREE, condition, list(attributes), serverctrls=controls)
+        if search.only:
+            controls.append(MatchedValuesControl(True, f"({''.join(search.only)})"))
+        where = (search.base, ldap.SCOPE_SUBTREE, search.condition, list(search.attributes))
+        return int(connection.search_ext(*where, serverctrls=controls))
+
+    def _answer(self, connection: Connection, request: int) -> tuple[list[Entry], Any]:
         _, found, _, answered = connection.result3(request)
         return [self._entry(connection, dn, values) for dn, values in found], _cookie(answered)
 

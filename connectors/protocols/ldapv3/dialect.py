@@ -12,7 +12,7 @@ import ldap
 
 from connectors.protocols.ldapv3.entries import AccountEntry, Entry, Filter, Mods, any_of, equals, generalized_time, instant
 from connectors.protocols.ldapv3.results import ResultCodes
-from workforce.access import DesiredAccount
+from workforce.access import DesiredAccount, LastChange
 
 Attributes = Sequence[tuple[str, list[bytes]]]
 
@@ -132,6 +132,19 @@ class ServerDialect(ABC):
     def is_no_member(self, error: ldap.LDAPError) -> bool:
         """Whether a removal from a group failed because it was not there (RFC 4511 §4.6)."""
         return isinstance(error, ldap.NO_SUCH_ATTRIBUTE)
+
+    last_changed: tuple[str, ...] = ("modifiersName", "modifyTimestamp")
+    """Attributes that tell who changed an entry last, and when."""
+
+    def last_change(self, entry: Entry) -> LastChange | None:
+        """Who changed an entry that was searched with ``last_changed`` (RFC 4512 §3.4); ``None`` where it does not tell when."""
+        at = instant(entry.first("modifyTimestamp"))
+        return LastChange(entry.first("modifiersName"), at) if at else None
+
+    def is_server(self, dn: str) -> bool:
+        """Whether the server itself writes under this name, to keep its own books."""
+        del dn
+        return False
 
     # A stamp is a whole number that grows with every change of an entry: here modifyTimestamp as seconds since 1970.
 

@@ -18,11 +18,13 @@ from pydantic import SecretStr
 from connectors.protocols.ldapv3.client import LdapV3Client
 from connectors.protocols.ldapv3.dialect import random_password, typed_password
 from connectors.protocols.ldapv3.entries import MARKER, AccountEntry, Entry, Filter, Mods, all_of, any_of, encoded, equals
-from connectors.protocols.ldapv3.groups import CLASSES, Group, by_login, group_of, listing
+from connectors.protocols.ldapv3.groups import CLASSES, Group, by_login, group_of
 from connectors.protocols.ldapv3.listing import next_page
+from connectors.protocols.ldapv3.memberships import groups_of
 from connectors.protocols.ldapv3.names import dn_key, is_below, is_dn
+from connectors.protocols.ldapv3.places import Places
 from connectors.records.accounts import attribute_names, shown_attributes
-from workforce.access import AccountPage, AccountState, CredentialKind, DesiredAccount, FirstCredential
+from workforce.access import AccountPage, AccountState, CredentialKind, DesiredAccount, FirstCredential, LastChange
 from workforce.errors import AlreadyTaken, HubError, NotFound, OutcomeUnknown, Refused, RetryLater, outcome_of_each
 from workforce.markers import is_marker
 
@@ -48,12 +50,13 @@ class LdapV3Directory:
         self._client = client
         self._settings = client.settings
         self._dialect = client.dialect
+        self._places = Places.of(client.settings)
 
     def find(self, marker: str) -> Sequence[AccountState]:
         """Every account that carries ``marker``, anywhere in the tree."""
         if not is_marker(marker):
             return []
-        return [self._state(account) for account in self._accounts(equals(MARKER, marker))]
+        return self._states(self._accounts(equals(MARKER, marker)))
 
     def find_by_login(self, login: str) -> AccountState | None:
         """The account that signs in as ``login``, anywhere in the tree. Raises ``Refused`` when several do."""
@@ -61,7 +64,7 @@ class LdapV3Directory:
         if len(holders) > 1:
             name = self._dialect.login
             raise Refused(f"ldap: {len(holders)} entries hold this {name}; make it unique", cause="ambiguous_login", field=name)
-        return self._state(holders[0]) if holders else None
+        return next(iter(self._states(holders)), None)
 
     def read(self, account_id: str) -> AccountState:
         """The account as it is now, with the DNs of the groups that list it and with its attributes. Raises ``NotFound``.
@@ -71,7 +74,7 @@ class LdapV3Directory:
         mappable = [name for name in attribute_names(self._dialect.key) if name.lower() not in _CREATED_WITH]
         account = self._account(account_id, mappable)
         held = {**dict(_readable(account.entry, mappable)), self._dialect.login: account.login}
-        return replace(self._state(account), attributes=shown_attributes(self._dialect.key, held, unset_is_empty=False))
+        return replace(self._states([account])[0], attributes=shown_attributes(self._dialect.key, held, unset_is_empty=False))
 
     def create(self, account: DesiredAccount) -> str:
         """Add an entry that is named by its marker, with a random password and the native expiry; its immutable id.
@@ -158,8 +161,18 @@ class LdapV3Directory:
         off by five minutes, and the changes of the last five are told again.
         """
         listed = next_page(self._client, cursor)
-        states = [self._state(account) for account in map(self._read_entry, listed.entries)]
+        states = self._states([self._read_entry(entry) for entry in listed.entries])
         return AccountPage(states, listed.position.encode(), listed.complete)
+
+    def last_change(self, account_id: str) -> LastChange | None:
+        """Who changed the account's entry last and when, as the entry tells it; ``None`` where that was us or the server itself.
+
+        Active Directory tells no name. A group that changed is no change of its members' entries. Raises ``NotFound``.
+        """
+        told = self._dialect.last_change(self._account(account_id, self._dialect.last_changed).entry)
+        if told is None or told.by is None:
+            return told
+        return None if self._dialect.is_server(told.by) or self._places.is_no_hand(dn_key(told.by)) else told
 
     def block_all(self, account_ids: Sequence[str]) -> Mapping[str, HubError | None]:
         """Block them all first, then sign them all out, with tens of requests under way at a time."""
@@ -322,27 +335,24 @@ class LdapV3Directory:
         return account
 
     def _is_protected(self, account: AccountEntry) -> bool:
-        inside = any(is_below(account.dn, base) for base in self._settings.account_bases)
-        listed = dn_key(account.dn) in {dn_key(dn) for dn in self._settings.protected_dns}
-        return listed or not inside or account.marker is None or account.untouchable
+        return self._places.is_protected(dn_key(account.dn)) or account.marker is None or account.untouchable
 
-    def _state(self, account: AccountEntry) -> AccountState:
+    def _states(self, accounts: Sequence[AccountEntry]) -> list[AccountState]:
+        """The accounts with their groups, which many of them together cost few searches."""
+        return [self._state(*each) for each in zip(accounts, groups_of(self._client, accounts), strict=True)]
+
+    def _state(self, account: AccountEntry, groups: frozenset[str]) -> AccountState:
         return AccountState(
             account_id=account.account_id,
             login=account.login,
             marker=account.marker,
             enabled=not account.blocked,
-            groups=self._groups(account),
+            groups=groups,
             expires_at=account.ends_at,
             protected=self._is_protected(account),
+            managed=self._places.is_managed(dn_key(account.dn)),
             last_sign_in=account.last_sign_in,
         )
-
-    def _groups(self, account: AccountEntry) -> frozenset[str]:
-        base = self._settings.groups_base
-        if account.groups is not None:
-            return frozenset(group for group in account.groups if is_below(group, base))
-        return frozenset(group.dn for group in self._client.search(base, listing(account), ("1.1",)))
 
     def _mapped(self, attributes: Mapping[str, object], marker: str) -> dict[str, list[bytes]]:
         """The mapping's attributes, by lower-case name, as LDAP values. Raises ``Refused`` for those that only the connector may write."""

@@ -11,6 +11,8 @@ from workforce.errors import Refused
 
 CLASSES = ("objectClass", "groupType")
 """What tells a group's kind."""
+MEMBERS = ("member", "uniqueMember", "memberUid")
+"""What may list an account."""
 
 _BY_DN = {
     "groupofnames": "member",
@@ -61,8 +63,13 @@ def group_of(entry: Entry) -> Group:
 
 def listing(account: AccountEntry) -> Filter:
     """The filter for the groups that list ``account``. A server that does not know one of the attributes ignores that part."""
-    by_dn = [equals(name, account.dn) for name in ("member", "uniqueMember")]
-    return any_of([*by_dn, *by_login(account.login, *account.aliases)])
+    return any_of(listed_as(account))
+
+
+def listed_as(account: AccountEntry) -> list[Filter]:
+    """The filters for each way in which a group may list ``account``."""
+    by_dn = [equals(name, account.dn) for name in MEMBERS[:2]]
+    return [*by_dn, *by_login(account.login, *account.aliases)]
 
 
 def by_login(*logins: str) -> list[Filter]:

@@ -46,7 +46,11 @@ def _folded(text: str) -> str:
 
 def is_below(dn: str, base: str) -> bool:
     """Whether ``dn`` is an entry strictly below ``base``."""
-    inner, outer = dn_key(dn), dn_key(base)
+    return lies_below(dn_key(dn), dn_key(base))
+
+
+def lies_below(inner: DnKey, outer: DnKey) -> bool:
+    """The same for keys."""
     return len(inner) > len(outer) and inner[-len(outer) :] == outer
 
 

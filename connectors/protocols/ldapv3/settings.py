@@ -27,6 +27,10 @@ class LdapV3Settings(ConnectorSettings):
     disabled_base: Dn | None = None
     protected_dns: frozenset[Dn] = frozenset()
     """Accounts that automation never touches: emergency administrators, service accounts."""
+    people_base_is_shared: bool = False
+    """Whether accounts of others live below ``people_base`` too. Otherwise one without our marker there is found by reconciliation."""
+    server_dns: frozenset[Dn] = frozenset()
+    """Names under which the server itself writes, such as ``memberof-dn`` of OpenLDAP's overlay: their changes are nobody's hand."""
     ca_file: Path | None = None
     timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
     """How long one operation may take to answer."""
