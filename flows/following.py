@@ -12,7 +12,7 @@ from config.hub import Hub
 from flows.intake import Intake, guarded, map_order
 from flows.promotion_brake import is_held
 from flows.versions import Versions
-from ledger import engagement_rows, engagements, pins, promotions, sources
+from ledger import engagement_rows, engagements, pins, promotions, sources, work_orders
 from ledger.database import Tx
 from ledger.jobs import defer_follow, defer_joiner, defer_migration
 from ledger.pins import OVER
@@ -70,6 +70,8 @@ def migrate(hub: Hub, tenant: str, engagement_id: UUID, promotion_id: UUID) -> N
     with hub.database.transaction(tenant) as tx:
         promotion = promotions.get(tx, promotion_id)
         mapping = versions.current(tx, promotion.mapping_id)
+        unlocked = engagements.get(tx, engagement_id)
+        work_orders.hold(tx, unlocked.vms_system, unlocked.terms.vms_id)
         engagement = engagement_rows.lock(tx, engagement_id)
         pinned = engagement.mapping_pins.get(promotion.mapping_id)
         if not _counts(tx, versions, promotion) or is_over(engagement) or pinned in {None, promotion.version}:

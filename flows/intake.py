@@ -9,7 +9,7 @@ from compliance.alerts import alert_instants
 from config.hub import Hub
 from flows.lineage import field_lineage
 from flows.versions import Versions, used
-from ledger import audit, engagement_rows, engagements, failures, identities, sources, timers
+from ledger import audit, engagement_rows, engagements, failures, identities, sources, timers, work_orders
 from ledger.database import Tx
 from ledger.timers import TimerKind
 from ledger.work_orders import Change, source_lineage, upsert_work_order
@@ -81,6 +81,7 @@ class Intake:
 
         Raises ``RetryLater`` where another version of the mapping came in force, or the engagement moved, since it was taken.
         """
+        work_orders.hold(tx, self.system, record.external_id)
         known = engagements.by_vms_id(tx, self.system, record.external_id)
         known = known and engagement_rows.lock(tx, known.id)
         if used(self.mapping(tx, record, known)) != taken.lineage.mapping:

@@ -16,7 +16,7 @@ from workforce.events import HUB, Actor
 from workforce.lineage import SourceLineage
 from workforce.states import EngagementState
 
-__all__ = ["Change", "bring_end_forward", "source_lineage", "upsert_work_order"]
+__all__ = ["Change", "bring_end_forward", "hold", "source_lineage", "upsert_work_order"]
 
 
 class Change(StrEnum):
@@ -46,8 +46,7 @@ def upsert_work_order(
     known. ``end_at`` is computed once and moves only when the source says something new of it; ``ledger.ends`` says what follows.
     Raises ``Refused`` for an unknown zone.
     """
-    key = f"{tx.tenant}:{vms_system}:{order.terms.vms_id}"
-    tx.one("SELECT pg_advisory_xact_lock(hashtextextended('work_order:' || %(key)s, 0))", key=key)
+    hold(tx, vms_system, order.terms.vms_id)
     known = engagement_rows.by_vms_id(tx, vms_system, order.terms.vms_id)
     if known is None:
         created = _create(tx, vms_system, order, source_version, person_id, actor)
@@ -58,6 +57,12 @@ def upsert_work_order(
         return known, Change.STALE
     _keep_lineage(tx, known.id, lineage)
     return _update(tx, known.model_copy(update={"source_version": source_version}), order)
+
+
+def hold(tx: Tx, vms_system: str, vms_id: str) -> None:
+    """Keep everybody else who takes this work order out until the commit. Before the engagement's row is locked, never after it."""
+    key = f"{tx.tenant}:{vms_system}:{vms_id}"
+    tx.one("SELECT pg_advisory_xact_lock(hashtextextended('work_order:' || %(key)s, 0))", key=key)
 
 
 def source_lineage(tx: Tx, engagement_id: UUID) -> SourceLineage | None:

@@ -12,14 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 from provisioning.readback import blocking_faults
 from workforce.access import AccountState
 from workforce.effects import Effect, EffectKind, EffectRecord
 from workforce.errors import HubError, NotFound, OutcomeUnknown, Refused, RetryLater
-from workforce.ports import Directory
+from workforce.ports import Directory, ReadsTogether
 from workforce.states import EffectState
 
 LIVES = 3
@@ -28,15 +28,6 @@ READS_AT_ONCE = 8
 _KINDS = (EffectKind.DISABLE_ACCOUNT, EffectKind.REVOKE_SESSIONS)
 
 T = TypeVar("T")
-
-
-@runtime_checkable
-class ReadsTogether(Protocol):
-    """A directory that can read many accounts with few requests."""
-
-    def read_all(self, account_ids: Sequence[str]) -> Mapping[str, AccountState | HubError]:
-        """Each account as it is now, with its groups, or why it cannot be read. Attributes may be left out."""
-        ...
 
 
 class Ended(NamedTuple):

@@ -316,6 +316,15 @@ class Directory(Protocol):
 
 
 @runtime_checkable
+class ReadsTogether(Protocol):
+    """A directory that can read many accounts with few requests."""
+
+    def read_all(self, account_ids: Sequence[str]) -> Mapping[str, AccountState | HubError]:
+        """Each account as it is now, with its groups, or why it cannot be read. Attributes may be left out."""
+        ...
+
+
+@runtime_checkable
 class Licensing(Protocol):
     """A directory that holds licences."""
 

@@ -42,6 +42,7 @@ from workforce.engagement import Engagement
 from workforce.errors import Fenced, NotFound, Refused, RetryLater
 from workforce.events import Actor, ActorType
 from workforce.ports import Directory
+from workforce.states import EngagementState
 
 pytestmark = pytest.mark.integration
 
@@ -466,7 +467,10 @@ class Access(RuleBasedStateMachine):
     def leaving(self, engagement_id: UUID, at_step: int, happens: Any) -> None:
         records, directories = systems_to_leave(self.installed.hub, TENANT, engagement_id)
         with self.tx() as tx:
-            ref = self.installed.run(engagements.get(tx, engagement_id), grants=False)
+            engagement = engagements.get(tx, engagement_id)
+        ref = self.installed.run(engagement, grants=False)
+        if engagement.state is EngagementState.ENDED:
+            records = []  # its records were ended; an order that its owner reopens afterwards is the owner's
         conductor = Interrupted(ref, self.installed.hub, at_step=at_step, happens=happens, attempts=3)
         leave(conductor, records=records, directories=directories)
 

@@ -11,19 +11,20 @@ from uuid import uuid4
 import pytest
 
 from cli.world import ROLE, TENANT
-from flows import joiner
+from connectors.suite.sandbox import Fault, FaultKind
+from flows import joiner, leaver
 from flows.case import ACCOUNT, Case
 from flows.joiner import directories_concerned, join
 from flows.leaver import systems_to_leave
 from flows.steps import PlainConductor, Step
-from ledger import approvals, documents, effect_history, endings, engagements, grants, holds, identities
+from ledger import approvals, documents, effect_history, endings, engagements, grants, holds, identities, timers
 from ledger.access_history import Question, held_at
 from ledger.grants import Grant
 from tests.integration.installed import Installed
 from workforce.access import SIGN_IN, AccountState, Entitlement, EntitlementKind
 from workforce.effects import Effect, EffectKind
 from workforce.engagement import Engagement
-from workforce.errors import Refused, RetryLater
+from workforce.errors import Fenced, HubError, Refused, RetryLater
 from workforce.events import HUB, Actor, ActorType
 from workforce.states import EngagementState
 
@@ -67,13 +68,7 @@ def with_packages(installed: Installed, **packages: dict[str, Any]) -> None:
     """Add access packages: name → what differs from version 1 for every role, which gives the second group of LDAP."""
     second = {"ldap": {"groups": [installed.world.groups["ldap"][1]]}}
     usual = {"version": 1, "because": "a test says so", "role": ROLE, "directories": second}
-    installed.apply_files(
-        {f"access/{p.get('file', name)}.yaml": _of(name, usual, p) for name, p in packages.items()},
-    )
-
-
-def _of(name: str, usual: dict[str, Any], package: dict[str, Any]) -> dict[str, Any]:
-    return {**usual, "package": name, **{key: value for key, value in package.items() if key != "file"}}
+    installed.apply_files({f"access/{name}.yaml": {**usual, "package": name, **package} for name, package in packages.items()})
 
 
 def a_person() -> dict[str, str]:
@@ -417,3 +412,87 @@ def test_an_account_of_which_nothing_is_wanted_any_more_is_not_made_again(instal
     assert installed.world.slapd.entries(engagement.worker.marker) == []
     assert held_now(installed, engagement, "ldap") == set()
     assert installed.engagement(engagement).state is EngagementState.ACTIVE
+
+
+# Starts, and what is each engagement's own
+
+
+SOON = (datetime.now(UTC) + timedelta(days=3)).date().isoformat()
+BEGUN = (datetime.now(UTC) - timedelta(days=2)).date().isoformat()
+
+
+def test_the_sign_in_of_one_engagement_is_no_proof_of_another_that_has_not_started(installed: Installed) -> None:
+    person = a_person()
+    now, later = installed.joined(**person), installed.joined(**person, **{"Start Date": SOON})
+    assert SIGN_IN in held_now(installed, now, "ldap")
+    assert SIGN_IN not in held_now(installed, later, "ldap")
+    installed.end(now)
+    assert not account(installed, later, "ldap").enabled
+    assert account(installed, later, "ldap").groups == set(installed.world.groups["ldap"])
+    assert SIGN_IN not in held_now(installed, later, "ldap")
+
+
+def test_a_start_that_moves_into_the_future_closes_the_account_and_the_history_says_so(installed: Installed) -> None:
+    engagement = installed.joined()
+    installed.change(engagement, **{"Start Date": SOON})
+    installed.join(engagement)
+    assert not account(installed, engagement, "ldap").enabled
+    assert SIGN_IN not in held_now(installed, engagement, "ldap")
+    assert next(g for g in rows(installed, engagement, "ldap") if g.entitlement == SIGN_IN).unwanted_because == "not_started"
+    installed.change(engagement, **{"Start Date": BEGUN})
+    installed.join(engagement)
+    assert account(installed, engagement, "ldap").enabled
+    assert SIGN_IN in held_now(installed, engagement, "ldap")
+
+
+def test_of_a_stint_that_ends_before_it_starts_nothing_stays(installed: Installed) -> None:
+    engagement = installed.joined(**{"Start Date": SOON})
+    installed.end(engagement)
+    with installed.hub.database.transaction(TENANT) as tx:
+        assert timers.armed(tx, engagement.id) == []
+    for directory in ("entra", "ldap"):
+        assert account(installed, engagement, directory).entitlements == frozenset()
+        assert all(grant.revoked_at for grant in rows(installed, engagement, directory))
+
+
+def test_of_a_stint_that_ends_before_it_is_cleared_nothing_is_ever_given(installed: Installed) -> None:
+    engagement = installed.signed()
+    installed.end(engagement)
+    assert installed.engagement(engagement).state is EngagementState.ENDED
+    assert installed.done(engagement, EffectKind.CREATE_ACCOUNT) == []
+    assert [grant for name in ("entra", "ldap") for grant in rows(installed, engagement, name)] == []
+
+
+# Endings
+
+
+def test_a_leaver_that_is_overtaken_by_the_undoing_has_the_joiner_look_again(installed: Installed) -> None:
+    engagement = installed.joined()
+    with installed.hub.database.transaction(TENANT) as tx:
+        engagements.begin_ending(tx, engagement.id, "terminated")
+    stale = Case(installed.hub, installed.run(engagement, grants=False), "ldap")
+    with installed.hub.database.transaction(TENANT) as tx:
+        endings.ask_undo(tx, engagement.id, LEAD, reason="a mistake")
+        endings.confirm_undo(tx, engagement.id, HEDY, needs_two=True)
+    installed.waiting("joiner")
+    installed.join(engagement)
+    with pytest.raises(Fenced):
+        leaver.block_sign_in.run(stale)
+    assert installed.waiting("joiner") == [{"engagement_id": str(engagement.id)}]
+
+
+def test_what_a_guest_reaches_is_taken_away_although_the_sign_in_cannot_be_blocked_yet(installed: Installed) -> None:
+    graph, groups = installed.world.graph, installed.world.groups
+    as_guest = {"entra": {"groups": groups["entra"], "guest": True}}
+    with_packages(installed, **{"software-engineer": {"version": 2, "directories": as_guest}})
+    engagement = installed.joined()
+    assert account(installed, engagement, "entra").guest
+    assert account(installed, engagement, "entra").groups == set(groups["entra"])
+    with installed.hub.database.transaction(TENANT) as tx:
+        engagements.begin_ending(tx, engagement.id, "terminated")
+    graph.faults.plan(Fault(FaultKind.FORBIDDEN_BEFORE, "PATCH", f"{account_id_of(installed, engagement, 'entra')}$"))
+    with pytest.raises(HubError):
+        leaver.block_sign_in.run(Case(installed.hub, installed.run(engagement, grants=False), "entra"))
+    assert account(installed, engagement, "entra").groups == frozenset()
+    installed.leave(engagement)
+    assert account(installed, engagement, "entra").entitlements == frozenset()

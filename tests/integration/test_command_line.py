@@ -139,6 +139,12 @@ def test_help_mentions_every_command(shell: CommandLine) -> None:
         "engagements",
         "failures",
         "audit",
+        "access",
+        "reviews",
+        "reconcile",
+        "workers",
+        "holds",
+        "evidence",
     }
     assert expected == {*commands, *groups}
     assert [name for name in (*commands, *groups) if f" {name} " not in answer.out] == []

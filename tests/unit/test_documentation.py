@@ -3,12 +3,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import yaml
 from typer.main import get_command
 
 from cli.app import app
 from config.settings import Settings
 from connectors import catalogue
 from mappings.transforms import transforms
+from provisioning.policies import AccessPolicy
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,6 +28,22 @@ def test_the_configuration_page_lists_exactly_the_settings_there_are() -> None:
     page = (ROOT / "docs" / "configuration.md").read_text()
     documented = re.findall(r"^\| `STINT_([A-Z_]+)`", page, re.MULTILINE)
     assert documented == [name.upper() for name in Settings.model_fields]
+
+
+def test_the_configuration_page_shows_every_default_of_access() -> None:
+    page = (ROOT / "docs" / "configuration.md").read_text()
+    shown = re.search(r"^access:\n(?:  .*\n)+", page, re.MULTILINE)
+    assert shown is not None
+    values = yaml.safe_load(shown[0])["access"]
+    assert AccessPolicy.model_validate(values) == AccessPolicy()
+    assert {part: set(fields) for part, fields in values.items()} == {
+        part: set(getattr(AccessPolicy(), part).model_dump()) for part in AccessPolicy.model_fields
+    }
+
+
+def test_the_readme_links_every_page_about_access() -> None:
+    linked = re.findall(r"\(docs/access/([a-z]+\.md)\)", (ROOT / "README.md").read_text())
+    assert sorted(linked) == sorted(path.name for path in (ROOT / "docs" / "access").glob("*.md"))
 
 
 def test_every_command_that_a_page_shows_exists() -> None:
