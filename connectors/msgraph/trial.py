@@ -34,6 +34,7 @@ class MsGraphTrial(HttpTrial[MsGraphSandbox]):
         "directory.remove_member": Wire("DELETE", r"/members/[^/]+/\$ref$", "remove_member"),
         "directory.accounts": Wire("GET", r"/users/delta"),
         "directory.block_all": Wire("PATCH", _ONE_USER, "disable_user"),
+        "directory.read_all": Wire("GET", _ONE_USER),
         "directory.seats": Wire("GET", r"/subscribedSkus$"),
         "directory.assign_licence": Wire("POST", r"/assignLicense$", "assign_licence"),
         "directory.reclaim_licence": Wire("POST", r"/assignLicense$", "reclaim_licence"),

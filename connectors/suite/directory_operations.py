@@ -11,7 +11,7 @@ from connectors.suite.scenes import Scene, Stage, every_page
 from workforce.access import DesiredAccount
 from workforce.errors import HubError
 from workforce.markers import new_marker
-from workforce.ports import AppRoles, Credentials, Directory, Licensing, Managers, Renaming, Restoring
+from workforce.ports import AppRoles, Credentials, Directory, Licensing, Managers, ReadsTogether, Renaming, Restoring
 
 
 def _account(stage: Stage) -> tuple[Directory, DesiredAccount, str]:
@@ -118,6 +118,19 @@ def _block_all(stage: Stage) -> Scene:
     return Scene(block, lambda outcome: list(outcome) == [account_id] and not directory.read(account_id).enabled)
 
 
+def _read_all(stage: Stage) -> Scene:
+    directory, wanted, account_id = _optional(stage)
+
+    def read() -> Mapping[str, Any]:
+        found = directory.read_all([account_id])
+        for state in found.values():
+            if isinstance(state, HubError):
+                raise state
+        return found
+
+    return Scene(read, lambda found: found[account_id].marker == wanted.marker)
+
+
 def _optional(stage: Stage) -> tuple[Any, DesiredAccount, str]:
     """An account in a directory that has the optional port in question."""
     return _account(stage)
@@ -209,7 +222,7 @@ DIRECTORY_PORTS: Mapping[str, type] = {
     "directory.seats": Licensing, "directory.assign_licence": Licensing, "directory.reclaim_licence": Licensing,
     "directory.assign_app_role": AppRoles, "directory.remove_app_role": AppRoles, "directory.set_manager": Managers,
     "directory.rename": Renaming, "directory.deleted": Restoring, "directory.restore": Restoring,
-    "directory.first_credential": Credentials,
+    "directory.first_credential": Credentials, "directory.read_all": ReadsTogether,
 }  # fmt: skip
 """The port that a directory's class has to have for the operation, beyond that of every directory."""
 
@@ -222,5 +235,5 @@ DIRECTORY_SCENES: Mapping[str, Callable[[Stage], Scene]] = {
     "directory.assign_licence": _assign_licence, "directory.reclaim_licence": _reclaim_licence,
     "directory.assign_app_role": _assign_app_role, "directory.remove_app_role": _remove_app_role,
     "directory.set_manager": _set_manager, "directory.rename": _rename, "directory.deleted": _deleted,
-    "directory.restore": _restore, "directory.first_credential": _first_credential,
+    "directory.restore": _restore, "directory.first_credential": _first_credential, "directory.read_all": _read_all,
 }  # fmt: skip

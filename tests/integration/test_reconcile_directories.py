@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -159,6 +160,44 @@ def test_an_account_with_a_marker_that_nobody_has_waits_for_a_person_and_is_left
     assert account.enabled
 
 
+def a_stranger(premises: Premises, unit: str) -> str:
+    """Somebody without our marker, made by an administrator; the account's id."""
+    slapd, name = premises.installed.world.slapd, f"staff{new_marker().lower()}"
+    entry = {"objectClass": ["inetOrgPerson"], "cn": [name], "sn": [name], "uid": [name]}
+    return slapd.plant(f"uid={name},{slapd.base(unit)}", entry)
+
+
+def test_an_account_without_our_marker_in_our_place_waits_for_a_person_and_is_left_alone(installed: Installed) -> None:
+    premises, slapd = Premises(installed, "ldap"), installed.world.slapd
+    account_id = a_stranger(premises, "people")
+    before = premises.port.read(account_id)
+    with_policy(premises, reconciliation={"mend": ["missing", "extra", "changed", "changed_by_hand", "unexpected_enabled"]})
+    for scope in (Scope.FULL, Scope.CHANGED, Scope.FULL):
+        premises.run(scope)
+        assert premises.found(account_id) == [("orphan", "account")]
+    assert open_failures(premises)[f"orphan:ldap:{account_id}"] == "orphan_account"
+    (finding,) = [each for each in premises.findings() if each.account_id == account_id]
+    assert finding.details["likely"] == "somebody else made it"
+    assert premises.port.read(account_id) == before
+    with slapd.administrator() as root:
+        root.delete_s(slapd.dn_of(before.login))
+    premises.run()
+    assert premises.found(account_id) == []
+    assert f"orphan:ldap:{account_id}" not in open_failures(premises)
+
+
+def test_who_changed_an_account_by_hand_is_named_with_the_instant_and_we_ourselves_are_not(installed: Installed) -> None:
+    premises, slapd = Premises(installed, "ldap"), installed.world.slapd
+    ours, theirs = premises.employ(), premises.employ()
+    premises.port.set_expiry(ours.account_id, LATER)
+    slapd.set_attribute(slapd.dn_of(premises.port.read(theirs.account_id).login), slapd.dialect.expiry, "20300601000000Z")
+    premises.run()
+    details = {each.account_id: each.details for each in premises.findings() if each.drift == "changed_by_hand"}
+    assert (details[theirs.account_id]["by"], details[ours.account_id]["by"]) == (slapd.root_dn, None)
+    assert datetime.fromisoformat(details[theirs.account_id]["at"]).tzinfo is not None
+    assert "at" not in details[ours.account_id]
+
+
 def test_an_account_whose_work_order_was_withdrawn_says_so(premises: Premises) -> None:
     engagement = premises.engage(state=EngagementState.CANCELLED)
     account_id = premises.account(engagement)
@@ -261,14 +300,11 @@ def test_a_directory_that_seems_to_have_lost_everybody_has_nobody_made_anew(prem
     assert len(held(premises)) == len(people)
 
 
-def test_an_account_that_nobody_of_ours_has_is_not_looked_at(premises: Premises) -> None:
+def test_an_account_that_nobody_of_ours_has_and_that_lies_elsewhere_is_not_looked_at(premises: Premises) -> None:
     if premises.name == "entra":
         account_id = premises.installed.world.graph.add_user(userPrincipalName=f"staff.{new_marker().lower()}@acme.example")
     else:
-        account_id = premises.installed.world.slapd.plant(
-            f"uid=staff,{premises.installed.world.slapd.base('people')}",
-            {"objectClass": ["inetOrgPerson"], "cn": ["Staff"], "sn": ["Staff"], "uid": ["staff"]},
-        )
+        account_id = a_stranger(premises, "services")
     premises.run()
     assert premises.found(account_id) == []
     with pytest.raises(NotFound):

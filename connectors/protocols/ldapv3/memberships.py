@@ -14,11 +14,9 @@ from connectors.protocols.ldapv3.client import LdapV3Client
 from connectors.protocols.ldapv3.entries import AccountEntry, Entry, any_of
 from connectors.protocols.ldapv3.groups import MEMBERS, listed_as, listing
 from connectors.protocols.ldapv3.names import DnKey, dn_key, is_below
-from workforce.errors import HubError
 
 AT_ONCE = 25
 """So many accounts are named in one filter. More gain nothing: a server holds each member of a group that it found against each of them."""
-_NOT_SUPPORTED = "unavailable_critical_extension"
 _UNIQUE_BITS = re.compile(r"#'[01]*'B\Z")
 """What may follow the DN in ``uniqueMember`` (RFC 4517 §3.3.21)."""
 
@@ -42,7 +40,7 @@ def _told(client: LdapV3Client, account: AccountEntry) -> frozenset[str] | None:
 
 def _searched(client: LdapV3Client, accounts: Sequence[AccountEntry]) -> list[frozenset[str]]:
     """By one search if it says of each group whom it lists, and otherwise by one for each account."""
-    at_once = _by_one_search(client, accounts) if len(accounts) > 1 else None
+    at_once = _by_one_search(client, accounts) if len(accounts) > 1 and client.chooses_values else None
     if at_once is not None:
         return at_once
     answers = client.search_each(client.settings.groups_base, [listing(account) for account in accounts], ("1.1",))
@@ -50,14 +48,9 @@ def _searched(client: LdapV3Client, accounts: Sequence[AccountEntry]) -> list[fr
 
 
 def _by_one_search(client: LdapV3Client, accounts: Sequence[AccountEntry]) -> list[frozenset[str]] | None:
-    """``None`` where the server does not support it, or shows a value that we cannot tell whose it is."""
+    """``None`` where the server shows a value of which we cannot tell whose it is."""
     conditions = [condition for account in accounts for condition in listed_as(account)]
-    try:
-        groups = client.search(client.settings.groups_base, any_of(conditions), MEMBERS, only=conditions)
-    except HubError as error:
-        if error.cause != _NOT_SUPPORTED:
-            raise
-        return None
+    groups = client.search(client.settings.groups_base, any_of(conditions), MEMBERS, only=conditions)
     members, found = _Members(accounts), [set[str]() for _ in accounts]
     for group in groups:
         places = members.of(group)
