@@ -23,7 +23,14 @@ def expected_of(person: Person, *, now: datetime) -> Expected:
     endings = [
         each for each in person.engagements if each.tombstoned_at and (each.id in person.had_access or not person.had_access)
     ]
-    owners = lasting or standing or [each for each in person.engagements if each.id in person.had_access] or person.engagements
+    wanting = {grant.engagement_id for grant in person.grants if grant.unwanted_at is None}
+    owners = (
+        [each for each in lasting if each.id in wanting]
+        or lasting
+        or standing
+        or [each for each in person.engagements if each.id in person.had_access]
+        or person.engagements
+    )
     return Expected(
         worker_id=person.worker_id,
         marker=person.marker,

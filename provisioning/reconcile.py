@@ -94,7 +94,7 @@ class Evidence:
         """Who changed the account last and when, or why nobody is named."""
         if self.last_change is None:
             return {"by": None, "why": "the last change was not a hand's, or is not kept" if self.tells_who else _UNTOLD}
-        told = {"by": self.last_change.by, "at": self.last_change.at.isoformat()}
+        told: dict[str, object] = {"by": self.last_change.by, "at": self.last_change.at.isoformat()}
         return told if self.last_change.by else {**told, "why": _UNTOLD}
 
 

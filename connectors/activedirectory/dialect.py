@@ -11,20 +11,9 @@ import ldap
 
 from connectors.activedirectory.results import DomainResults
 from connectors.protocols.ldapv3.dialect import Attributes, ServerDialect, random_password
-from connectors.protocols.ldapv3.entries import (
-    MARKER,
-    AccountEntry,
-    Entry,
-    Filter,
-    Mods,
-    any_of,
-    encoded,
-    equals,
-    instant,
-    whole_second,
-)
+from connectors.protocols.ldapv3.entries import MARKER, AccountEntry, Entry, Filter, Mods, any_of, encoded, equals, whole_second
 from connectors.protocols.ldapv3.results import diagnostic
-from workforce.access import DesiredAccount, LastChange
+from workforce.access import DesiredAccount
 from workforce.errors import Refused
 
 ACCOUNTDISABLE = 0x2
@@ -68,7 +57,7 @@ class ActiveDirectory(ServerDialect):
     results = DomainResults()
     root_attributes = ("dsServiceName",)
     stamp_overlap = 0
-    last_changed = ("whenChanged",)
+    last_changed = ("whenChanged",)  # who it was is in the domain controller's security log alone (event 4738)
 
     def instead(self, root: Entry) -> str | None:
         """Every domain controller names its service."""
@@ -191,11 +180,6 @@ class ActiveDirectory(ServerDialect):
         said = diagnostic(error)
         is_told = said.startswith("00000561") or "already deleted for target" in said or "doesn't exist for target" in said
         return isinstance(error, ldap.UNWILLING_TO_PERFORM) and is_told
-
-    def last_change(self, entry: Entry) -> LastChange | None:
-        """The domain keeps no name with an entry; who did it is in the security log of the domain controller (event 4738)."""
-        at = instant(entry.first("whenChanged"))
-        return LastChange(None, at) if at else None
 
     def stamp(self, entry: Entry) -> int:
         """The domain controller's own update sequence number."""

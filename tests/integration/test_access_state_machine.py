@@ -9,10 +9,9 @@ The long version: ``pytest --hypothesis-profile thorough tests/integration/test_
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -30,15 +29,15 @@ from flows.endings import hear_again
 from flows.joiner import directories_concerned, join
 from flows.leaver import block, leave, systems_to_leave
 from flows.reconcile import reconcile
-from flows.steps import PlainConductor, Step
+from flows.steps import PlainConductor
 from flows.sweeper import sweep
 from ledger import approvals, endings, ends, engagements, identities
 from ledger.access_history import Question, held_at
 from ledger.jobs import defer_joiner, defer_leaver
 from ledger.reconciliations import Scope
+from tests.integration.access_in_time import OWNER, Died, Interrupted, Known, Person, in_turn, mending_everything, packages_of
 from tests.integration.installed import Installed
-from workforce.access import SIGN_IN, AccountState, Entitlement, EntitlementKind, ids_of
-from workforce.engagement import Engagement
+from workforce.access import SIGN_IN, AccountState, Entitlement, EntitlementKind
 from workforce.errors import Fenced, NotFound, Refused, RetryLater
 from workforce.events import Actor, ActorType
 from workforce.ports import Directory
@@ -52,56 +51,6 @@ DAYS = st.integers(min_value=1, max_value=90)
 PEOPLE = st.sampled_from([0, 1])
 STEPS = st.integers(min_value=0, max_value=15)
 WHICH = st.integers(0, 2)
-OWNER = "owner@acme.example"
-
-
-def _in_turn(jobs: Sequence[Callable[[], None]]) -> None:
-    for job in jobs:
-        job()
-
-
-class _Died(BaseException):
-    """The process is gone."""
-
-
-class Interrupted(PlainConductor):
-    """Runs steps until the one with a given number, before which something happens: the process dies, or the ending begins."""
-
-    def __init__(self, *args: Any, at_step: int, happens: Any, attempts: int = 8) -> None:
-        super().__init__(*args, attempts=attempts)
-        self._left, self._happens = at_step, happens
-
-    def _run(self, step: Step, system: str) -> None:
-        self._left -= 1
-        if self._left == -1:
-            self._happens()
-        super()._run(step, system)
-
-
-@dataclass
-class Known:
-    """What the oracle knows of an engagement: the role that it has now, whether it is going on, and what keeps access from it."""
-
-    engagement: Engagement
-    role: str
-    goes_on: bool = True
-    by_hand: bool = False  # a person ended it: no feed brings it back
-    has_started: bool = True
-    is_suspended: bool = False
-    is_trusted: bool = False
-    """Whether an approver has said yes to what engineers have to be trusted for."""
-
-
-@dataclass
-class Person:
-    """Somebody with an identity in the VMS, and their engagements."""
-
-    columns: dict[str, str]
-    engagements: list[Known] = field(default_factory=list)
-
-    @property
-    def worker_id(self) -> UUID | None:
-        return self.engagements[0].engagement.worker.id if self.engagements else None
 
 
 class Access(RuleBasedStateMachine):
@@ -278,9 +227,9 @@ class Access(RuleBasedStateMachine):
         known.goes_on, known.by_hand = False, True
 
         def die() -> None:
-            raise _Died
+            raise Died
 
-        with suppress(_Died):
+        with suppress(Died):
             self.leaving(known.engagement.id, at_step, die)
         self.settle()
 
@@ -318,9 +267,9 @@ class Access(RuleBasedStateMachine):
             return
 
         def die() -> None:
-            raise _Died
+            raise Died
 
-        with suppress(_Died):
+        with suppress(Died):
             self.joining(known, at_step, die)
         self.again(known)
         self.settle()
@@ -431,7 +380,7 @@ class Access(RuleBasedStateMachine):
             if not jobs and not joiners:
                 return
             with ThreadPoolExecutor(len(jobs) + 1 if at_once else 1) as pool:
-                list(pool.map(_in_turn, [*([job] for job in jobs), joiners]))  # the joiners of one person share a lock
+                list(pool.map(in_turn, [*([job] for job in jobs), joiners]))  # the joiners of one person share a lock
         raise AssertionError(f"it never comes to rest: {self.waits_for}")
 
     def waiting(self, name: str) -> list[UUID]:
@@ -475,37 +424,6 @@ class Access(RuleBasedStateMachine):
         leave(conductor, records=records, directories=directories)
 
 
-def packages_of(installed: Installed, entra: frozenset[Entitlement], vault: str) -> None:
-    """Engineers have ``entra`` too, and ``vault`` once that is approved. Designers have the first group in LDAP and nothing in Entra."""
-    groups = installed.world.groups
-    more = {"licences": [*ids_of(entra, EntitlementKind.LICENCE)], "app_roles": [*ids_of(entra, EntitlementKind.APP_ROLE)]}
-    packages = [
-        {
-            "package": "software-engineer",
-            "version": 2,
-            "role": ROLE,
-            "directories": {"entra": {"groups": groups["entra"], **more}, "ldap": {"groups": groups["ldap"]}},
-        },
-        {
-            "package": "vault",
-            "version": 1,
-            "role": ROLE,
-            "sensitive": True,
-            "approvers": [OWNER],
-            "directories": {"ldap": {"groups": [vault]}},
-        },
-        {"package": "designer", "version": 1, "role": "Designer", "directories": {"ldap": {"groups": groups["ldap"][:1]}}},
-    ]
-    files = {f"access/{each['package']}-{each['version']}.yaml": {**each, "because": "a test says so"} for each in packages}
-    installed.apply_files(files)
-
-
-def mending_everything(installed: Installed) -> dict[str, Any]:
-    """The company's document, with a policy that lets reconciliation mend what a hand did to an account."""
-    document = installed.hub.tenant(TENANT).document.model_dump(mode="json", exclude_unset=True)
-    return {**document, "access": {"reconciliation": {"mend": ["missing", "unexpected_enabled"]}, "brake": {"at_least": 10_000}}}
-
-
 def test_access_is_always_what_the_engagements_of_a_person_support(installed: Installed) -> None:
     graph, slapd = installed.world.graph, installed.world.slapd
     licence, app_role = graph.add_licence("E3"), graph.add_app_role()
@@ -518,7 +436,7 @@ def test_access_is_always_what_the_engagements_of_a_person_support(installed: In
     run_state_machine_as_test(
         machine,
         settings=hypothesis.settings(
-            max_examples=500 if thorough else 6,
+            max_examples=500 if thorough else 30,
             stateful_step_count=12 if thorough else 8,
             deadline=None,
             suppress_health_check=list(hypothesis.HealthCheck),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,10 +16,12 @@ from flows import joiner, leaver
 from flows.case import ACCOUNT, Case
 from flows.joiner import directories_concerned, join
 from flows.leaver import systems_to_leave
+from flows.reconcile import reconcile
 from flows.steps import PlainConductor, Step
 from ledger import approvals, documents, effect_history, endings, engagements, grants, holds, identities, timers
 from ledger.access_history import Question, held_at
 from ledger.grants import Grant
+from ledger.reconciliations import Scope
 from tests.integration.installed import Installed
 from workforce.access import SIGN_IN, AccountState, Entitlement, EntitlementKind
 from workforce.effects import Effect, EffectKind
@@ -64,7 +66,7 @@ def held_now(installed: Installed, engagement: Engagement, directory: str) -> se
     return {each.entitlement for each in found}
 
 
-def with_packages(installed: Installed, **packages: dict[str, Any]) -> None:
+def with_packages(installed: Installed, **packages: Mapping[str, Any]) -> None:
     """Add access packages: name → what differs from version 1 for every role, which gives the second group of LDAP."""
     second = {"ldap": {"groups": [installed.world.groups["ldap"][1]]}}
     usual = {"version": 1, "because": "a test says so", "role": ROLE, "directories": second}
@@ -496,3 +498,15 @@ def test_what_a_guest_reaches_is_taken_away_although_the_sign_in_cannot_be_block
     assert account(installed, engagement, "entra").groups == frozenset()
     installed.leave(engagement)
     assert account(installed, engagement, "entra").entitlements == frozenset()
+
+
+def test_what_a_hand_took_is_given_back_for_the_engagement_that_supports_it_there(installed: Installed) -> None:
+    there = {"ldap": {"groups": installed.world.groups["ldap"][:1]}}
+    with_packages(installed, designer={"role": "Designer", "directories": there})
+    person = a_person()
+    engineer = installed.joined(**person)
+    installed.joined(**person, Role="Designer")
+    installed.world.graph.take_from_group(installed.world.groups["entra"][0], account_id_of(installed, engineer, "entra"))
+    installed.waiting("joiner")
+    reconcile(installed.hub, TENANT, "entra", Scope.FULL)
+    assert installed.waiting("joiner") == [{"engagement_id": str(engineer.id)}]

@@ -134,11 +134,11 @@ class ServerDialect(ABC):
         return isinstance(error, ldap.NO_SUCH_ATTRIBUTE)
 
     last_changed: tuple[str, ...] = ("modifiersName", "modifyTimestamp")
-    """Attributes that tell who changed an entry last, and when."""
+    """Attributes that tell who changed an entry last, and (the last of them) when."""
 
     def last_change(self, entry: Entry) -> LastChange | None:
         """Who changed an entry that was searched with ``last_changed`` (RFC 4512 §3.4); ``None`` where it does not tell when."""
-        at = instant(entry.first("modifyTimestamp"))
+        at = instant(entry.first(self.last_changed[-1]))
         return LastChange(entry.first("modifiersName"), at) if at else None
 
     def is_server(self, dn: str) -> bool:
