@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from connectors.suite.scenes import Scene, Stage, every_page
-from workforce.access import DesiredAccount
+from workforce.access import AccountState, DesiredAccount
 from workforce.errors import HubError
 from workforce.markers import new_marker
 from workforce.ports import AppRoles, Credentials, Directory, Licensing, Managers, ReadsTogether, Renaming, Restoring
@@ -121,14 +121,14 @@ def _block_all(stage: Stage) -> Scene:
 def _read_all(stage: Stage) -> Scene:
     directory, wanted, account_id = _optional(stage)
 
-    def read() -> Mapping[str, Any]:
-        found = directory.read_all([account_id])
+    def read() -> Mapping[str, AccountState | HubError]:
+        found: Mapping[str, AccountState | HubError] = directory.read_all([account_id])
         for state in found.values():
             if isinstance(state, HubError):
                 raise state
         return found
 
-    return Scene(read, lambda found: found[account_id].marker == wanted.marker)
+    return Scene(read, lambda found: getattr(found[account_id], "marker", None) == wanted.marker)
 
 
 def _optional(stage: Stage) -> tuple[Any, DesiredAccount, str]:

@@ -315,7 +315,7 @@ class Access(RuleBasedStateMachine):
                 assert held == wanted, (number, directory)
                 moment[number, directory] = wanted
         with self.tx() as tx:
-            now: datetime = tx.one("SELECT clock_timestamp() AS now")["now"]  # type: ignore[index]  # there is always a row
+            now: datetime = tx.the("SELECT clock_timestamp() AS now")["now"]
         self.moments.append((now, moment))
 
     def teardown(self) -> None:

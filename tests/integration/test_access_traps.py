@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,20 +10,19 @@ from uuid import uuid4
 
 import pytest
 
-from cli.world import ROLE, TENANT
+from cli.world import TENANT
 from connectors.suite.sandbox import Fault, FaultKind
 from flows import joiner, leaver
-from flows.case import ACCOUNT, Case
+from flows.case import Case
 from flows.joiner import directories_concerned, join
 from flows.leaver import systems_to_leave
 from flows.reconcile import reconcile
 from flows.steps import PlainConductor, Step
-from ledger import approvals, documents, effect_history, endings, engagements, grants, holds, identities, timers
-from ledger.access_history import Question, held_at
-from ledger.grants import Grant
+from ledger import approvals, documents, effect_history, endings, engagements, grants, holds, timers
 from ledger.reconciliations import Scope
+from tests.integration.access_looks import a_person, account, account_id_of, case_of, held_now, rows, time_passes, with_packages
 from tests.integration.installed import Installed
-from workforce.access import SIGN_IN, AccountState, Entitlement, EntitlementKind
+from workforce.access import SIGN_IN, Entitlement, EntitlementKind
 from workforce.effects import Effect, EffectKind
 from workforce.engagement import Engagement
 from workforce.errors import Fenced, HubError, Refused, RetryLater
@@ -33,56 +32,6 @@ from workforce.states import EngagementState
 pytestmark = pytest.mark.integration
 
 LEAD, HEDY = (Actor(ActorType.HUMAN, name, auth="cli") for name in ("grace", "hedy"))
-LONG_AGO = timedelta(minutes=5)
-
-
-def case_of(installed: Installed, engagement: Engagement, directory: str) -> Case:
-    """A case of a run that owns the engagement."""
-    return Case(installed.hub, installed.run(engagement), directory)
-
-
-def account_id_of(installed: Installed, engagement: Engagement, directory: str) -> str:
-    with installed.hub.database.transaction(TENANT) as tx:
-        account_id = identities.external_id(tx, directory, ACCOUNT, engagement.worker.id)
-    assert account_id is not None
-    return account_id
-
-
-def account(installed: Installed, engagement: Engagement, directory: str) -> AccountState:
-    account_id = account_id_of(installed, engagement, directory)
-    return installed.hub.tenant(TENANT).instance(directory).directory().read(account_id)
-
-
-def rows(installed: Installed, engagement: Engagement, directory: str) -> list[Grant]:
-    with installed.hub.database.transaction(TENANT) as tx:
-        return [grant for grant in grants.history_of(tx, engagement.id) if grant.directory == directory]
-
-
-def held_now(installed: Installed, engagement: Engagement, directory: str) -> set[Entitlement]:
-    """What the ledger says that the engagement's person holds."""
-    with installed.hub.database.transaction(TENANT) as tx:
-        row = tx.the("SELECT clock_timestamp() AS now")
-        found = held_at(tx, Question(directory, row["now"], engagement_id=engagement.id))
-    return {each.entitlement for each in found}
-
-
-def with_packages(installed: Installed, **packages: Mapping[str, Any]) -> None:
-    """Add access packages: name → what differs from version 1 for every role, which gives the second group of LDAP."""
-    second = {"ldap": {"groups": [installed.world.groups["ldap"][1]]}}
-    usual = {"version": 1, "because": "a test says so", "role": ROLE, "directories": second}
-    installed.apply_files({f"access/{name}.yaml": {**usual, "package": name, **package} for name, package in packages.items()})
-
-
-def a_person() -> dict[str, str]:
-    name = uuid4().hex.translate(str.maketrans("0123456789", "ghijklmnop"))
-    return {"Worker ID": f"ACME{name}", "Worker Last Name": f"Lovelace {name}"}
-
-
-def time_passes(installed: Installed, engagement: Engagement) -> None:
-    """Every call was made long ago: what it did would show by now."""
-    with installed.hub.database.transaction(TENANT) as tx:
-        statement = "UPDATE effects SET started_at = started_at - %(by)s, lease_until = NULL WHERE engagement_id = %(id)s"
-        tx.execute(statement, by=LONG_AGO, id=engagement.id)
 
 
 # What an approval waits for
