@@ -30,6 +30,9 @@ def end(
     engagement: EngagementArgument,
     reason: ReasonOption,
     now: Annotated[bool, typer.Option("--now", help="At this instant. It has to be said.")] = False,
+    converted: Annotated[
+        bool, typer.Option("--converted", help="The person goes on as an employee: the record in the HRIS stays HR's.")
+    ] = False,
     tenant: TenantOption = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -40,7 +43,7 @@ def end(
     if not now:
         fail("say --now to end it at this instant; an end on a day is set in the VMS", EXIT_CONFIGURATION, as_json=as_json)
     with of_tenant(tenant, as_json=as_json) as (hub, name):
-        told = end_now(hub, name, engagement, reason)
+        told = end_now(hub, name, engagement, reason, converted=converted)
     sentence = "the ending has begun; its access is being taken away"
     if told["had_begun"]:
         sentence = f"its ending had begun at {second(told['had_begun'])} UTC; it is a termination now, and no feed takes it back"

@@ -19,12 +19,12 @@ from workforce.engagement import Engagement
 from workforce.errors import NotFound
 
 
-def end_now(hub: Hub, tenant: str, key: str, reason: str) -> dict[str, Any]:
+def end_now(hub: Hub, tenant: str, key: str, reason: str, *, converted: bool = False) -> dict[str, Any]:
     """End a stint now; ``had_begun``: when its ending had begun before, if it had. Raises ``NotFound``, ``Refused``."""
     why = stated(reason, "reason")
     with hub.database.transaction(tenant) as tx:
         known = find_engagement(tx, key)
-        told = _told(tx, doing.end_now(tx, known.id, person(), reason=why))
+        told = _told(tx, doing.end_now(tx, known.id, person(), reason=why, converted=converted))
     return {**told, "had_begun": known.tombstoned_at, "revoked_verified_at": known.revoked_verified_at}
 
 

@@ -161,7 +161,8 @@ class Case:
         mapping_id = f"engagement__{self.config.instance(self.system).connector.key}"
         with self.hub.database.transaction(self.ref.tenant) as tx:
             mapping = Versions(self.hub, self.ref.tenant).of(tx, mapping_id, self.engagement)
-            standing = writes.newest(tx, self.engagement_id, self.system)
+            written_last = writes.newest_of_person if record_is_shared(self) else writes.newest
+            standing = written_last(tx, self.engagement_id, self.system)
             source = source_lineage(tx, self.engagement_id)
         document = self.document()
         mapped = mapping.apply(document)

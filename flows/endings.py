@@ -15,7 +15,7 @@ from flows.polling import take_again
 from ledger import audit, ended, endings, ends, engagements, evidence, grants, holds
 from ledger.audit import AuditEntry
 from ledger.database import Tx
-from ledger.endings import Ending
+from ledger.endings import Ending, EndingCause
 from ledger.grants import Grant
 from ledger.holds import Hold
 from ledger.jobs import defer_leaver
@@ -44,9 +44,13 @@ _RECORD_ENDED = "record.end_verified"
 _PROOFS = (_BLOCKED, _KEPT, _RECORDED, _GONE, _RECORD_ENDED)
 
 
-def end_now(tx: Tx, engagement_id: UUID, actor: Actor, *, reason: str) -> Engagement:
-    """End the stint now, whoever still has to approve anything. Raises ``Refused`` where there is nothing to end."""
-    return ends.terminate(tx, engagement_id, actor, reason=reason)
+def end_now(tx: Tx, engagement_id: UUID, actor: Actor, *, reason: str, converted: bool = False) -> Engagement:
+    """End the stint now, whoever still has to approve anything; ``converted``: the person goes on as an employee.
+
+    Raises ``Refused`` where there is nothing to end.
+    """
+    cause = EndingCause.CONVERTED if converted else EndingCause.TERMINATED
+    return ends.terminate(tx, engagement_id, actor, reason=reason, cause=cause)
 
 
 def extend(tx: Tx, hub: Hub, engagement_id: UUID, until: date, actor: Actor, *, reason: str) -> Engagement:

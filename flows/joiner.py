@@ -15,7 +15,7 @@ from flows.feed_brake import is_held
 from flows.identity import is_handed_over, rename_account, set_manager
 from flows.intake import Intake, read_agreement_of
 from flows.logins import WorkersLogin
-from flows.records import create_record, read_record_back
+from flows.records import create_record, leads, read_record_back
 from flows.steps import Conductor, step
 from flows.versions import Versions
 from ledger import approvals, audit, credential_links, engagements, grants, sources, timers
@@ -132,11 +132,17 @@ def find_account(case: Case) -> None:
 
 @step("Create the account")
 def create_account(case: Case) -> None:
-    """Create the account with our marker and its native expiry, or adopt the one that a lost reply left, with its attributes."""
+    """Create the account with our marker and its native expiry, or adopt the one that a lost reply left, with its attributes.
+
+    Of several engagements of a person, the one that started last says what the attributes are.
+    """
     outgoing, applier = case.outgoing(), case.accounts()
     desired = case.desired_account(outgoing.values)
     known = case.external_id(ACCOUNT)
     if known is None and not desired.entitlements:
+        return
+    if known is not None and not leads(case):
+        applier.conclude(known, case.unfinished(EffectKind.UPDATE_ACCOUNT))
         return
     life = 1 if known else life_of_account(case)
     account_id, plan = applier.provide(desired, outgoing.desired, outgoing.details, known=known, life=life)

@@ -7,22 +7,18 @@ Where a system keeps one for each engagement, none of this matters.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from flows.case import Case, Outgoing, record_is_shared
+from flows.case import Case, record_is_shared
 from flows.intake import RECORD
 from flows.steps import step
-from ledger import endings, engagements, identities, writes
+from ledger import endings, engagements, identities
 from ledger.database import Tx
+from ledger.endings import EndingCause
 from provisioning.records import prove_record
 from workforce.effects import EffectKind
 from workforce.engagement import Engagement
 from workforce.errors import NotFound, RetryLater
 from workforce.markers import marker_of
 from workforce.states import STANDING
-
-CONVERTED = "converted"
-"""The cause of an ending by which a contractor becomes an employee: the person's record in the HRIS goes on, and is HR's."""
 
 
 @step("Create the record")
@@ -32,9 +28,9 @@ def create_record(case: Case) -> None:
     An ended record of a person who comes back is taken up again first.
     """
     record_id = case.external_id(RECORD)
-    if record_id is not None and not _leads(case):
+    if record_id is not None and not leads(case):
         return
-    sink, outgoing, applier = case.config.instance(case.system).sink(), _outgoing(case), case.records()
+    sink, outgoing, applier = case.config.instance(case.system).sink(), case.outgoing(), case.records()
     starts_on = case.engagement.terms.starts_on.isoformat()
     if record_id is None:
         record_id, plan = applier.create(sink, _marker(case), outgoing.desired, outgoing.details)
@@ -101,23 +97,13 @@ def _order(engagement: Engagement) -> tuple[str, str]:
     return engagement.terms.starts_on.isoformat(), str(engagement.id)
 
 
-def _leads(case: Case) -> bool:
+def leads(case: Case) -> bool:
     """Whether the engagement's word counts for the record."""
     if not record_is_shared(case):
         return True
     with case.hub.database.transaction(case.ref.tenant) as tx:
         first = leading(engagements.list_all(tx, worker_id=case.engagement.worker.id))
     return first is None or first.id == case.engagement_id
-
-
-def _outgoing(case: Case) -> Outgoing:
-    """What the mapping says. Of a record that several engagements share, what stands is what any of them wrote last."""
-    outgoing = case.outgoing()
-    if not record_is_shared(case):
-        return outgoing
-    with case.hub.database.transaction(case.ref.tenant) as tx:
-        standing = writes.newest_of_person(tx, case.engagement_id, case.system)
-    return replace(outgoing, desired=replace(outgoing.desired, standing=standing))
 
 
 def _kept_because(case: Case) -> str | None:
@@ -128,13 +114,13 @@ def _kept_because(case: Case) -> str | None:
         if leading(engagements.list_all(tx, worker_id=case.engagement.worker.id)) is not None:
             return "another engagement of the person needs it"
         if case.system == case.config.document.systems.hris and _is_conversion(tx, case):
-            return CONVERTED
+            return EndingCause.CONVERTED
     return None
 
 
 def _is_conversion(tx: Tx, case: Case) -> bool:
     ending = endings.current(tx, case.engagement_id)
-    return ending is not None and ending.cause == CONVERTED
+    return ending is not None and ending.cause == EndingCause.CONVERTED
 
 
 def _marker(case: Case) -> str:

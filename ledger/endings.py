@@ -23,10 +23,11 @@ from workforce.states import ENGAGEMENT_TRANSITIONS, STANDING, EngagementState, 
 
 
 class EndingCause(StrEnum):
-    """Why an ending begins. Other words may stand in a row; only these two mean something here."""
+    """Why an ending begins. Other words may stand in a row; only these mean something here."""
 
     END_REACHED = "end_reached"
     TERMINATED = "terminated"
+    CONVERTED = "converted"
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,18 +47,20 @@ def bring_end_forward(tx: Tx, engagement_id: UUID, terms: EngagementTerms, actor
     return _heed(tx, moved, actor)
 
 
-def terminate(tx: Tx, engagement_id: UUID, actor: Actor, *, reason: str) -> Engagement:
+def terminate(
+    tx: Tx, engagement_id: UUID, actor: Actor, *, reason: str, cause: EndingCause = EndingCause.TERMINATED
+) -> Engagement:
     """End the stint now, by a person's word: tombstone and leaver in this transaction, whatever state it is in and whoever still has to approve.
 
     The end is this instant, or the known one if that has passed. From then on no feed takes the ending back. An ending that has begun
-    already is a termination now too. Raises ``Refused`` (cause ``illegal_transition``) where there is nothing to end, ``NotFound``.
+    already is a termination now too. With the cause ``converted`` the person goes on as an employee. Raises ``Refused`` (cause ``illegal_transition``) where there is nothing to end, ``NotFound``.
     """
     known = engagement_rows.lock(tx, engagement_id)
     if known.tombstoned_at is None or known.terms.terminates_at is None:
         at = min(known.end_at, tx.began_at.replace(microsecond=0)) if known.tombstoned_at is None else known.end_at
         ended = known.terms.model_copy(update={"terminates_at": at})
         _set_end(tx, known, ended, reported=known.reported_terms or known.terms)
-    begun = endings.begin(tx, engagement_id, EndingCause.TERMINATED, actor, reason=reason)
+    begun = endings.begin(tx, engagement_id, cause, actor, reason=reason)
     if known.tombstoned_at is not None:
         _confirm(tx, begun, actor, reason)
     defer_leaver(tx, engagement_id)
