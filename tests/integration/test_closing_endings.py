@@ -144,6 +144,16 @@ def test_nothing_is_closed_that_goes_on(installed: Installed) -> None:
         closed(installed, engagement)
 
 
+def test_a_hold_that_was_released_has_engagements_that_go_on_looked_at_too(installed: Installed) -> None:
+    with installed.hub.database.transaction(TENANT) as tx:
+        engagement = working(tx, "WO-C6")
+        hold = holds.place(tx, engagement.worker.id, matter="m", scope="s", actor=ADA)
+    installed.waiting("joiner")
+    with installed.hub.database.transaction(TENANT) as tx:
+        doing.release_hold(tx, hold.id, ADA, reason="settled")
+    assert installed.waiting("joiner") == [{"engagement_id": str(engagement.id)}]
+
+
 def test_a_hold_that_was_released_lets_the_licences_go_once_no_other_stands(installed: Installed) -> None:
     config = installed.hub.tenant(TENANT)
     with installed.hub.database.transaction(TENANT) as tx:
