@@ -37,9 +37,9 @@ from bench.installation import Installation, cpus, fresh_settings, percentile, s
 from cli import documents
 from cli.world import EMAIL_DOMAIN, ROLE, TENANT, World, client_company
 from config.hub import Hub, build_hub
-from flows.case import ACCOUNT
 from flows.intake import RECORD
 from ledger import audit, engagements, grants, identities, timers
+from ledger.identities import ACCOUNT
 from ledger.timers import TimerKind
 from workforce.access import SIGN_IN, DesiredAccount, Entitlement, EntitlementKind
 from workforce.engagement import Engagement, WorkOrder, canonical

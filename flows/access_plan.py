@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from uuid import UUID
 
 from config.hub import Hub
-from flows.case import ACCOUNT, GIVEN_BY, Case, CaseRef
+from flows.case import GIVEN_BY, Case, CaseRef
 from flows.joiner import decide_access, directories_concerned
 from ledger import approvals, engagements, grants
 from ledger.approvals import Approval, ApprovalState
+from ledger.identities import ACCOUNT
 from ledger.rehearsal import rehearsal
 from provisioning.plan import Change, plan_access, plan_removal
 from provisioning.writing import DesiredRecord

@@ -6,14 +6,15 @@ from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 
-from flows.case import ACCOUNT, Case
+from flows.case import Case
 from flows.endings import licence_verdict
 from ledger import account_links, effect_history, engagements, grants, identities
 from ledger.effect_history import EffectLine
-from provisioning.readback import MAY_APPEAR_SECONDS
+from ledger.identities import ACCOUNT
+from provisioning.readback import MAY_APPEAR_SECONDS, is_there
 from workforce.access import Entitlement, EntitlementKind
 from workforce.effects import Effect, EffectKind
-from workforce.errors import NotFound, Refused, RetryLater
+from workforce.errors import Refused, RetryLater
 from workforce.ports import Restoring
 from workforce.states import EffectState
 
@@ -40,7 +41,7 @@ def accounts_shown(case: Case) -> tuple[list[str], RetryLater | None]:
         now = tx.began_at
     made = _ids(case, lines)
     found = {account.account_id for account in case.directory.find(case.engagement.worker.marker)}
-    shown = found | {account_id for account_id in made - found if exists(case, account_id)}
+    shown = found | {account_id for account_id in made - found if is_there(case.directory, account_id)}
     hidden = [line for line in lines if line.vendor_id not in shown and (line.vendor_id or not shown)]
     rest = _rest(hidden, now)
     return sorted(shown), _not_shown_yet(rest) if rest > 0 else None
@@ -83,7 +84,7 @@ def bring_back(case: Case, known: str) -> None:
         return
     if isinstance(case.directory, Restoring) and known in case.directory.deleted(case.engagement.worker.marker):
         case.accounts().restore(known)
-        if not exists(case, known):
+        if not is_there(case.directory, known):
             raise RetryLater(f"account {known} was restored and does not show yet", cause="read_back_mismatch")
         case.audit("account.brought_back", account_id=known)
         return
@@ -100,7 +101,11 @@ def life_of_account(case: Case) -> int:
     with case.hub.database.transaction(case.ref.tenant) as tx:
         lines = _creations(case, effect_history.list_for(tx, case.engagement_id))
         now = tx.began_at
-    lived = [line for line in lines if line.state is EffectState.DONE and line.vendor_id and not exists(case, line.vendor_id)]
+    lived = [
+        line
+        for line in lines
+        if line.state is EffectState.DONE and line.vendor_id and not is_there(case.directory, line.vendor_id)
+    ]
     rest = _rest(lived, now)
     if rest > 0:
         raise _not_shown_yet(rest)
@@ -112,15 +117,6 @@ def kept_licences(case: Case, licences: Collection[Entitlement]) -> frozenset[En
     only = [each for each in licences if each.kind is EntitlementKind.LICENCE]
     with case.hub.database.transaction(case.ref.tenant) as tx:
         return frozenset(each for each in only if not licence_verdict(tx, case.config, case.engagement, each.id).may)
-
-
-def exists(case: Case, account_id: str) -> bool:
-    """Whether the directory shows the account."""
-    try:
-        case.directory.read(account_id)
-    except NotFound:
-        return False
-    return True
 
 
 def _creations(case: Case, lines: Collection[EffectLine]) -> list[EffectLine]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from uuid import UUID
@@ -20,6 +20,7 @@ from ledger.database import Tx
 from ledger.effect_history import EffectLine
 from ledger.effects import LedgerEffects
 from ledger.grants import Grant
+from ledger.identities import ACCOUNT
 from ledger.work_orders import source_lineage
 from provisioning.accounts import AccountApplier
 from provisioning.desired import DesiredAccess, Support, desired_access
@@ -36,8 +37,6 @@ from workforce.outgoing import EngagementDocument
 from workforce.ports import Directory
 from workforce.states import EffectState
 
-ACCOUNT = "account"
-"""The kind under which a directory's id for a worker's account is kept."""
 GIVEN_BY = {
     EffectKind.ADD_MEMBER: EntitlementKind.GROUP,
     EffectKind.ASSIGN_LICENCE: EntitlementKind.LICENCE,
@@ -258,6 +257,11 @@ class Case:
             if SIGN_IN in support.entitlements - own:
                 grants.not_yet(tx, support.engagement_id, self.system, SIGN_IN)
 
+    def note_gone(self, gone: Collection[Entitlement]) -> None:
+        """Keep that nothing of ``gone`` is held for this engagement in the step's directory any more."""
+        with self.hub.database.transaction(self.ref.tenant) as tx:
+            grants.revoked(tx, self.engagement_id, self.system, gone)
+
     def desired_account(self, values: Mapping[str, object]) -> DesiredAccount:
         """The account as it should be in the step's directory, with the attributes ``values``; the login is the mapping's, else the reserved one."""
         mapped = self.config.instance(self.system).connector.login_attribute
@@ -277,12 +281,7 @@ class Case:
         )
 
     def _supports(self, tx: Tx) -> list[Support]:
-        """What each engagement of the worker supports in the step's directory."""
-        found = []
-        for engagement_id, entitlements in grants.supports(tx, self.engagement.worker.id, self.system):
-            engagement = engagements.get(tx, engagement_id)
-            found.append(Support(engagement_id, engagement.terms.start_instant(), engagement.end_at, entitlements))
-        return found
+        return supports_of(tx, self.engagement.worker.id, self.system)
 
     def _base_effect(self) -> Effect:
         """Tenant, engagement, target and epoch; the applier fills in the kind."""
@@ -290,6 +289,15 @@ class Case:
 
     def _internal_id(self, kind: str) -> UUID:
         return self.engagement.worker.id if kind == ACCOUNT or record_is_shared(self) else self.engagement_id
+
+
+def supports_of(tx: Tx, worker_id: UUID, directory: str) -> list[Support]:
+    """What each engagement of the worker supports in ``directory``."""
+    found = []
+    for engagement_id, entitlements in grants.supports(tx, worker_id, directory):
+        engagement = engagements.get(tx, engagement_id)
+        found.append(Support(engagement_id, engagement.terms.start_instant(), engagement.end_at, entitlements))
+    return found
 
 
 def record_is_shared(case: Case) -> bool:

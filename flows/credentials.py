@@ -21,6 +21,7 @@ from flows.alarms import raise_alarm
 from ledger import audit, credential_links, engagements, failures, identities
 from ledger.credential_links import CredentialJob, CredentialToken
 from ledger.database import Tx
+from ledger.identities import ACCOUNT
 from ledger.queue import RunningJob
 from provisioning.readback import read_account
 from provisioning.updates import Updates
@@ -33,7 +34,6 @@ from workforce.ports import Credentials
 
 log = structlog.get_logger(__name__)
 
-ACCOUNT = "account"
 NOT_DELIVERED = "credential_not_delivered"
 NOT_COLLECTED = "credential_not_collected"
 
@@ -111,8 +111,8 @@ class HandOver:
     def _due(self, engagement: Engagement) -> list[str]:
         """The directories whose account the person cannot sign in to yet: none where another engagement was handed over before."""
         with self.hub.database.transaction(self.tenant) as tx:
-            others = [each for each in engagements.list_all(tx, worker_id=engagement.worker.id) if each.id != engagement.id]
-        if any(other.access_verified_at and other.revoked_verified_at is None for other in others):
+            everything = engagements.list_all(tx, worker_id=engagement.worker.id)
+        if any(each.has_access for each in everything if each.id != engagement.id):
             return []
         return self._with_credentials(engagement)
 
@@ -176,7 +176,7 @@ def credential_handlers(hub: Hub) -> Mapping[str, Callable[[RunningJob], None]]:
     """Job name → handler, for a worker."""
     return {
         CredentialJob.HAND_OVER: lambda job: hand_over(hub, job.tenant, UUID(job.args["engagement_id"])),
-        CredentialJob.ISSUE: lambda job: issue(hub, job.tenant, _link_of(job), run=f"{job.name}-{job.job_id}.{job.attempt}"),
+        CredentialJob.ISSUE: lambda job: issue(hub, job.tenant, _link_of(job), run=job.run),
         CredentialJob.SHRED: lambda job: shred(hub, job.tenant, _link_of(job)),
     }
 

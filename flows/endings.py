@@ -38,7 +38,6 @@ from workforce.access import SIGN_IN, EntitlementKind
 from workforce.engagement import Engagement
 from workforce.errors import Misconfigured, Refused
 from workforce.events import HUB, Actor
-from workforce.states import STANDING
 
 _BLOCKED, _KEPT, _RECORDED, _GONE = "access.blocked", "access.kept", "access.recorded", "access.revoked"
 _RECORD_ENDED = "record.end_verified"
@@ -270,9 +269,8 @@ def _leave_again(tx: Tx, worker_id: UUID) -> None:
     """What was kept is looked at again: by the leavers of what has ended, and by the joiners of what goes on (a licence kept by a move)."""
     for engagement_id in ended.with_licences_left(tx, worker_id):
         defer_leaver(tx, engagement_id)
-    for engagement in engagements.list_all(tx, worker_id=worker_id):
-        if engagement.state in STANDING and engagement.tombstoned_at is None:
-            defer_joiner(tx, engagement.id)
+    for engagement in engagements.going_on(tx, worker_id):
+        defer_joiner(tx, engagement.id)
 
 
 def _at(entry: AuditEntry) -> datetime:

@@ -10,15 +10,14 @@ from provisioning.desired import Support
 from provisioning.reconcile import UNDER_WAY, Expected, Trigger
 from workforce.access import Entitlement
 from workforce.period import start_instant
-from workforce.states import EngagementState
+from workforce.states import STANDING, EngagementState
 
-_OPEN = frozenset({EngagementState.CLEARED, EngagementState.ACTIVE})
 _WITHDRAWN = frozenset({EngagementState.DECLINED, EngagementState.CANCELLED})
 
 
 def expected_of(person: Person, *, now: datetime) -> Expected:
     """What one directory should show of a person. Raises ``Refused`` for a time zone that is none."""
-    standing = [each for each in person.engagements if each.state in _OPEN and each.tombstoned_at is None]
+    standing = [each for each in person.engagements if each.state in STANDING and each.tombstoned_at is None]
     lasting = [each for each in standing if each.end_at > now]
     endings = [
         each for each in person.engagements if each.tombstoned_at and (each.id in person.had_access or not person.had_access)

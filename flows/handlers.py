@@ -35,7 +35,7 @@ from ledger.queue import RunningJob
 from ledger.reconciliations import Scope
 from workforce.engagement import Engagement
 from workforce.errors import Fenced, HubError, OutcomeUnknown, RetryLater
-from workforce.states import STANDING, EngagementState
+from workforce.states import EngagementState
 
 log = structlog.get_logger(__name__)
 
@@ -229,8 +229,8 @@ class Handlers:
         """What the person's other engagements need is looked at once more: one may have begun while this one was taken apart."""
         with self.hub.database.transaction(tenant) as tx:
             ended = engagements.get(tx, engagement_id)
-            for other in engagements.list_all(tx, worker_id=ended.worker.id):
-                if other.id != engagement_id and other.state in STANDING and other.tombstoned_at is None:
+            for other in engagements.going_on(tx, ended.worker.id):
+                if other.id != engagement_id:
                     defer_joiner(tx, other.id)
 
     def _is_ending(self, tenant: str, engagement_id: UUID) -> bool:
@@ -247,7 +247,7 @@ class Handlers:
 
     def _claim(self, job: RunningJob, engagement_id: UUID, *, grants: bool) -> Engagement:
         with self.hub.database.transaction(job.tenant) as tx:
-            return engagements.claim(tx, engagement_id, runner=_run(job), grants=grants)
+            return engagements.claim(tx, engagement_id, runner=job.run, grants=grants)
 
     def _run_flow(self, flow: Flow[..., Any], job: RunningJob, engagement: Engagement) -> None:
         parameters = asdict(_ref(job, engagement))
@@ -279,10 +279,5 @@ def _subject(job: RunningJob) -> str:
     return ":".join([job.name, *(about if job.name == JobName.MIGRATE else about[:1])])
 
 
-def _run(job: RunningJob) -> str:
-    """The identity of one attempt at one job: what owns effects while it runs."""
-    return f"{job.name}-{job.job_id}.{job.attempt}"
-
-
 def _ref(job: RunningJob, engagement: Engagement) -> CaseRef:
-    return CaseRef(job.tenant, str(engagement.id), _run(job), engagement.epoch)
+    return CaseRef(job.tenant, str(engagement.id), job.run, engagement.epoch)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from flows.alarms import raise_alarm
-from flows.case import ACCOUNT, Case
+from flows.case import Case
 from flows.steps import step
 from ledger import effect_history, engagements, failures
+from ledger.identities import ACCOUNT
 from provisioning.renaming import AccountNaming, detail_of
 from workforce.effects import Effect, EffectKind
 from workforce.errors import Fenced, Refused
@@ -56,8 +57,7 @@ def set_manager(case: Case) -> None:
 def is_handed_over(case: Case) -> bool:
     """Whether the person uses the account by now, for this engagement or for another: a trial sign-in would take it from them."""
     with case.hub.database.transaction(case.ref.tenant) as tx:
-        all_of_them = engagements.list_all(tx, worker_id=case.engagement.worker.id)
-    return any(each.access_verified_at and each.revoked_verified_at is None for each in all_of_them)
+        return any(each.has_access for each in engagements.list_all(tx, worker_id=case.engagement.worker.id))
 
 
 def _leave_to_a_person(case: Case, error: Refused) -> None:

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from compliance.sla import time_to_productive
 from config.hub import Hub
-from flows.accounts import LOOK_AGAIN_SECONDS, adopt_leftover, bring_back, exists, kept_licences, life_of_account
-from flows.case import ACCOUNT, Case
+from flows.accounts import LOOK_AGAIN_SECONDS, adopt_leftover, bring_back, kept_licences, life_of_account
+from flows.case import Case
 from flows.feed_brake import is_held
 from flows.identity import is_handed_over, rename_account, set_manager
 from flows.intake import Intake, read_agreement_of
@@ -21,10 +21,11 @@ from flows.versions import Versions
 from ledger import approvals, audit, credential_links, engagements, grants, sources, timers
 from ledger.approvals import ApprovalState
 from ledger.database import Tx
+from ledger.identities import ACCOUNT
 from ledger.jobs import defer_joiner
 from ledger.timers import TimerKind
 from provisioning.packages import AccessPackage
-from provisioning.readback import prove_access, prove_gone
+from provisioning.readback import is_there, prove_access, prove_gone
 from workforce.access import SIGN_IN, EntitlementKind
 from workforce.effects import EffectKind
 from workforce.engagement import Engagement
@@ -126,7 +127,7 @@ def find_account(case: Case) -> None:
     if known is None:
         if not case.desired_access().entitlements:
             adopt_leftover(case)
-    elif not exists(case, known):
+    elif not is_there(case.directory, known):
         bring_back(case, known)
 
 
@@ -174,7 +175,7 @@ def read_access_back(case: Case) -> None:
     """
     account_id = case.external_id(ACCOUNT)
     if account_id is None:
-        _close_what_was_never_given(case)
+        case.note_gone(case.given())  # there is no account, and none is made any more: what is not wanted is gone
         return
     desired = case.desired_account(case.outgoing().values)
     try_sign_in = not is_handed_over(case)
@@ -225,13 +226,6 @@ def _is_behind(tx: Tx, engagement: Engagement, *, has_started: bool) -> bool:
     missing = [grant for grant in wanted if has_started or grant.entitlement != SIGN_IN]
     left = [g for g in grants.to_revoke(tx, engagement.id) if g.entitlement.kind is not EntitlementKind.LICENCE]
     return bool(missing or left)
-
-
-def _close_what_was_never_given(case: Case) -> None:
-    """There is no account, and none is made any more: what is not wanted is gone."""
-    given = case.given()
-    with case.hub.database.transaction(case.ref.tenant) as tx:
-        grants.revoked(tx, case.engagement_id, case.system, given)
 
 
 def _measure(tx: Tx, case: Case, signed_at: datetime) -> None:

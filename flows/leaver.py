@@ -5,7 +5,7 @@ Revocation wins. ``block`` runs first and plainly, without Prefect; the flow the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from uuid import UUID
 
@@ -23,8 +23,8 @@ from provisioning.licences import require_subject
 from provisioning.readback import prove_blocked, prove_gone, read_account
 from workforce.access import SIGN_IN, Entitlement, EntitlementKind
 from workforce.effects import EffectKind
-from workforce.errors import Fenced, HubError, OutcomeUnknown, RetryLater
-from workforce.states import STANDING, EngagementState
+from workforce.errors import Fenced, HubError, error_unless_fenced, raise_first
+from workforce.states import EngagementState
 
 _GAVE = frozenset({EffectKind.CREATE_ACCOUNT, EffectKind.ENABLE_ACCOUNT, *GIVEN_BY})
 
@@ -74,7 +74,7 @@ def _unless_taken_back(run: Callable[[Case], None]) -> Callable[[Case], None]:
         except Fenced:
             with case.hub.database.transaction(case.ref.tenant) as tx:
                 engagement = engagements.get(tx, case.engagement_id)
-                if engagement.tombstoned_at is None and engagement.state in STANDING:
+                if engagement.goes_on:
                     defer_joiner(tx, case.engagement_id)
             raise
 
@@ -91,9 +91,8 @@ def block_sign_in(case: Case) -> None:
     if case.supported_elsewhere().enabled:
         return
     shown, missing = accounts_shown(case)
-    errors = [error for account_id in shown for error in _block(case, account_id)] + ([missing] if missing else [])
-    for error in sorted(errors, key=lambda error: not isinstance(error, RetryLater | OutcomeUnknown)):
-        raise error
+    errors = [error for account_id in shown for error in _block(case, account_id)]
+    raise_first(errors + ([missing] if missing else []))
 
 
 @step("Prove that sign-in is blocked", revokes=True)
@@ -106,7 +105,7 @@ def prove_sign_in_blocked(case: Case) -> None:
             since = case.engagement.tombstoned_at
             proof = prove_blocked(case.directory, account_id, signed_out_since=since, clock=case.hub.clock)
             case.audit("access.blocked", account_id=account_id, sign_in=proof.sign_in)
-    _close_grants(case, {SIGN_IN})
+    case.note_gone({SIGN_IN})
 
 
 @step("Remove the access", revokes=True)
@@ -127,7 +126,7 @@ def remove_access(case: Case) -> None:
 @_unless_taken_back
 def reclaim_licences(case: Case) -> None:
     """Take back the licences that were assigned directly, unless a hold or missing evidence forbids it. What stays is told in the closure."""
-    wanted = _licences_to_go(case)
+    wanted = frozenset(each for each in _alone(case) if each.kind is EntitlementKind.LICENCE)
     gone = wanted - kept_licences(case, wanted)
     for account_id in accounts_of(case) if gone else []:
         account, signs_in = read_account(case.directory, account_id), case.supported_elsewhere().enabled
@@ -138,14 +137,14 @@ def reclaim_licences(case: Case) -> None:
 @step("Prove that the access is gone", revokes=True)
 def prove_access_gone(case: Case) -> None:
     """Ask the directory: nothing that this engagement alone supported may be left, but licences that are kept on purpose."""
-    kept = kept_licences(case, _licences_to_go(case))
-    gone = (_to_go(case) | _licences_to_go(case)) - kept
+    alone = _alone(case)
+    kept = kept_licences(case, alone)
     for account_id in accounts_of(case):
-        proof = prove_gone(case.directory, account_id, gone, clock=case.hub.clock)
+        proof = prove_gone(case.directory, account_id, alone - kept, clock=case.hub.clock)
         with case.hub.database.transaction(case.ref.tenant) as tx:
             case.note_proven(tx, proof.account)
             audit.record(tx, case.event("access.revoked", account_id=account_id))
-    _close_grants(case, case.given() - kept - {SIGN_IN})
+    case.note_gone(case.given() - kept - {SIGN_IN})
 
 
 @step("Retire the account", revokes=True)
@@ -188,21 +187,14 @@ def close_engagement(case: Case) -> None:
 
 def _block(case: Case, account_id: str) -> list[HubError]:
     """Block one account. A guest's sessions belong to another company: what they reach goes at once, blocked or not. What failed."""
-    errors: list[HubError] = []
-    try:
-        case.accounts().block(account_id, signed_out_since=case.engagement.tombstoned_at)
-    except Fenced:
-        raise
-    except HubError as error:
-        errors.append(error)
-    try:
-        if read_account(case.directory, account_id).guest:
-            case.accounts().remove(account_id, marker=case.engagement.worker.marker, gone=_to_go(case))
-    except Fenced:
-        raise
-    except HubError as error:
-        errors.append(error)
-    return errors
+    blocked = error_unless_fenced(lambda: case.accounts().block(account_id, signed_out_since=case.engagement.tombstoned_at))
+    emptied = error_unless_fenced(lambda: _empty_if_guest(case, account_id))
+    return [error for error in (blocked, emptied) if error]
+
+
+def _empty_if_guest(case: Case, account_id: str) -> None:
+    if read_account(case.directory, account_id).guest:
+        case.accounts().remove(account_id, marker=case.engagement.worker.marker, gone=_to_go(case))
 
 
 def _alone(case: Case) -> frozenset[Entitlement]:
@@ -211,14 +203,5 @@ def _alone(case: Case) -> frozenset[Entitlement]:
 
 
 def _to_go(case: Case) -> frozenset[Entitlement]:
-    """Groups and roles."""
+    """Groups and roles of it."""
     return frozenset(each for each in _alone(case) if each.kind is not EntitlementKind.LICENCE)
-
-
-def _licences_to_go(case: Case) -> frozenset[Entitlement]:
-    return frozenset(each for each in _alone(case) if each.kind is EntitlementKind.LICENCE)
-
-
-def _close_grants(case: Case, gone: Collection[Entitlement]) -> None:
-    with case.hub.database.transaction(case.ref.tenant) as tx:
-        grants.revoked(tx, case.engagement_id, case.system, gone)

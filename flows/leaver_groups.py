@@ -122,7 +122,7 @@ class LeaverGroup:
             with self.hub.database.transaction(self.job.tenant) as tx:
                 known = engagements.get(tx, engagement_id)
                 if known.tombstoned_at is not None and known.state is not EngagementState.ENDED:
-                    members.append(engagements.claim(tx, engagement_id, runner=self._run, grants=False))
+                    members.append(engagements.claim(tx, engagement_id, runner=self.job.run, grants=False))
         return members
 
     def _settle(self, engagement: Engagement) -> HubError | None:
@@ -142,13 +142,13 @@ class LeaverGroup:
 
     def _leave(self, engagement: Engagement) -> None:
         records, directories = systems_to_leave(self.hub, self.job.tenant, engagement.id)
-        ref = CaseRef(self.job.tenant, str(engagement.id), self._run, engagement.epoch)
+        ref = CaseRef(self.job.tenant, str(engagement.id), self.job.run, engagement.epoch)
         shared = _Shared(self.hub.tenant(self.job.tenant), engagement)
         leave(_GroupConductor(ref, self.hub, shared), records=records, directories=directories)
 
     def _through_prefect(self, members: Sequence[Engagement]) -> None:
         """One flow run for all. Where Prefect itself cannot go on, whoever was not begun yet leaves plainly."""
-        parameters = {"tenant": self.job.tenant, "engagement_ids": [str(each.id) for each in members], "run": self._run}
+        parameters = {"tenant": self.job.tenant, "engagement_ids": [str(each.id) for each in members], "run": self.job.run}
         with self.hub.database.transaction(self.job.tenant) as tx:
             number = runs.number(tx, self.job.job_id)
         ended = "defect"
@@ -176,11 +176,6 @@ class LeaverGroup:
             together = [each.id for each in members]
             runs.remember(tx, self.job.job_id, number, flow_run.id, process=flow.name, together=together)
         run_here(flow, flow_run, parameters)
-
-    @property
-    def _run(self) -> str:
-        """The identity of this attempt: what owns effects while it runs."""
-        return f"{self.job.name}-{self.job.job_id}.{self.job.attempt}"
 
 
 def leavers_flow(members: Mapping[str, Engagement], settle: Callable[[Engagement], HubError | None]) -> Flow[..., Any]:

@@ -10,13 +10,12 @@ from config.hub import Hub
 from config.tenant import TenantConfig
 from ledger import audit, identities
 from ledger.database import Tx
-from ledger.identities import Login, Release
+from ledger.identities import ACCOUNT, Login, Release
 from provisioning.logins import fingerprint, is_made_of, login_candidates
 from provisioning.policies import LoginPolicy, Rename
 from workforce.engagement import Worker
 from workforce.ports import Renaming
 
-ACCOUNT = "account"
 LOOKED_AT = 5
 """How many of the best candidates may be taken over from somebody who left long ago; each is looked for in every directory."""
 

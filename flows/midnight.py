@@ -166,7 +166,7 @@ class _Blockade:
         return kept or (self._next() if found else [])
 
     def _is_supported(self, each: Unblocked) -> bool:
-        ref = CaseRef(self.job.tenant, str(each.engagement_id), _runner(self.job), each.epoch)
+        ref = CaseRef(self.job.tenant, str(each.engagement_id), self.job.run, each.epoch)
         return Case(self.hub, ref, self.system).supported_elsewhere().enabled
 
     def _note(self, outcomes: Outcomes) -> None:
@@ -194,24 +194,18 @@ class _Blockade:
         )
 
     def _effects(self) -> BulkEffects:
-        runner = _runner(self.job)
         return BulkEffects(
             self.hub.database,
             self.job.tenant,
             HUB,
-            runner=runner,
-            correlation_id=runner,
+            runner=self.job.run,
+            correlation_id=self.job.run,
             lease_seconds=self.hub.settings.lease_seconds,
         )
 
 
 def _accounts_of(each: Unblocked) -> list[ToBlock]:
     return [ToBlock(each.engagement_id, each.epoch, account_id, each.tombstoned_at) for account_id in each.account_ids]
-
-
-def _runner(job: RunningJob) -> str:
-    """The identity of one attempt at one job: what owns effects while it runs."""
-    return f"{job.name}-{job.job_id}.{job.attempt}"
 
 
 def _pause(errors: Iterable[HubError]) -> float:

@@ -48,16 +48,15 @@ def _decide(tx: Tx, intake: Intake, subject: str, ends: list[EarlierEnd]) -> boo
     verdict = judge(policy, active=active, already=already, asked=len(ends))
     if verdict.is_held:
         held_changes.hold(tx, intake.system, _wanted(subject, None, {"engagements": len(ends)}))
-        held_changes.keep_back(tx, [each for each in held_changes.waiting(tx, intake.system) if each.subject == subject])
+        held_changes.keep_back(tx, filter(None, [held_changes.newest_of(tx, intake.system, ENDS, subject)]))
         tell(tx, intake.system, verdict)
         log.warning("promotion.held", tenant=intake.tenant, subject=subject, asked=verdict.asked)
         return True
     for end in ends:
         noted = f"{subject}:{end.subject}"
         held_changes.hold(tx, intake.system, _wanted(noted, end.engagement_id, {"ends_at": end.ends_at.isoformat()}))
-        for change in held_changes.waiting(tx, intake.system):
-            if change.subject == noted:
-                held_changes.let_through(tx, change.id)
+        if change := held_changes.newest_of(tx, intake.system, ENDS, noted):
+            held_changes.let_through(tx, change.id)
     return False
 
 

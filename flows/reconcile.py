@@ -6,7 +6,7 @@ that deviates is read once more by itself before it is put on the list, because 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from uuid import UUID
@@ -24,6 +24,7 @@ from ledger.database import Tx
 from ledger.findings import Finding, Sighting
 from ledger.reconciliations import Person, Reconciliation, Scope, SeenAccount
 from provisioning.policies import Drift, ReconciliationPolicy
+from provisioning.readback import is_there
 from provisioning.reconcile import Evidence, Expected, Found, Trigger, account_missing, classify, digest, is_ours
 from provisioning.writing import DesiredRecord
 from workforce.access import AccountState, LastChange
@@ -112,9 +113,7 @@ class Sweep:
         changed_only = cursor is not None
         while True:
             page = self.port.accounts(cursor)
-            for start in range(
-                0, len(page.accounts), _AT_A_TIME
-            ):  # a page may be much larger where many were made within a second
+            for start in range(0, len(page.accounts), _AT_A_TIME):  # a page is much larger where many were made within a second
                 self._judge(page.accounts[start : start + _AT_A_TIME], closely=changed_only)
             if page.gone:
                 self._gone(page.gone)
@@ -126,31 +125,16 @@ class Sweep:
 
     def recently_ended(self) -> None:
         """The accounts of those whose ending began within the policy's days, each by itself."""
-        since, after = self.hub.clock.now() - timedelta(days=self.policy.recently_ended_days), None
-        while True:
-            with self.hub.database.transaction(self.tenant) as tx:
-                ids = reconciliations.recently_ended(tx, self.name, since, after=after, limit=_AT_A_TIME)
-                people = reconciliations.persons(tx, self.name, ids)
-            for person in people:
-                self._accounts_of(person)
-            if len(ids) < _AT_A_TIME:
-                return
-            after = ids[-1]
+        since = self.hub.clock.now() - timedelta(days=self.policy.recently_ended_days)
+        self._people(lambda tx, after: reconciliations.recently_ended(tx, self.name, since, after=after, limit=_AT_A_TIME))
 
     def absent(self) -> None:
         """What a reading from the beginning did not show: accounts that were there before, and accounts that should be."""
         while gone := self._not_seen():
             self._gone(gone)
-        after = None
-        while True:
-            with self.hub.database.transaction(self.tenant) as tx:
-                ids = reconciliations.without_account_seen(tx, self.name, self.run_id, after=after, limit=_AT_A_TIME)
-                people = reconciliations.persons(tx, self.name, ids)
-            for person in people:
-                self._accounts_of(person)
-            if len(ids) < _AT_A_TIME:
-                return
-            after = ids[-1]
+        self._people(
+            lambda tx, after: reconciliations.without_account_seen(tx, self.name, self.run_id, after=after, limit=_AT_A_TIME)
+        )
 
     def look(self, account_id: str, worker_id: UUID | None) -> list[Found]:
         """Read one account whole, judge it by what the ledger says now, and put that on the list.
@@ -174,6 +158,19 @@ class Sweep:
             found = classify(account, expected, self.policy, now=self.hub.clock.now(), evidence=evidence)
             self._list(tx, account_id, expected, found)
         return found
+
+    def _people(self, next_ids: Callable[[Tx, UUID | None], Sequence[UUID]]) -> None:
+        """The accounts of people, some at a time. ``next_ids`` gives those behind an id."""
+        after: UUID | None = None
+        while True:
+            with self.hub.database.transaction(self.tenant) as tx:
+                ids = next_ids(tx, after)
+                people = reconciliations.persons(tx, self.name, ids)
+            for person in people:
+                self._accounts_of(person)
+            if len(ids) < _AT_A_TIME:
+                return
+            after = ids[-1]
 
     def _judge(self, accounts: Sequence[AccountState], *, closely: bool) -> None:
         suspects: list[tuple[str, UUID | None]] = []
@@ -246,7 +243,7 @@ class Sweep:
     def _accounts_of(self, person: Person) -> None:
         """Every account that carries the person's marker or is linked to them; that there is none is a finding of its own."""
         ids = {account.account_id for account in self.port.find(person.marker)}
-        if person.account_id and person.account_id not in ids and self._is_there(person.account_id):
+        if person.account_id and person.account_id not in ids and is_there(self.port, person.account_id):
             ids.add(person.account_id)
         for account_id in sorted(ids):
             self.look(account_id, person.worker_id)
@@ -254,13 +251,6 @@ class Sweep:
             reconciliations.advance(tx, self.run_id, read=len(ids))
         if not ids:
             self._no_account(person)
-
-    def _is_there(self, account_id: str) -> bool:
-        try:
-            self.port.read(account_id)
-        except NotFound:
-            return False
-        return True
 
     def _no_account(self, person: Person) -> None:
         found = account_missing(expected_of(person, now=self.hub.clock.now()), now=self.hub.clock.now())

@@ -18,7 +18,6 @@ from workforce.effects import EffectKind
 from workforce.engagement import Engagement
 from workforce.errors import NotFound, RetryLater
 from workforce.markers import marker_of
-from workforce.states import STANDING
 
 
 @step("Create the record")
@@ -88,9 +87,8 @@ def of_record(tx: Tx, system: str, record_id: str) -> Engagement | None:
 
 
 def leading(everything: list[Engagement]) -> Engagement | None:
-    """Of a person's engagements, the one that started last among those that are not ending."""
-    standing = [each for each in everything if each.state in STANDING and each.tombstoned_at is None]
-    return max(standing, key=_order, default=None)
+    """Of a person's engagements, the one that started last among those that go on."""
+    return max((each for each in everything if each.goes_on), key=_order, default=None)
 
 
 def _order(engagement: Engagement) -> tuple[str, str]:

@@ -14,13 +14,14 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from config.hub import Hub
-from flows.case import ACCOUNT, Case, CaseRef
+from flows.case import Case, CaseRef
 from flows.following import HAS_RECORDS, is_over
 from flows.intake import RECORD, MappedOrder, guarded, map_order
 from flows.lineage import field_lineage
 from flows.promotion import systems_of
 from flows.versions import Versions
 from ledger import engagements, pins, sources
+from ledger.identities import ACCOUNT
 from ledger.work_orders import source_lineage
 from mappings.engine import CompiledMapping
 from provisioning.plan import plan_access

@@ -24,7 +24,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_at
 from config.hub import Hub, process_hub
 from flows.case import Case, CaseRef
 from flows.prefect_runs import prefect_as_retry_later
-from workforce.errors import Fenced, HubError, Misconfigured, OutcomeUnknown, Refused, RetryLater
+from workforce.errors import Fenced, HubError, Misconfigured, OutcomeUnknown, Refused, RetryLater, raise_first
 from workforce.urgency import revoking
 
 log = structlog.get_logger(__name__)
@@ -85,8 +85,7 @@ class Conductor(ABC):
 
         A refusal that is not raised now is raised again by the next attempt, which finds its effect refused.
         """
-        for error in sorted(self.failures.values(), key=lambda error: not isinstance(error, RetryLater | OutcomeUnknown)):
-            raise error
+        raise_first(self.failures.values())
 
     @abstractmethod
     def _run(self, step: Step, system: str) -> None: ...

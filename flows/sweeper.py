@@ -18,11 +18,12 @@ from compliance.sla import SlaState, offboarding
 from config.hub import Hub
 from config.tenant import TenantConfig
 from flows.alarms import raise_alarm
-from ledger import audit, ended, engagements, failures, grants
+from flows.case import supports_of
+from ledger import audit, ended, engagements, failures
 from ledger.database import Tx
 from ledger.ended import Ended, KnownAccount
 from ledger.jobs import defer_leaver
-from provisioning.desired import Support, desired_access
+from provisioning.desired import desired_access
 from workforce.errors import HubError, NotFound
 from workforce.events import Outcome
 from workforce.urgency import revoking
@@ -69,16 +70,8 @@ def sweep(hub: Hub, tenant: str) -> Swept:
 def _not_supported(tx: Tx, accounts: Sequence[KnownAccount], now: datetime) -> list[KnownAccount]:
     """The accounts whose sign-in no engagement of the worker supports now."""
     places = {(account.worker_id, account.directory) for account in accounts}
-    supported = {place for place in places if _signs_in(tx, *place, now)}
+    supported = {place for place in places if desired_access(supports_of(tx, *place), now=now).enabled}
     return [account for account in accounts if (account.worker_id, account.directory) not in supported]
-
-
-def _signs_in(tx: Tx, worker_id: UUID, directory: str, now: datetime) -> bool:
-    supports = []
-    for engagement_id, entitlements in grants.supports(tx, worker_id, directory):
-        engagement = engagements.get(tx, engagement_id)
-        supports.append(Support(engagement_id, engagement.terms.start_instant(), engagement.end_at, entitlements))
-    return desired_access(supports, now=now).enabled
 
 
 def _look(config: TenantConfig, name: str, accounts: Sequence[KnownAccount], swept: Swept) -> None:

@@ -12,12 +12,12 @@ import structlog
 from config.hub import Hub
 from flows.following import follow_promotions
 from flows.handlers import Handlers
-from flows.midnight import TIMER_ACTOR, ends_reached
+from flows.midnight import ends_reached
 from flows.prefect_runs import PrefectRuns, drop_old_results
 from flows.reconcile import due_reconciliations
-from ledger import audit, checkpoint, engagements, timers
+from ledger import audit, checkpoint, timers
 from ledger.database import Tx
-from ledger.jobs import defer_backfill, defer_joiner, defer_leaver, defer_poll, defer_reconciliation, defer_review, defer_sweep
+from ledger.jobs import defer_backfill, defer_joiner, defer_poll, defer_reconciliation, defer_review, defer_sweep
 from ledger.queue import Worker, prune
 from ledger.timers import Timer, TimerKind
 from workforce.errors import HubError, Misconfigured, Refused
@@ -156,9 +156,7 @@ class WorkerProcess:
             self.stop.wait(seconds)
 
     def _end_reached(self, tx: Tx, timer: Timer) -> None:
-        """The end instant has passed: the tombstone first, then the leaver in its own lane. One transaction."""
-        engagements.begin_ending(tx, timer.engagement_id, cause="end_reached", actor=TIMER_ACTOR)
-        defer_leaver(tx, timer.engagement_id)
+        ends_reached(tx, [timer])
 
     def _start_reached(self, tx: Tx, timer: Timer) -> None:
         """The start instant has passed: the joiner enables what was prepared."""

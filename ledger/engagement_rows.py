@@ -50,6 +50,11 @@ def list_all(
     return [_from_row(row) for row in rows]
 
 
+def going_on(tx: Tx, worker_id: UUID) -> list[Engagement]:
+    """The worker's engagements that support access: cleared or active, and not ending."""
+    return [engagement for engagement in list_all(tx, worker_id=worker_id) if engagement.goes_on]
+
+
 def newest(tx: Tx, *, limit: int = 100) -> list[Engagement]:
     """The engagements that were made last, newest first."""
     rows = tx.all(_SELECT + "ORDER BY engagements.created_at DESC, engagements.id DESC LIMIT %(limit)s", limit=limit)

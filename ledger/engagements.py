@@ -9,7 +9,7 @@ from uuid import UUID
 from ledger import timers
 from ledger.database import Tx
 from ledger.endings import begin as begin_ending
-from ledger.engagement_rows import by_vms_id, get, list_all, lock, newest, note
+from ledger.engagement_rows import by_vms_id, get, going_on, list_all, lock, newest, note
 from ledger.work_orders import Change, upsert_work_order
 from workforce.engagement import Engagement
 from workforce.errors import Fenced
@@ -17,7 +17,7 @@ from workforce.events import HUB, Actor
 from workforce.states import ENGAGEMENT_TRANSITIONS, EngagementState, require_transition
 
 __all__ = [
-    "Change", "begin_ending", "by_vms_id", "claim", "get", "list_all", "mark_access_verified", "mark_revoked_verified", "newest",
+    "Change", "begin_ending", "by_vms_id", "claim", "get", "going_on", "list_all", "mark_access_verified", "mark_revoked_verified", "newest",
     "pin_access", "pin_mappings", "require_epoch", "set_agreement", "transition", "upsert_work_order",
 ]  # fmt: skip
 

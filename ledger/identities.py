@@ -14,6 +14,9 @@ from workforce.errors import AlreadyTaken, Refused
 _BATCHES = (1, 8, 64, 512)
 """How many candidates are looked up at once; the last number goes on."""
 
+ACCOUNT = "account"
+"""The kind under which a directory's id for a worker's account is kept."""
+
 
 @dataclass(frozen=True, slots=True)
 class Login:

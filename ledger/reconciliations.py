@@ -12,13 +12,11 @@ from enum import StrEnum
 from uuid import UUID
 
 from ledger.database import Row, Tx
+from ledger.identities import ACCOUNT
 from ledger.ids import uuid7
 from workforce.access import Entitlement, EntitlementKind
 from workforce.effects import EffectKind
 from workforce.states import EngagementState
-
-ACCOUNT = "account"
-"""The kind under which a directory's id for a worker's account is kept."""
 
 
 class Scope(StrEnum):

@@ -36,6 +36,11 @@ class RunningJob:
     attempt: int
     args: Mapping[str, str]
 
+    @property
+    def run(self) -> str:
+        """The identity of this attempt: what owns effects while it runs."""
+        return f"{self.name}-{self.job_id}.{self.attempt}"
+
 
 def pause_seconds(lane: Lane, attempt: int, after_seconds: float | None = None) -> float:
     """How long to wait after the failed ``attempt``: what the vendor wishes, or twice as long each time, with jitter.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 from provisioning.effects import Holder, Write, gone_is_done, perform
 from provisioning.plan import Change, plan_access, plan_removal
@@ -13,7 +14,7 @@ from provisioning.updates import MAX_LIVES, Updates, undone_too_often
 from provisioning.writing import DesiredRecord, WritePlan
 from workforce.access import DesiredAccount, Entitlement
 from workforce.effects import REVOKING, Effect, EffectKind
-from workforce.errors import Fenced, HubError, Misconfigured, Refused, RetryLater
+from workforce.errors import Misconfigured, Refused, RetryLater, error_unless_fenced
 from workforce.ports import AppRoles, Directory, EffectLog, Licensing, Restoring
 
 SYNCED = "synced_account"
@@ -118,14 +119,7 @@ class AccountApplier:
         The changes that were needed. One that fails keeps no other from being made; the first error is raised then.
         """
         changes = plan_removal(read_account(self.directory, account_id), marker=marker, gone=gone, asked=asked)
-        errors: list[HubError] = []
-        for change in changes:
-            try:
-                self._apply(change, account_id)
-            except Fenced:
-                raise
-            except HubError as error:
-                errors.append(error)
+        errors = [error for change in changes if (error := error_unless_fenced(partial(self._apply, change, account_id)))]
         if errors:
             raise errors[0]
         return changes

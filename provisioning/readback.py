@@ -31,6 +31,15 @@ def read_account(directory: Directory, account_id: str) -> AccountState:
         raise RetryLater(f"account {account_id} cannot be read (yet)", cause="read_back_mismatch") from None
 
 
+def is_there(directory: Directory, account_id: str) -> bool:
+    """Whether the directory shows the account. A lagging read may not show one that is there."""
+    try:
+        directory.read(account_id)
+    except NotFound:
+        return False
+    return True
+
+
 def prove_access(directory: Directory, account_id: str, desired: DesiredAccount, *, clock: Clock, try_sign_in: bool) -> Proof:
     """Prove that the account holds what it should, expires on time and, where it may be tried, can sign in; or that it cannot yet.
 

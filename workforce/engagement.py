@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from workforce.errors import Refused
 from workforce.period import Cutoff, end_instant, start_instant, zone
-from workforce.states import EngagementState
+from workforce.states import STANDING, EngagementState
 
 DECIDE_THE_END = ("ends_on", "time_zone", "cutoff", "close_of_business", "terminates_at")
 """The terms that decide when access stops."""
@@ -192,6 +192,16 @@ class Engagement(_Canonical):
     access_pins: dict[str, int] = Field(default_factory=dict)
     suspended_at: AwareDatetime | None = None
     reported_terms: EngagementTerms | None = Field(default=None, repr=False)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it supports access, unless it is suspended or has not started: it is cleared or active, and its ending has not begun."""
+        return self.state in STANDING and self.tombstoned_at is None
+
+    @property
+    def has_access(self) -> bool:
+        """Whether its access was proven once, and was not proven to be gone since: its person uses the account by now."""
+        return self.access_verified_at is not None and self.revoked_verified_at is None
 
     def with_order(self, order: WorkOrder) -> Engagement:
         """The engagement once ``order`` is taken.

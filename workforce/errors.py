@@ -101,3 +101,20 @@ def _error_of(act: Callable[[str], object], one: str) -> HubError | None:
     except HubError as error:
         return error
     return None
+
+
+def error_unless_fenced(act: Callable[[], object]) -> HubError | None:
+    """Do ``act``, and tell its error or ``None``, so that the next thing is done all the same. Raises ``Fenced``: nothing is ours to do any more."""
+    try:
+        act()
+    except Fenced:
+        raise
+    except HubError as error:
+        return error
+    return None
+
+
+def raise_first(errors: Iterable[HubError]) -> None:
+    """Raise one of ``errors``, if there is any: first what may be tried again, so that a refusal keeps nothing from its retry."""
+    for error in sorted(errors, key=lambda error: not isinstance(error, RetryLater | OutcomeUnknown)):
+        raise error

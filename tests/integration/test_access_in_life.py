@@ -9,9 +9,10 @@ from uuid import uuid4
 import pytest
 
 from cli.world import ROLE, TENANT
-from flows.case import ACCOUNT, Case, CaseRef
+from flows.case import Case, CaseRef
 from ledger import approvals, grants, identities, timers
 from ledger.grants import Grant
+from ledger.identities import ACCOUNT
 from ledger.timers import TimerKind
 from tests.integration.installed import Installed
 from workforce.access import SIGN_IN, AccountState

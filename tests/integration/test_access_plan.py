@@ -13,10 +13,10 @@ import yaml
 from cli.access_packages import migrate
 from cli.access_plan import change_rows, plan_json, remarks
 from flows.access_plan import AccessPlan, plan_engagement
-from flows.case import ACCOUNT
 from ledger import approvals, audit, engagements, grants, identities
 from ledger.approvals import Decision
 from ledger.database import Database
+from ledger.identities import ACCOUNT
 from ledger.rehearsal import rehearsal
 from tests.integration.installed import TENANT, Installed
 from tests.integration.ledger_cases import stored_engagement

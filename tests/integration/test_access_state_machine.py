@@ -24,7 +24,6 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from cli.world import ROLE, TENANT
 from flows.approving import decide
-from flows.case import ACCOUNT
 from flows.endings import hear_again
 from flows.joiner import directories_concerned, join
 from flows.leaver import block, leave, systems_to_leave
@@ -33,6 +32,7 @@ from flows.steps import PlainConductor
 from flows.sweeper import sweep
 from ledger import approvals, endings, ends, engagements, identities
 from ledger.access_history import Question, held_at
+from ledger.identities import ACCOUNT
 from ledger.jobs import defer_joiner, defer_leaver
 from ledger.reconciliations import Scope
 from tests.integration.access_in_time import OWNER, Died, Interrupted, Known, Person, in_turn, mending_everything, packages_of

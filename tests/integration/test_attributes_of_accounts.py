@@ -15,9 +15,9 @@ from cli.world import EMAIL_DOMAIN
 from connectors.okta.sandbox import OktaSandbox
 from connectors.scim.sandbox import ScimSandbox
 from connectors.suite.sandbox import serve
-from flows.case import ACCOUNT
 from flows.rehearsal import SupposedCase
 from ledger import documents, identities
+from ledger.identities import ACCOUNT
 from tests.integration.installed import TENANT, Installed
 from tests.tenant_documents import instance
 from workforce.effects import EffectKind

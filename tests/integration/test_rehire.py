@@ -16,12 +16,13 @@ from connectors.deel.sandbox import DeelSandbox
 from connectors.suite.trial import Opened
 from connectors.testing import trial_of
 from connectors.workmarket.sandbox import WorkMarketSandbox
-from flows.case import ACCOUNT, Case, CaseRef
+from flows.case import Case, CaseRef
 from flows.handlers import Handlers
 from flows.prefect_runs import PrefectRuns
 from ledger import audit, ends, grants, identities
 from ledger.database import Tx
 from ledger.endings import EndingCause
+from ledger.identities import ACCOUNT
 from ledger.jobs import JobName
 from ledger.queue import Lane, RunningJob
 from tests.integration.company import NOBODY

@@ -7,11 +7,11 @@ from uuid import UUID
 
 import pytest
 
-from flows.case import ACCOUNT
 from flows.sweeper import ENABLED, OVERDUE, sweep
 from ledger import audit, endings, engagements, failures, grants, identities
 from ledger.database import Tx
 from ledger.failures import Failure
+from ledger.identities import ACCOUNT
 from ledger.jobs import JobName
 from tests.integration.installed import TENANT, Installed
 from tests.integration.ledger_cases import a_work_order
