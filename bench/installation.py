@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from cli.demo import free_port
+from cli.demo.story import free_port
 from config.loopback import answers
 from config.services import environment_of
 from config.settings import Settings

@@ -23,8 +23,8 @@ from typing import Any
 
 from bench.installation import Installation, cpus, fresh_settings, percentile, stint_up
 from cli import documents
-from cli.demo import post
-from cli.world import TENANT, World, client_company
+from cli.demo.story import post
+from cli.demo.world import TENANT, World, client_company
 from config.hub import Hub, build_hub
 from connectors.docusign.sandbox import ConnectDelivery
 from ledger import engagements

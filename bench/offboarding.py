@@ -35,12 +35,16 @@ import psutil
 
 from bench.installation import Installation, cpus, fresh_settings, percentile, stint_up
 from cli import documents
-from cli.world import EMAIL_DOMAIN, ROLE, TENANT, World, client_company
+from cli.demo.world import EMAIL_DOMAIN, ROLE, TENANT, World, client_company
 from config.hub import Hub, build_hub
-from flows.intake import RECORD
-from ledger import audit, engagements, grants, identities, timers
-from ledger.identities import ACCOUNT
-from ledger.timers import TimerKind
+from flows.feeds.intake import RECORD
+from ledger import engagements
+from ledger.access import grants
+from ledger.identity import identities
+from ledger.identity.identities import ACCOUNT
+from ledger.queueing import timers
+from ledger.queueing.timers import TimerKind
+from ledger.trail import audit
 from workforce.access import SIGN_IN, DesiredAccount, Entitlement, EntitlementKind
 from workforce.engagement import Engagement, WorkOrder, canonical
 from workforce.states import EngagementState

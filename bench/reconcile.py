@@ -35,18 +35,18 @@ import yaml
 
 from bench.installation import cpus, fresh_settings
 from cli import documents
-from cli.world import TENANT, World, client_company
+from cli.demo.world import TENANT, World, client_company
 from config.hub import LEDGER_DATABASE, Hub, build_hub
 from config.services import environment_of
 from config.settings import Settings
 from connectors.ldap.sandbox import SlapdSandbox
 from connectors.protocols.ldapv3.entries import generalized_time
-from flows.reconcile import reconcile
+from flows.reconciliation.reconcile import reconcile
 from ledger import engagements
-from ledger.embedded import EmbeddedPostgres
 from ledger.ids import uuid7
 from ledger.migrate import upgrade
-from ledger.reconciliations import Scope
+from ledger.postgres.embedded import EmbeddedPostgres
+from ledger.reconciliation.reconciliations import Scope
 from workforce.engagement import WorkOrder, canonical
 from workforce.markers import new_marker
 

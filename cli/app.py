@@ -11,11 +11,11 @@ from uuid import UUID
 
 import typer
 
-from cli.access_commands import access_app, reviews_app, who_had_access
-from cli.access_commands_endings import mount as mount_endings
-from cli.access_commands_identity import mount as mount_workers
-from cli.access_commands_reconcile import reconcile_app
-from cli.mapping_commands import mappings_app
+from cli.access.commands import access_app, reviews_app, who_had_access
+from cli.access.ending_commands import mount as mount_endings
+from cli.access.reconcile_commands import reconcile_app
+from cli.access.worker_commands import mount as mount_workers
+from cli.mapping.commands import mappings_app
 from cli.output import (
     EXIT_CONFIGURATION,
     EXIT_FAILED,
@@ -71,7 +71,7 @@ def demo(
     ] = 0,
 ) -> None:
     """Run the main job once, end to end, on real components and vendor sandboxes on this machine."""
-    from cli.demo import run_demo
+    from cli.demo.story import run_demo
 
     with errors_explained(as_json=as_json):
         if not run_demo(as_json=as_json, keep=keep, contractors=contractors):
@@ -408,7 +408,7 @@ def audit_verify(tenant: TenantOption = None, as_json: JsonFlag = False) -> None
 def _show_lineage(
     engagement: str, tenant: str | None, *, system: str | None, field: str | None, show_sensitive: bool, as_json: bool
 ) -> None:
-    from cli.lineage import engagement_lineage, lineage_lines
+    from cli.mapping.lineage import engagement_lineage, lineage_lines
     from cli.session import of_tenant
 
     with of_tenant(tenant, as_json=as_json) as (hub, name):

@@ -14,9 +14,11 @@ from config.mapping_ends import mapping_ends
 from config.secrets import SecretStore
 from config.settings import Settings
 from config.tenant import Fault, TenantConfig, read_tenant
-from flows.versions import Versions
-from ledger import documents, promotions, sources
-from ledger.promotions import Promotion
+from flows.mapping.versions import Versions
+from ledger import documents
+from ledger.intake import sources
+from ledger.mapping import promotions
+from ledger.mapping.promotions import Promotion
 from mappings.check import Uncovered, uncovered
 from mappings.faults import Fault as MappingFault
 from mappings.registry import MappingRegistry

@@ -9,7 +9,10 @@ from cli.check import read_folder
 from config.hub import Hub
 from config.package_releases import changed_releases, missing_pins
 from config.tenant import read_tenant
-from ledger import access_pins, checkpoint, documents, promotions, tenants
+from ledger import documents, tenants
+from ledger.access import package_pins as access_pins
+from ledger.mapping import promotions
+from ledger.trail import checkpoint
 from workforce.errors import Misconfigured
 
 

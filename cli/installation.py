@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 from config.hub import Hub, build_hub, ledger_dsn
 from config.settings import Settings
-from ledger.embedded import EmbeddedPostgres
 from ledger.migrate import is_current, upgrade
+from ledger.postgres.embedded import EmbeddedPostgres
 
 CONNECTIONS = 10
 """Opened as they are needed: a dry run reads several records at a time."""

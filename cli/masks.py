@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cli.actor import person
 from config.hub import Hub
-from ledger import audit
+from ledger.trail import audit
 
 MASK = "•••"
 

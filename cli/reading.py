@@ -9,9 +9,11 @@ import yaml
 
 from config.hub import Hub
 from config.tenant import TenantDocument
-from ledger import audit, documents, effect_history, engagements
+from ledger import documents, engagements
 from ledger.database import Tx
-from ledger.verify import verify_tenant
+from ledger.trail import audit
+from ledger.trail.verify import verify_tenant
+from ledger.writing import effect_history
 from workforce.engagement import Engagement
 from workforce.errors import Misconfigured, NotFound
 from workforce.summaries import EngagementSummary

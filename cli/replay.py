@@ -8,11 +8,12 @@ from uuid import UUID
 from cli.actor import person
 from cli.reading import vms_of
 from config.hub import Hub
-from flows.intake import Intake, guarded, map_order
-from ledger import effect_history, engagements, failures, inbox, sources
+from flows.feeds.intake import Intake, guarded, map_order
+from ledger import engagements, failures
 from ledger.database import Tx
 from ledger.failures import About, Failure
-from ledger.jobs import (
+from ledger.intake import inbox, sources
+from ledger.queueing.jobs import (
     JobName,
     defer_alarm,
     defer_backfill,
@@ -24,6 +25,7 @@ from ledger.jobs import (
     defer_projection,
     defer_take,
 )
+from ledger.writing import effect_history
 from workforce.errors import HubError, NotFound, Refused
 from workforce.events import Actor
 from workforce.ports import SourceRecord

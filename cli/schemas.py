@@ -10,7 +10,7 @@ import yaml
 
 from config.tenant import Fault, TenantConfig
 from connectors.contract import Instance
-from flows.versions import Versions
+from flows.mapping.versions import Versions
 from ledger.database import Tx
 from mappings.check import check_mapping
 from workforce.errors import HubError, Refused

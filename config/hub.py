@@ -17,13 +17,13 @@ from config.tenant import TenantConfig, usable_tenant
 from connectors.contract import Instance, Surroundings
 from connectors.wire.network import Network
 from ledger import documents, tenants
-from ledger.checkpoint import Signer
-from ledger.credentials import LedgerCredentials
 from ledger.database import Database
-from ledger.effects import LedgerEffects
-from ledger.embedded import EmbeddedPostgres
-from ledger.keys import TaxIdVault, load_or_create_key, load_or_create_keys
-from ledger.sibling import asyncpg_url, ensure_database, sibling_dsn
+from ledger.postgres.embedded import EmbeddedPostgres
+from ledger.postgres.sibling import asyncpg_url, ensure_database, sibling_dsn
+from ledger.trail.checkpoint import Signer
+from ledger.vault.credentials import LedgerCredentials
+from ledger.vault.keys import TaxIdVault, load_or_create_key, load_or_create_keys
+from ledger.writing.effects import LedgerEffects
 from workforce.errors import Misconfigured
 from workforce.events import HUB, Actor
 from workforce.ports import Clock

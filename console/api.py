@@ -14,7 +14,8 @@ from pydantic import BaseModel
 
 from config.hub import Hub
 from console.tenancy import is_known
-from ledger import audit, engagements, failures
+from ledger import engagements, failures
+from ledger.trail import audit
 from workforce.errors import NotFound
 from workforce.summaries import EngagementSummary
 

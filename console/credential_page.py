@@ -21,8 +21,8 @@ from fastapi.responses import HTMLResponse
 
 from config.hub import Hub
 from console.tenancy import is_known
-from ledger import credential_links
-from ledger.credential_links import CredentialToken
+from ledger.access import credential_links
+from ledger.access.credential_links import CredentialToken
 from workforce.access import CredentialKind
 
 WAIT_SECONDS = 20.0

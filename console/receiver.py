@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect
 
 from config.hub import Hub
 from console.tenancy import is_known
-from ledger import deliveries, inbox
+from ledger.intake import deliveries, inbox
 from workforce.errors import BadSignature, Misconfigured, RetryLater, UnusableContent
 from workforce.ports import RepliesInWords, Webhooks
 

@@ -9,10 +9,11 @@ from uuid import UUID
 import structlog
 
 from config.hub import Hub
-from ledger import audit, failures
+from ledger import failures
 from ledger.database import Tx
 from ledger.failures import Failure
-from ledger.jobs import defer_alarm
+from ledger.queueing.jobs import defer_alarm
+from ledger.trail import audit
 from workforce.errors import OutcomeUnknown
 from workforce.events import Outcome
 

@@ -11,17 +11,21 @@ from config.hub import Hub
 from config.mapping_ends import require_taken_at
 from config.tenant import TenantConfig
 from connectors.contract import RecordsOf
-from flows.lineage import field_lineage
-from flows.logins import WorkersLogin
-from flows.ownership import Place, kept_targets, show_conflicts
-from flows.versions import Versions, used
-from ledger import audit, effect_history, engagements, grants, identities, writes
+from flows.access.logins import WorkersLogin
+from flows.mapping.lineage import field_lineage
+from flows.mapping.ownership import Place, kept_targets, show_conflicts
+from flows.mapping.versions import Versions, used
+from ledger import engagements
+from ledger.access import grants
+from ledger.access.grants import Grant
 from ledger.database import Tx
-from ledger.effect_history import EffectLine
-from ledger.effects import LedgerEffects
-from ledger.grants import Grant
-from ledger.identities import ACCOUNT
-from ledger.work_orders import source_lineage
+from ledger.identity import identities
+from ledger.identity.identities import ACCOUNT
+from ledger.intake.work_orders import source_lineage
+from ledger.trail import audit
+from ledger.writing import effect_history, writes
+from ledger.writing.effect_history import EffectLine
+from ledger.writing.effects import LedgerEffects
 from provisioning.accounts import AccountApplier
 from provisioning.desired import DesiredAccess, Support, desired_access
 from provisioning.packages import AccessPackage

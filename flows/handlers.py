@@ -13,26 +13,29 @@ from prefect import Flow
 
 from config.hub import Hub
 from flows import processes
+from flows.access.credentials import credential_handlers
+from flows.access.reviews import review_due
 from flows.alarms import raise_alarm, send_alarm
 from flows.case import CaseRef
-from flows.credentials import credential_handlers
-from flows.following import follow, migrate
+from flows.ending.midnight import Midnight
+from flows.ending.sweeper import sweep
+from flows.feeds.polling import poll_events, poll_vms, take_again
+from flows.feeds.projection import project
+from flows.feeds.quarantine import group_of
 from flows.leaver import block, leave, systems_to_leave
-from flows.midnight import Midnight
-from flows.polling import poll_events, poll_vms, take_again
+from flows.mapping.following import follow, migrate
 from flows.prefect_runs import PREFECTS_FAULTS, PrefectRuns, run_here
-from flows.projection import project
-from flows.quarantine import group_of
-from flows.reconcile import reconcile
-from flows.reviews import review_due
+from flows.reconciliation.reconcile import reconcile
 from flows.steps import Conductor, PlainConductor
-from flows.sweeper import sweep
-from ledger import engagements, failures, identity_cases, inbox, runs
+from ledger import engagements, failures
 from ledger.database import Tx
 from ledger.failures import Failure
-from ledger.jobs import JobName, defer_joiner, defer_leaver
-from ledger.queue import RunningJob
-from ledger.reconciliations import Scope
+from ledger.identity import cases as identity_cases
+from ledger.intake import inbox
+from ledger.queueing import runs
+from ledger.queueing.jobs import JobName, defer_joiner, defer_leaver
+from ledger.queueing.queue import RunningJob
+from ledger.reconciliation.reconciliations import Scope
 from workforce.engagement import Engagement
 from workforce.errors import Fenced, HubError, OutcomeUnknown, RetryLater
 from workforce.states import EngagementState

@@ -9,21 +9,25 @@ from uuid import UUID
 
 from compliance.sla import time_to_productive
 from config.hub import Hub
-from flows.accounts import LOOK_AGAIN_SECONDS, adopt_leftover, bring_back, kept_licences, life_of_account
+from flows.access.accounts import LOOK_AGAIN_SECONDS, adopt_leftover, bring_back, kept_licences, life_of_account
+from flows.access.identity import is_handed_over, rename_account, set_manager
+from flows.access.logins import WorkersLogin
 from flows.case import Case
-from flows.feed_brake import is_held
-from flows.identity import is_handed_over, rename_account, set_manager
-from flows.intake import Intake, read_agreement_of
-from flows.logins import WorkersLogin
+from flows.feeds.feed_brake import is_held
+from flows.feeds.intake import Intake, read_agreement_of
+from flows.mapping.versions import Versions
 from flows.records import create_record, leads, read_record_back
 from flows.steps import Conductor, step
-from flows.versions import Versions
-from ledger import approvals, audit, credential_links, engagements, grants, sources, timers
-from ledger.approvals import ApprovalState
+from ledger import engagements
+from ledger.access import approvals, credential_links, grants
+from ledger.access.approvals import ApprovalState
 from ledger.database import Tx
-from ledger.identities import ACCOUNT
-from ledger.jobs import defer_joiner
-from ledger.timers import TimerKind
+from ledger.identity.identities import ACCOUNT
+from ledger.intake import sources
+from ledger.queueing import timers
+from ledger.queueing.jobs import defer_joiner
+from ledger.queueing.timers import TimerKind
+from ledger.trail import audit
 from provisioning.packages import AccessPackage
 from provisioning.readback import is_there, prove_access, prove_gone
 from workforce.access import SIGN_IN, EntitlementKind

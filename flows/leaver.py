@@ -11,14 +11,17 @@ from uuid import UUID
 
 from compliance.sla import offboarding
 from config.hub import Hub
-from flows.accounts import accounts_of, accounts_shown, ever_made, kept_licences
+from flows.access.accounts import accounts_of, accounts_shown, ever_made, kept_licences
 from flows.case import GIVEN_BY, Case
-from flows.endings import close_ending
-from flows.ownership import close_conflicts
+from flows.ending.endings import close_ending
+from flows.mapping.ownership import close_conflicts
 from flows.records import end_record, read_ended_record_back
 from flows.steps import Conductor, step
-from ledger import audit, effect_history, engagements, grants
-from ledger.jobs import defer_joiner
+from ledger import engagements
+from ledger.access import grants
+from ledger.queueing.jobs import defer_joiner
+from ledger.trail import audit
+from ledger.writing import effect_history
 from provisioning.licences import require_subject
 from provisioning.readback import prove_blocked, prove_gone, read_account
 from workforce.access import SIGN_IN, Entitlement, EntitlementKind

@@ -8,11 +8,13 @@ Where a system keeps one for each engagement, none of this matters.
 from __future__ import annotations
 
 from flows.case import Case, record_is_shared
-from flows.intake import RECORD
+from flows.feeds.intake import RECORD
 from flows.steps import step
-from ledger import endings, engagements, identities
+from ledger import engagements
 from ledger.database import Tx
-from ledger.endings import EndingCause
+from ledger.ending import endings
+from ledger.ending.endings import EndingCause
+from ledger.identity import identities
 from provisioning.records import prove_record
 from workforce.effects import EffectKind
 from workforce.engagement import Engagement

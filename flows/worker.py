@@ -10,16 +10,17 @@ from dataclasses import dataclass, field
 import structlog
 
 from config.hub import Hub
-from flows.following import follow_promotions
+from flows.ending.midnight import ends_reached
 from flows.handlers import Handlers
-from flows.midnight import ends_reached
+from flows.mapping.following import follow_promotions
 from flows.prefect_runs import PrefectRuns, drop_old_results
-from flows.reconcile import due_reconciliations
-from ledger import audit, checkpoint, timers
+from flows.reconciliation.reconcile import due_reconciliations
 from ledger.database import Tx
-from ledger.jobs import defer_backfill, defer_joiner, defer_poll, defer_reconciliation, defer_review, defer_sweep
-from ledger.queue import Worker, prune
-from ledger.timers import Timer, TimerKind
+from ledger.queueing import timers
+from ledger.queueing.jobs import defer_backfill, defer_joiner, defer_poll, defer_reconciliation, defer_review, defer_sweep
+from ledger.queueing.queue import Worker, prune
+from ledger.queueing.timers import Timer, TimerKind
+from ledger.trail import audit, checkpoint
 from workforce.errors import HubError, Misconfigured, Refused
 from workforce.events import HUB, AuditEvent, Outcome
 

@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ledger import audit
 from ledger.database import Tx
+from ledger.trail import audit
 from workforce.events import Actor
 
 

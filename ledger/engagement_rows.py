@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from ledger import audit, workers
 from ledger.database import Row, Tx
+from ledger.identity import workers
+from ledger.trail import audit
 from workforce.engagement import Engagement, EngagementTerms
 from workforce.errors import NotFound
 from workforce.events import Actor, Outcome

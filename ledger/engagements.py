@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
-from ledger import timers
 from ledger.database import Tx
-from ledger.endings import begin as begin_ending
+from ledger.ending.endings import begin as begin_ending
 from ledger.engagement_rows import by_vms_id, get, going_on, list_all, lock, newest, note
-from ledger.work_orders import Change, upsert_work_order
+from ledger.intake.work_orders import Change, upsert_work_order
+from ledger.queueing import timers
 from workforce.engagement import Engagement
 from workforce.errors import Fenced
 from workforce.events import HUB, Actor

@@ -7,9 +7,9 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from ledger import audit
 from ledger.database import Tx
 from ledger.ids import uuid7
+from ledger.trail import audit
 from workforce.errors import NotFound
 from workforce.events import HUB, Actor, Outcome
 

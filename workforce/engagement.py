@@ -207,7 +207,7 @@ class Engagement(_Canonical):
         """The engagement once ``order`` is taken.
 
         The end moves only when the source says something new of it: an end that a person set stays until then. Once the ending has begun
-        it stays whatever is said (see ``ledger.ends``). Raises ``Refused`` for an unknown zone.
+        it stays whatever is said (see ``ledger.ending.ends``). Raises ``Refused`` for an unknown zone.
         """
         profile = self.worker.model_copy(update={"profile": order.worker})
         return self.model_copy(update={"worker": profile, "external": order.external, **self._agreed(order.terms)})

@@ -57,7 +57,7 @@ ENGAGEMENT_TRANSITIONS: Mapping[EngagementState, frozenset[EngagementState]] = {
     _E.CLEARED: frozenset({_E.ACTIVE, _E.CANCELLED, _E.ENDING}),
     _E.ACTIVE: frozenset({_E.ENDING}),
     # Back: the ending was rescinded (an extension that came late, a termination taken back), and what was never cleared goes back to
-    # where it was; see ``ledger.endings``.
+    # where it was; see ``ledger.ending.endings``.
     _E.ENDING: frozenset({_E.ENDED, *_BEFORE_ACCESS, _E.CLEARED}),
     _E.ENDED: frozenset({*_BEFORE_ACCESS, _E.CLEARED}),
     _E.DECLINED: frozenset(),

@@ -11,16 +11,17 @@ from datetime import UTC, datetime
 import pytest
 
 from cli import documents
-from cli.demo import free_port, post
+from cli.demo.story import free_port, post
+from cli.demo.world import TENANT, World, client_company
 from cli.installation import running_database
 from cli.supervisor import Supervisor
 from cli.up import start_services
-from cli.world import TENANT, World, client_company
 from config import services
 from config.hub import Hub, build_hub
 from config.settings import Settings
-from ledger import audit, engagements
-from ledger.audit import AuditEntry
+from ledger import engagements
+from ledger.trail import audit
+from ledger.trail.audit import AuditEntry
 from workforce.engagement import Engagement
 
 START_SECONDS = 180.0

@@ -11,9 +11,12 @@ import pytest
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
 from bench.offboarding import Contractor, end_at, hired
-from cli.world import TENANT
+from cli.demo.world import TENANT
 from config.hub import ledger_dsn
-from ledger import effect_history, engagements, failures, grants, runs
+from ledger import engagements, failures
+from ledger.access import grants
+from ledger.queueing import runs
+from ledger.writing import effect_history
 from tests.end_to_end.conftest import PATIENCE_SECONDS, Stint
 from tests.end_to_end.test_killed_worker import held_at, wait_until_somebody_is_held
 from workforce.access import SIGN_IN

@@ -13,9 +13,9 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
-from cli.world import TENANT
+from cli.demo.world import TENANT
 from config.hub import ledger_dsn
-from ledger import runs
+from ledger.queueing import runs
 from tests.end_to_end.conftest import Stint
 from tests.end_to_end.test_one_contractor_all_the_way import ONE_EACH, counts, is_active
 

@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 
+from cli.demo.world import GROUPS, TENANT
 from cli.reading import verify_audit
-from cli.world import GROUPS, TENANT
 from config import services
 from config.keys import prefect_auth
 from connectors.suite.sandbox import Fault, FaultKind
-from ledger import checkpoint, effect_history, engagements, failures
-from ledger.jobs import defer_leaver
+from ledger import engagements, failures
+from ledger.queueing.jobs import defer_leaver
+from ledger.trail import checkpoint
+from ledger.writing import effect_history
 from tests.end_to_end.conftest import Stint
 from workforce.engagement import Engagement
 from workforce.states import EngagementState

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from cli.world import ROLE, TENANT
+from cli.demo.world import ROLE, TENANT
 from flows.steps import PlainConductor, Step
 from tests.integration.installed import Installed
 from workforce.access import Entitlement, EntitlementKind, ids_of

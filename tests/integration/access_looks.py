@@ -7,12 +7,13 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
-from cli.world import ROLE, TENANT
+from cli.demo.world import ROLE, TENANT
 from flows.case import Case
-from ledger import grants, identities
-from ledger.access_history import Question, held_at
-from ledger.grants import Grant
-from ledger.identities import ACCOUNT
+from ledger.access import grants
+from ledger.access.grants import Grant
+from ledger.access.history import Question, held_at
+from ledger.identity import identities
+from ledger.identity.identities import ACCOUNT
 from tests.integration.installed import Installed
 from workforce.access import AccountState, Entitlement
 from workforce.engagement import Engagement

@@ -16,11 +16,12 @@ from connectors.docusign.sandbox import DocuSignSandbox
 from connectors.fieldglass.sandbox import FieldglassSandbox
 from flows.handlers import Handlers
 from flows.prefect_runs import PrefectRuns
-from ledger import documents, engagements, failures, inbox
+from ledger import documents, engagements, failures
 from ledger.database import Database
 from ledger.failures import Failure
-from ledger.jobs import JobName
-from ledger.queue import JobState
+from ledger.intake import inbox
+from ledger.queueing.jobs import JobName
+from ledger.queueing.queue import JobState
 from tests.integration.ledger_cases import stored_engagement
 from tests.tenant_documents import Content, as_files, instance, tenant_content
 from workforce.engagement import Engagement

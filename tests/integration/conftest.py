@@ -11,8 +11,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from cli.world import World
-from cli.world import client_company as a_company
+from cli.demo.world import World
+from cli.demo.world import client_company as a_company
 from config.hub import Hub
 from config.secrets import SecretStore
 from config.settings import Settings
@@ -25,8 +25,8 @@ from connectors.suite.sandbox import serve
 from connectors.wire.tls import TlsFiles, make_loopback_tls
 from ledger import tenants
 from ledger.database import Database
-from ledger.embedded import EmbeddedPostgres
 from ledger.migrate import upgrade
+from ledger.postgres.embedded import EmbeddedPostgres
 from tests.integration.company import Company, client_company
 from tests.integration.installed import Installed
 

@@ -10,18 +10,20 @@ from uuid import uuid4
 
 import yaml
 
-from cli.world import World
+from cli.demo.world import World
 from config.hub import Hub
 from flows.case import Case, CaseRef
-from flows.intake import RECORD
+from flows.feeds.intake import RECORD
+from flows.feeds.polling import poll_vms
+from flows.feeds.projection import project
 from flows.joiner import directories_concerned, join
 from flows.leaver import leave, systems_to_leave
-from flows.polling import poll_vms
-from flows.projection import project
 from flows.steps import PlainConductor
-from ledger import documents, effect_history, engagements, failures, inbox, writes
+from ledger import documents, engagements, failures
 from ledger.failures import Failure
-from ledger.queue import JobState
+from ledger.intake import inbox
+from ledger.queueing.queue import JobState
+from ledger.writing import effect_history, writes
 from workforce.effects import EffectKind
 from workforce.engagement import Engagement
 from workforce.events import HUB, SourceEvent

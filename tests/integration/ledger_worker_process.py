@@ -9,7 +9,7 @@ import time
 import structlog
 
 from ledger.database import Database
-from ledger.queue import RunningJob, Worker
+from ledger.queueing.queue import RunningJob, Worker
 
 
 def handle(job: RunningJob) -> None:

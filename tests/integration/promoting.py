@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from flows.following import follow, migrate
-from flows.promotion import Promoting
-from flows.rehearsal import Rehearsal
+from flows.mapping.following import follow, migrate
+from flows.mapping.promotion import Promoting
+from flows.mapping.rehearsal import Rehearsal
 from ledger import engagements
-from ledger.jobs import JobName
+from ledger.queueing.jobs import JobName
 from tests.integration.installed import TENANT, Installed
 from workforce.engagement import Engagement
 from workforce.events import Actor, ActorType

@@ -8,12 +8,15 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from uuid import uuid4
 
-from flows.reconcile import reconcile
-from ledger import engagements, findings, grants, identities
+from flows.reconciliation.reconcile import reconcile
+from ledger import engagements
+from ledger.access import grants
 from ledger.database import Tx
-from ledger.findings import Finding
-from ledger.jobs import JobName
-from ledger.reconciliations import Reconciliation, Scope
+from ledger.identity import identities
+from ledger.queueing.jobs import JobName
+from ledger.reconciliation import findings
+from ledger.reconciliation.findings import Finding
+from ledger.reconciliation.reconciliations import Reconciliation, Scope
 from tests.integration.installed import TENANT, Installed
 from tests.integration.ledger_cases import a_work_order
 from workforce.access import SIGN_IN, DesiredAccount, Entitlement, EntitlementKind

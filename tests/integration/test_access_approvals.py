@@ -6,9 +6,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from ledger import approvals, audit, engagements, grants, identities
-from ledger.approvals import ApprovalState, Decision
+from ledger import engagements
+from ledger.access import approvals, grants
+from ledger.access.approvals import ApprovalState, Decision
 from ledger.database import Database, Tx
+from ledger.identity import identities
+from ledger.trail import audit
 from tests.integration.ledger_cases import a_work_order, stored_engagement
 from workforce.access import Entitlement, EntitlementKind
 from workforce.engagement import Engagement

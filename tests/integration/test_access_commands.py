@@ -12,11 +12,13 @@ import typer
 import yaml
 from typer.testing import CliRunner
 
-from cli.access_commands import access_app, reviews_app, who_had_access
-from flows.reviews import review_due
-from ledger import approvals, audit, engagements
-from ledger.approvals import ApprovalState
-from ledger.jobs import JobName
+from cli.access.commands import access_app, reviews_app, who_had_access
+from flows.access.reviews import review_due
+from ledger import engagements
+from ledger.access import approvals
+from ledger.access.approvals import ApprovalState
+from ledger.queueing.jobs import JobName
+from ledger.trail import audit
 from tests.integration.installed import TENANT, Installed
 from workforce.engagement import Engagement
 from workforce.states import EngagementState

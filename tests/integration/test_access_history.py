@@ -10,9 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ledger import access_history, audit, engagements, grants
-from ledger.access_history import Question
+from ledger import engagements
+from ledger.access import grants
+from ledger.access import history as access_history
+from ledger.access.history import Question
 from ledger.database import Database, Tx
+from ledger.trail import audit
 from tests.integration.ledger_cases import NOON, a_work_order, stored_engagement
 from workforce.access import SIGN_IN, Entitlement, EntitlementKind
 from workforce.engagement import Engagement

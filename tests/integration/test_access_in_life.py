@@ -8,12 +8,14 @@ from uuid import uuid4
 
 import pytest
 
-from cli.world import ROLE, TENANT
+from cli.demo.world import ROLE, TENANT
 from flows.case import Case, CaseRef
-from ledger import approvals, grants, identities, timers
-from ledger.grants import Grant
-from ledger.identities import ACCOUNT
-from ledger.timers import TimerKind
+from ledger.access import approvals, grants
+from ledger.access.grants import Grant
+from ledger.identity import identities
+from ledger.identity.identities import ACCOUNT
+from ledger.queueing import timers
+from ledger.queueing.timers import TimerKind
 from tests.integration.installed import Installed
 from workforce.access import SIGN_IN, AccountState
 from workforce.engagement import Engagement

@@ -14,8 +14,9 @@ from typer.testing import CliRunner
 
 from cli.actor import person
 from cli.app import app
-from flows import endings as doing
-from ledger import audit, engagements
+from flows.ending import endings as doing
+from ledger import engagements
+from ledger.trail import audit
 from tests.integration.installed import TENANT, Installed
 from workforce.engagement import Engagement
 from workforce.events import Actor, ActorType

@@ -10,14 +10,17 @@ import psycopg
 import pytest
 import yaml
 
-from cli.access_packages import migrate
-from cli.access_plan import change_rows, plan_json, remarks
-from flows.access_plan import AccessPlan, plan_engagement
-from ledger import approvals, audit, engagements, grants, identities
-from ledger.approvals import Decision
+from cli.access.packages import migrate
+from cli.access.plan import change_rows, plan_json, remarks
+from flows.access.plan import AccessPlan, plan_engagement
+from ledger import engagements
+from ledger.access import approvals, grants
+from ledger.access.approvals import Decision
 from ledger.database import Database
-from ledger.identities import ACCOUNT
+from ledger.identity import identities
+from ledger.identity.identities import ACCOUNT
 from ledger.rehearsal import rehearsal
+from ledger.trail import audit
 from tests.integration.installed import TENANT, Installed
 from tests.integration.ledger_cases import stored_engagement
 from workforce.access import SIGN_IN, Entitlement, EntitlementKind

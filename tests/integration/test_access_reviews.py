@@ -14,11 +14,15 @@ from config.hub import Hub
 from connectors.slack.sandbox import SlackSandbox
 from connectors.suite.sandbox import Fault, FaultKind, serve
 from connectors.wire.tls import TlsFiles
-from flows import reviews
-from ledger import access_reviews, approvals, audit, endings, engagements, grants
-from ledger.access_reviews import Review
+from flows.access import reviews
+from ledger import engagements
+from ledger.access import approvals, grants
+from ledger.access import reviews as access_reviews
+from ledger.access.reviews import Review
 from ledger.database import Tx
-from ledger.jobs import JobName
+from ledger.ending import endings
+from ledger.queueing.jobs import JobName
+from ledger.trail import audit
 from tests.integration.company import Company
 from tests.integration.ledger_cases import stored_engagement
 from tests.tenant_documents import instance

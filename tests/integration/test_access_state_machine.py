@@ -22,19 +22,22 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from cli.world import ROLE, TENANT
-from flows.approving import decide
-from flows.endings import hear_again
+from cli.demo.world import ROLE, TENANT
+from flows.access.approving import decide
+from flows.ending.endings import hear_again
+from flows.ending.sweeper import sweep
 from flows.joiner import directories_concerned, join
 from flows.leaver import block, leave, systems_to_leave
-from flows.reconcile import reconcile
+from flows.reconciliation.reconcile import reconcile
 from flows.steps import PlainConductor
-from flows.sweeper import sweep
-from ledger import approvals, endings, ends, engagements, identities
-from ledger.access_history import Question, held_at
-from ledger.identities import ACCOUNT
-from ledger.jobs import defer_joiner, defer_leaver
-from ledger.reconciliations import Scope
+from ledger import engagements
+from ledger.access import approvals
+from ledger.access.history import Question, held_at
+from ledger.ending import endings, ends
+from ledger.identity import identities
+from ledger.identity.identities import ACCOUNT
+from ledger.queueing.jobs import defer_joiner, defer_leaver
+from ledger.reconciliation.reconciliations import Scope
 from tests.integration.access_in_time import OWNER, Died, Interrupted, Known, Person, in_turn, mending_everything, packages_of
 from tests.integration.installed import Installed
 from workforce.access import SIGN_IN, AccountState, Entitlement, EntitlementKind

@@ -10,16 +10,20 @@ from uuid import uuid4
 
 import pytest
 
-from cli.world import TENANT
+from cli.demo.world import TENANT
 from connectors.suite.sandbox import Fault, FaultKind
 from flows import joiner, leaver
 from flows.case import Case
 from flows.joiner import directories_concerned, join
 from flows.leaver import systems_to_leave
-from flows.reconcile import reconcile
+from flows.reconciliation.reconcile import reconcile
 from flows.steps import PlainConductor, Step
-from ledger import approvals, documents, effect_history, endings, engagements, grants, holds, timers
-from ledger.reconciliations import Scope
+from ledger import documents, engagements
+from ledger.access import approvals, grants
+from ledger.ending import endings, holds
+from ledger.queueing import timers
+from ledger.reconciliation.reconciliations import Scope
+from ledger.writing import effect_history
 from tests.integration.access_looks import a_person, account, account_id_of, case_of, held_now, rows, time_passes, with_packages
 from tests.integration.installed import Installed
 from workforce.access import SIGN_IN, Entitlement, EntitlementKind

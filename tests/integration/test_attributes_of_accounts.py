@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 import yaml
 
-from cli.world import EMAIL_DOMAIN
+from cli.demo.world import EMAIL_DOMAIN
 from connectors.okta.sandbox import OktaSandbox
 from connectors.scim.sandbox import ScimSandbox
 from connectors.suite.sandbox import serve
-from flows.rehearsal import SupposedCase
-from ledger import documents, identities
-from ledger.identities import ACCOUNT
+from flows.mapping.rehearsal import SupposedCase
+from ledger import documents
+from ledger.identity import identities
+from ledger.identity.identities import ACCOUNT
 from tests.integration.installed import TENANT, Installed
 from tests.tenant_documents import instance
 from workforce.effects import EffectKind

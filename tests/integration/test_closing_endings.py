@@ -13,11 +13,14 @@ import typer
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
-from cli.access_commands_endings import mount
-from flows import endings as doing
-from ledger import audit, endings, engagements, evidence, grants, holds
+from cli.access.ending_commands import mount
+from flows.ending import endings as doing
+from ledger import engagements
+from ledger.access import grants
 from ledger.database import Tx
-from ledger.jobs import JobName
+from ledger.ending import endings, evidence, holds
+from ledger.queueing.jobs import JobName
+from ledger.trail import audit
 from provisioning.closure import Closure
 from tests.integration.installed import TENANT, Installed
 from tests.integration.ledger_cases import a_work_order

@@ -19,7 +19,7 @@ from cli.app import app
 from connectors.docusign.sandbox import DocuSignSandbox
 from ledger import failures
 from ledger.database import Database
-from ledger.embedded import EmbeddedPostgres
+from ledger.postgres.embedded import EmbeddedPostgres
 from tests.tenant_documents import Content, as_files, tenant_content, write_files
 
 pytestmark = pytest.mark.integration

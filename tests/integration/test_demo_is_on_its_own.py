@@ -7,10 +7,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from cli.demo import demo_settings, in_a_database_of_its_own
+from cli.demo.story import demo_settings, in_a_database_of_its_own
 from config.settings import Settings
-from ledger.embedded import EmbeddedPostgres
-from ledger.sibling import drop_database
+from ledger.postgres.embedded import EmbeddedPostgres
+from ledger.postgres.sibling import drop_database
 from workforce.errors import RetryLater
 
 pytestmark = pytest.mark.integration

@@ -9,17 +9,18 @@ from uuid import UUID
 import pytest
 import yaml
 
-from cli.drift import drift_lines, drift_rows
+from cli.mapping.drift import drift_lines, drift_rows
 from cli.replay import preview, replay_cause
 from cli.schemas import live_schemas, write_schemas
 from config.hub import Hub
 from config.secrets import SecretStore
 from config.tenant import read_tenant
-from flows.following import follow, migrate
-from flows.polling import poll_vms, take_again
-from flows.promotion import Promoting
-from ledger import engagements, sources
-from ledger.jobs import JobName
+from flows.feeds.polling import poll_vms, take_again
+from flows.mapping.following import follow, migrate
+from flows.mapping.promotion import Promoting
+from ledger import engagements
+from ledger.intake import sources
+from ledger.queueing.jobs import JobName
 from tests.integration.company import Company
 from tests.tenant_documents import as_files
 from workforce.engagement import Engagement

@@ -8,11 +8,15 @@ from uuid import UUID
 
 import pytest
 
-from ledger import audit, endings, ends, engagements, failures, grants, timers
+from ledger import engagements, failures
+from ledger.access import grants
 from ledger.database import Database, Tx
-from ledger.endings import EndingCause
-from ledger.jobs import JobName
-from ledger.timers import TimerKind
+from ledger.ending import endings, ends
+from ledger.ending.endings import EndingCause
+from ledger.queueing import timers
+from ledger.queueing.jobs import JobName
+from ledger.queueing.timers import TimerKind
+from ledger.trail import audit
 from tests.integration.ledger_cases import a_work_order, an_engagement
 from workforce.access import SIGN_IN, Entitlement, EntitlementKind
 from workforce.engagement import Engagement

@@ -8,9 +8,10 @@ import pytest
 
 from config.hub import Hub
 from connectors.fieldglass.sandbox import FieldglassSandbox
-from flows.polling import poll_vms
-from ledger import engagements, failures, sources
-from ledger.jobs import JobName
+from flows.feeds.polling import poll_vms
+from ledger import engagements, failures
+from ledger.intake import sources
+from ledger.queueing.jobs import JobName
 from tests.integration.company import Company
 from workforce.engagement import Engagement
 from workforce.states import EngagementState

@@ -10,12 +10,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from config.hub import Hub
-from flows.feed_brake import discard, is_held, release
-from flows.intake import Intake
-from flows.polling import follow_feed, poll_vms, take_again
-from ledger import audit, engagements, failures, held_changes, sources
-from ledger.held_changes import HeldChange
-from ledger.jobs import JobName
+from flows.feeds.feed_brake import discard, is_held, release
+from flows.feeds.intake import Intake
+from flows.feeds.polling import follow_feed, poll_vms, take_again
+from ledger import engagements, failures
+from ledger.intake import sources
+from ledger.queueing.jobs import JobName
+from ledger.reconciliation import held_changes
+from ledger.reconciliation.held_changes import HeldChange
+from ledger.trail import audit
 from tests.integration.company import Company
 from workforce.engagement import Engagement
 from workforce.errors import Misconfigured, NotFound, RetryLater

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ledger.jobs import JobName
+from ledger.queueing.jobs import JobName
 from tests.integration.company import Company
 from tests.integration.test_handlers import job_of
 

@@ -24,10 +24,12 @@ from connectors.smtp.sandbox import SmtpSandbox
 from connectors.suite.sandbox import serve
 from connectors.wire.tls import TlsFiles
 from console.credential_page import CredentialPage, Throttle, credential_routes
-from flows.credentials import HandOver, credential_handlers, hand_over
-from ledger import audit, credential_links, engagements, failures
-from ledger.credential_links import COLLECT_WITHIN, CredentialJob, CredentialToken
-from ledger.queue import Lane, RunningJob
+from flows.access.credentials import HandOver, credential_handlers, hand_over
+from ledger import engagements, failures
+from ledger.access import credential_links
+from ledger.access.credential_links import COLLECT_WITHIN, CredentialJob, CredentialToken
+from ledger.queueing.queue import Lane, RunningJob
+from ledger.trail import audit
 from tests.integration.installed import TENANT, Installed
 from workforce.engagement import Engagement
 from workforce.errors import Refused

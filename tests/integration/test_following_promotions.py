@@ -11,17 +11,18 @@ from uuid import UUID
 import pytest
 
 from cli.replay import replay
-from flows.following import follow, follow_promotions
+from flows.feeds.intake import Intake
+from flows.feeds.polling import poll_vms
 from flows.handlers import Handlers
-from flows.intake import Intake
-from flows.polling import poll_vms
+from flows.mapping.following import follow, follow_promotions
+from flows.mapping.promotion import Promoting, touched
+from flows.mapping.rehearsal import Rehearsing
+from flows.mapping.versions import Versions
 from flows.prefect_runs import PrefectRuns
-from flows.promotion import Promoting, touched
-from flows.rehearsal import Rehearsing
-from flows.versions import Versions
-from ledger import documents, engagements, failures, promotions
-from ledger.jobs import JobName
-from ledger.queue import Lane, RunningJob
+from ledger import documents, engagements, failures
+from ledger.mapping import promotions
+from ledger.queueing.jobs import JobName
+from ledger.queueing.queue import Lane, RunningJob
 from provisioning.fakes import SettableClock
 from tests.integration.company import NOBODY
 from tests.integration.installed import TENANT, Installed

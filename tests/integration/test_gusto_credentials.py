@@ -25,9 +25,10 @@ from connectors.gusto.client import GustoClient
 from connectors.gusto.sandbox import GustoSandbox
 from connectors.suite.sandbox import ON_LOOPBACK, serve
 from connectors.wire.tls import TlsFiles, make_loopback_tls
-from ledger import audit, documents, tenants
-from ledger.credentials import LedgerCredentials
+from ledger import documents, tenants
 from ledger.database import Database, LedgerDefect
+from ledger.trail import audit
+from ledger.vault.credentials import LedgerCredentials
 from tests.tenant_documents import as_files, instance, tenant_content
 from workforce.errors import Misconfigured, RetryLater
 from workforce.events import HUB

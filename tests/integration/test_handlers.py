@@ -17,13 +17,16 @@ from prefect.client.schemas.objects import FlowRun
 
 from cli.replay import replay
 from config.hub import Hub
+from flows.feeds.polling import poll_events
+from flows.feeds.projection import project
 from flows.handlers import PARKED_REVOCATION_SECONDS
-from flows.polling import poll_events
 from flows.prefect_runs import PrefectRuns
-from flows.projection import project
-from ledger import effect_history, engagements, failures, inbox, queue, sources
-from ledger.jobs import JobName, defer_joiner
-from ledger.queue import JobState, Lane, RunningJob, Worker
+from ledger import engagements, failures
+from ledger.intake import inbox, sources
+from ledger.queueing import queue
+from ledger.queueing.jobs import JobName, defer_joiner
+from ledger.queueing.queue import JobState, Lane, RunningJob, Worker
+from ledger.writing import effect_history
 from provisioning.fakes import SettableClock
 from tests.integration.company import NOBODY, Company
 from tests.integration.ledger_cases import a_work_order, stored_engagement

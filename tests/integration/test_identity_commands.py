@@ -10,9 +10,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from cli.access_commands_identity import mount
+from cli.access.worker_commands import mount
 from ledger import engagements, failures
-from ledger.jobs import JobName
+from ledger.queueing.jobs import JobName
 from tests.integration.installed import TENANT, Installed
 from workforce.engagement import Engagement
 from workforce.states import EngagementState

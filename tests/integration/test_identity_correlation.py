@@ -9,12 +9,15 @@ from uuid import UUID
 
 import pytest
 
-from ledger import audit, engagements, failures, identities, identity_cases, workers
-from ledger.correlation import PERSON, Clues, correlate
+from ledger import engagements, failures
 from ledger.database import Database, Tx
-from ledger.identity_cases import Decision, IdentityCase
-from ledger.jobs import JobName
-from ledger.keys import TaxIdVault
+from ledger.identity import cases as identity_cases
+from ledger.identity import identities, workers
+from ledger.identity.cases import Decision, IdentityCase
+from ledger.identity.correlation import PERSON, Clues, correlate
+from ledger.queueing.jobs import JobName
+from ledger.trail import audit
+from ledger.vault.keys import TaxIdVault
 from tests.integration.ledger_cases import NOON, a_work_order
 from workforce.engagement import Engagement
 from workforce.errors import NotFound, Refused

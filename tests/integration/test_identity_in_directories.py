@@ -7,11 +7,15 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from flows.identity import rename_account, set_manager
-from flows.logins import WorkersLogin
+from flows.access.identity import rename_account, set_manager
+from flows.access.logins import WorkersLogin
 from flows.steps import PlainConductor
-from ledger import audit, engagements, failures, grants, identities, identity_cases
+from ledger import engagements, failures
+from ledger.access import grants
 from ledger.database import Database, Tx
+from ledger.identity import cases as identity_cases
+from ledger.identity import identities
+from ledger.trail import audit
 from provisioning.logins import fingerprint
 from tests.integration.installed import TENANT, Installed
 from tests.integration.ledger_cases import a_work_order

@@ -9,10 +9,11 @@ import psycopg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from ledger import audit, checkpoint, documents, failures, tenants
-from ledger.checkpoint import Signer
+from ledger import documents, failures, tenants
 from ledger.database import Database, LedgerDefect
-from ledger.verify import verify_tenant
+from ledger.trail import audit, checkpoint
+from ledger.trail.checkpoint import Signer
+from ledger.trail.verify import verify_tenant
 from workforce.errors import Refused
 from workforce.events import Actor, ActorType
 

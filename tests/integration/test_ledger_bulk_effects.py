@@ -8,11 +8,15 @@ from typing import Any
 import psycopg
 import pytest
 
-from ledger import audit, effects, engagements, grants, identities
-from ledger.bulk_effects import BulkEffects
+from ledger import engagements
+from ledger.access import grants
 from ledger.database import Database
-from ledger.effects import LedgerEffects
-from ledger.unblocked import directories_of, still_being_blocked, unblocked
+from ledger.ending.unblocked import directories_of, still_being_blocked, unblocked
+from ledger.identity import identities
+from ledger.trail import audit
+from ledger.writing import effects
+from ledger.writing.bulk_effects import BulkEffects
+from ledger.writing.effects import LedgerEffects
 from tests.integration.ledger_cases import an_effect, stored_engagement, wait_until_somebody_waits
 from workforce.access import SIGN_IN
 from workforce.effects import Effect, EffectKind, EffectRecord

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from ledger import audit, effects, engagements
+from ledger import engagements
 from ledger.database import Database, LedgerDefect
-from ledger.effects import LedgerEffects
+from ledger.trail import audit
+from ledger.writing import effects
+from ledger.writing.effects import LedgerEffects
 from provisioning.fakes import SettableClock
 from tests.integration.ledger_cases import an_effect, stored_engagement
 from workforce.effects import REVOKING, EffectKind

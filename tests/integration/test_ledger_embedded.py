@@ -15,8 +15,8 @@ import pytest
 
 from ledger import tenants
 from ledger.database import Database
-from ledger.embedded import EmbeddedPostgres
 from ledger.migrate import is_current, upgrade
+from ledger.postgres.embedded import EmbeddedPostgres
 from workforce.errors import Misconfigured, RetryLater
 
 pytestmark = pytest.mark.integration
@@ -165,7 +165,7 @@ def in_another_process(folder: Path) -> Iterator[subprocess.Popen[str]]:
     code = """
 import sys
 from pathlib import Path
-from ledger.embedded import EmbeddedPostgres
+from ledger.postgres.embedded import EmbeddedPostgres
 with EmbeddedPostgres(Path(sys.argv[1])):
     print("in", flush=True)
     sys.stdin.read()

@@ -4,10 +4,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from ledger import failures, inbox, runs
+from ledger import failures
 from ledger.database import Database
 from ledger.ids import uuid7
-from ledger.queue import Job, Lane, defer, depth
+from ledger.intake import inbox
+from ledger.queueing import runs
+from ledger.queueing.queue import Job, Lane, defer, depth
 from workforce.errors import NotFound, Refused
 from workforce.events import HUB, SourceEvent
 from workforce.states import EventState

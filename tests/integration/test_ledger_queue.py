@@ -18,8 +18,8 @@ from structlog.testing import capture_logs
 
 from ledger.database import Database
 from ledger.ids import uuid7
-from ledger.jobs import defer_joiner, defer_leaver
-from ledger.queue import Job, JobState, Lane, RunningJob, Worker, defer, depth, prune, state
+from ledger.queueing.jobs import defer_joiner, defer_leaver
+from ledger.queueing.queue import Job, JobState, Lane, RunningJob, Worker, defer, depth, prune, state
 from tests.integration.ledger_cases import stored_engagement, wait_until_somebody_waits
 from workforce.errors import Fenced, HubError, Misconfigured, OutcomeUnknown, Refused, RetryLater
 

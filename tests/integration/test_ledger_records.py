@@ -8,13 +8,17 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from ledger import audit, engagements, failures, identities, inbox, sources, timers, workers
+from ledger import engagements, failures
 from ledger.database import Database
 from ledger.engagements import Change
 from ledger.failures import About
+from ledger.identity import identities, workers
 from ledger.ids import uuid7
-from ledger.keys import TaxIdVault
-from ledger.timers import TimerKind
+from ledger.intake import inbox, sources
+from ledger.queueing import timers
+from ledger.queueing.timers import TimerKind
+from ledger.trail import audit
+from ledger.vault.keys import TaxIdVault
 from tests.integration.ledger_cases import NOON, a_work_order, an_engagement, stored_engagement, wait_until_somebody_waits
 from workforce.engagement import Engagement
 from workforce.errors import AlreadyTaken, Fenced, Misconfigured, NotFound, Refused

@@ -8,10 +8,12 @@ from uuid import UUID
 
 import pytest
 
-from ledger import audit, engagements, timers
+from ledger import engagements
 from ledger.database import Database, Tx
-from ledger.queue import Job, Lane, defer, depth
-from ledger.timers import Timer, TimerKind
+from ledger.queueing import timers
+from ledger.queueing.queue import Job, Lane, defer, depth
+from ledger.queueing.timers import Timer, TimerKind
+from ledger.trail import audit
 from tests.integration.ledger_cases import NOON, stored_engagement
 
 pytestmark = pytest.mark.integration

@@ -9,9 +9,11 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from ledger import audit, engagements, identities, workers
+from ledger import engagements
 from ledger.database import Database, Tx
-from ledger.identities import Release
+from ledger.identity import identities, workers
+from ledger.identity.identities import Release
+from ledger.trail import audit
 from provisioning.logins import fingerprint, login_candidates
 from tests.integration.ledger_cases import an_engagement
 from workforce.engagement import Engagement, WorkerProfile

@@ -13,15 +13,19 @@ from prefect import Flow
 from prefect.client.schemas.objects import FlowRun
 
 from bench.offboarding import Contractor, end_at, hired
-from cli.world import TENANT
+from cli.demo.world import TENANT
 from connectors.suite.sandbox import Fault, FaultKind
-from flows import midnight
-from flows.midnight import GROUP, MANY, TURNS, Midnight, ends_reached
+from flows.ending import midnight
+from flows.ending.midnight import GROUP, MANY, TURNS, Midnight, ends_reached
 from flows.prefect_runs import PrefectRuns
-from ledger import audit, effect_history, engagements, grants, timers
-from ledger.jobs import JobName, defer_leaver
-from ledger.queue import JobState, Lane, RunningJob
-from ledger.timers import TimerKind
+from ledger import engagements
+from ledger.access import grants
+from ledger.queueing import timers
+from ledger.queueing.jobs import JobName, defer_leaver
+from ledger.queueing.queue import JobState, Lane, RunningJob
+from ledger.queueing.timers import TimerKind
+from ledger.trail import audit
+from ledger.writing import effect_history
 from tests.integration.company import NOBODY
 from tests.integration.installed import Installed
 from workforce.access import SIGN_IN

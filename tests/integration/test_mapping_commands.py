@@ -13,9 +13,9 @@ import yaml
 from typer.testing import CliRunner
 
 from cli.app import app
-from flows.rehearsal import READERS, Rehearsing
-from flows.versions import Versions
-from ledger import audit
+from flows.mapping.rehearsal import READERS, Rehearsing
+from flows.mapping.versions import Versions
+from ledger.trail import audit
 from mappings.model import MappingFile
 from tests.integration.installed import TENANT, Installed
 from tests.integration.promoting import HRIS, PAYROLL, SOURCE, UNIT_IS_SITE, shown_writes, with_version

@@ -15,10 +15,12 @@ from sqlalchemy import create_engine
 from sqlalchemy.pool import StaticPool
 
 import ledger.migrate
-from ledger import failures, pins, promotions, tenants, writes
+from ledger import failures, tenants
 from ledger.database import Database, LedgerDefect
-from ledger.embedded import EmbeddedPostgres
-from ledger.promotions import PromotionKind
+from ledger.mapping import pins, promotions
+from ledger.mapping.promotions import PromotionKind
+from ledger.postgres.embedded import EmbeddedPostgres
+from ledger.writing import writes
 from tests.integration.ledger_cases import stored_engagement
 from workforce.events import HUB
 from workforce.lineage import MappingUsed, RecordWrite

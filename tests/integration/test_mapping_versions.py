@@ -12,13 +12,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flows.following import follow_promotions
-from flows.polling import poll_vms
-from flows.promotion import Promoting, touched
-from flows.rehearsal import CANONICAL, Rehearsing
-from flows.versions import Versions
-from ledger import audit, engagements, promotions, sources, writes
-from ledger.promotions import PromotionKind, PromotionState
+from flows.feeds.polling import poll_vms
+from flows.mapping.following import follow_promotions
+from flows.mapping.promotion import Promoting, touched
+from flows.mapping.rehearsal import CANONICAL, Rehearsing
+from flows.mapping.versions import Versions
+from ledger import engagements
+from ledger.intake import sources
+from ledger.mapping import promotions
+from ledger.mapping.promotions import PromotionKind, PromotionState
+from ledger.trail import audit
+from ledger.writing import writes
 from mappings.faults import FaultyMapping
 from provisioning.fakes import SettableClock
 from tests.integration.installed import TENANT, Installed

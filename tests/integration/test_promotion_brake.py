@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from cli.world import TENANT
-from flows.feed_brake import discard, release
-from flows.promotion import Promoting
-from ledger import failures, held_changes
-from ledger.held_changes import HeldChange
+from cli.demo.world import TENANT
+from flows.feeds.feed_brake import discard, release
+from flows.mapping.promotion import Promoting
+from ledger import failures
+from ledger.reconciliation import held_changes
+from ledger.reconciliation.held_changes import HeldChange
 from tests.integration.installed import Installed
 from tests.integration.promoting import ADA, SOURCE, migrations, pin, run, with_version
 from workforce.engagement import Engagement

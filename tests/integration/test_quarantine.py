@@ -11,21 +11,23 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cli.drift import drift_rows
+from cli.mapping.drift import drift_rows
 from cli.replay import preview, replay_cause
 from config.hub import Hub
 from connectors.slack.sandbox import SlackSandbox
 from connectors.suite.sandbox import serve
 from connectors.wire.tls import TlsFiles
-from flows import polling
 from flows.alarms import send_alarm
-from flows.intake import Intake
-from flows.polling import poll_vms, take_again
-from flows.promotion import Promoting
-from ledger import audit, engagements, failures, sources
+from flows.feeds import polling
+from flows.feeds.intake import Intake
+from flows.feeds.polling import poll_vms, take_again
+from flows.mapping.promotion import Promoting
+from ledger import engagements, failures
 from ledger.database import Tx
 from ledger.failures import Failure
-from ledger.jobs import JobName
+from ledger.intake import sources
+from ledger.queueing.jobs import JobName
+from ledger.trail import audit
 from tests.integration.company import Company
 from tests.tenant_documents import instance
 from workforce.engagement import Engagement

@@ -33,11 +33,13 @@ from console.api import api_routes
 from console.app import build_app
 from console.credential_page import credential_routes
 from console.receiver import receiver_routes
-from ledger import audit, documents, queue, tenants
+from ledger import documents, tenants
 from ledger.database import Database
-from ledger.embedded import EmbeddedPostgres
 from ledger.migrate import upgrade
-from ledger.queue import Lane
+from ledger.postgres.embedded import EmbeddedPostgres
+from ledger.queueing import queue
+from ledger.queueing.queue import Lane
+from ledger.trail import audit
 from tests.integration.ledger_cases import stored_engagement
 from tests.tenant_documents import as_files, tenant_content
 from workforce.errors import RetryLater

@@ -12,11 +12,11 @@ import pytest
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
-from cli.access_commands_reconcile import reconcile_app
-from cli.reconciliation import decide, finding_rows, held_rows, run
-from flows.reconcile import due_reconciliations, last_night
-from ledger import reconciliations
-from ledger.reconciliations import Scope
+from cli.access.reconcile_commands import reconcile_app
+from cli.access.reconciliation import decide, finding_rows, held_rows, run
+from flows.reconciliation.reconcile import due_reconciliations, last_night
+from ledger.reconciliation import reconciliations
+from ledger.reconciliation.reconciliations import Scope
 from tests.integration.installed import TENANT, Installed
 from tests.integration.reconciling import Premises
 from workforce.errors import NotFound, Refused

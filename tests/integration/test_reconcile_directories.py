@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from flows.feed_brake import discard, release
-from ledger import audit, failures, held_changes
-from ledger.held_changes import HeldChange
-from ledger.jobs import JobName
-from ledger.reconciliations import Scope
+from flows.feeds.feed_brake import discard, release
+from ledger import failures
+from ledger.queueing.jobs import JobName
+from ledger.reconciliation import held_changes
+from ledger.reconciliation.held_changes import HeldChange
+from ledger.reconciliation.reconciliations import Scope
+from ledger.trail import audit
 from tests.integration.installed import TENANT, Installed
 from tests.integration.reconciling import LATER, Premises, found_kinds
 from workforce.errors import NotFound

@@ -16,7 +16,7 @@ from connectors.contract import Instance
 from connectors.salesforce.sandbox import SINK, SandboxField
 from connectors.suite.sandbox import ON_LOOPBACK
 from connectors.testing import trial_of
-from flows.lineage import field_lineage
+from flows.mapping.lineage import field_lineage
 from mappings.registry import MappingRegistry
 from provisioning.writing import DesiredRecord
 from tests.sample_engagements import a_document

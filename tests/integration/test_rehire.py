@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 
-from cli.world import ROLE, TENANT
+from cli.demo.world import ROLE, TENANT
 from connectors.deel.sandbox import DeelSandbox
 from connectors.suite.trial import Opened
 from connectors.testing import trial_of
@@ -19,12 +19,15 @@ from connectors.workmarket.sandbox import WorkMarketSandbox
 from flows.case import Case, CaseRef
 from flows.handlers import Handlers
 from flows.prefect_runs import PrefectRuns
-from ledger import audit, ends, grants, identities
+from ledger.access import grants
 from ledger.database import Tx
-from ledger.endings import EndingCause
-from ledger.identities import ACCOUNT
-from ledger.jobs import JobName
-from ledger.queue import Lane, RunningJob
+from ledger.ending import ends
+from ledger.ending.endings import EndingCause
+from ledger.identity import identities
+from ledger.identity.identities import ACCOUNT
+from ledger.queueing.jobs import JobName
+from ledger.queueing.queue import Lane, RunningJob
+from ledger.trail import audit
 from tests.integration.company import NOBODY
 from tests.integration.installed import Installed
 from workforce.access import AccountState

@@ -11,9 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ledger import endings, ends, engagements, failures, grants, timers
+from ledger import engagements, failures
+from ledger.access import grants
 from ledger.database import Database, Tx
-from ledger.timers import TimerKind
+from ledger.ending import endings, ends
+from ledger.queueing import timers
+from ledger.queueing.timers import TimerKind
 from tests.integration.ledger_cases import a_work_order
 from workforce.access import SIGN_IN, Entitlement, EntitlementKind
 from workforce.engagement import Engagement

@@ -7,12 +7,16 @@ from uuid import UUID
 
 import pytest
 
-from flows.sweeper import ENABLED, OVERDUE, sweep
-from ledger import audit, endings, engagements, failures, grants, identities
+from flows.ending.sweeper import ENABLED, OVERDUE, sweep
+from ledger import engagements, failures
+from ledger.access import grants
 from ledger.database import Tx
+from ledger.ending import endings
 from ledger.failures import Failure
-from ledger.identities import ACCOUNT
-from ledger.jobs import JobName
+from ledger.identity import identities
+from ledger.identity.identities import ACCOUNT
+from ledger.queueing.jobs import JobName
+from ledger.trail import audit
 from tests.integration.installed import TENANT, Installed
 from tests.integration.ledger_cases import a_work_order
 from workforce.access import SIGN_IN, DesiredAccount

@@ -8,8 +8,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from ledger.embedded import EmbeddedPostgres
 from ledger.migrate import __file__ as migrate_file
+from ledger.postgres.embedded import EmbeddedPostgres
 
 pytestmark = pytest.mark.integration
 

@@ -10,15 +10,17 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.app import app
-from cli.lineage import engagement_lineage, lineage_lines
+from cli.mapping.lineage import engagement_lineage, lineage_lines
 from connectors.suite.sandbox import Fault, FaultKind
 from flows.case import Case
-from flows.conflicts import look
 from flows.joiner import create_account, decide_access
 from flows.leaver import block, leave
+from flows.mapping.conflicts import look
 from flows.records import create_record
 from flows.steps import PlainConductor
-from ledger import audit, engagements, writes
+from ledger import engagements
+from ledger.trail import audit
+from ledger.writing import writes
 from tests.integration.installed import TENANT, Installed
 from workforce.effects import EffectKind
 from workforce.engagement import Engagement

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger import merkle
+from ledger.trail import merkle
 
 # The seven leaves of the reference tree in Google's certificate-transparency test data, and its heads of sizes 0, 1, 2, 3 and 8.
 LEAVES = [

@@ -13,10 +13,12 @@ import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger import audit, keys, migrate
-from ledger.checkpoint import Signer
+from ledger import migrate
 from ledger.ids import uuid7
-from ledger.running_job import Lane, pause_seconds
+from ledger.queueing.running_job import Lane, pause_seconds
+from ledger.trail import audit
+from ledger.trail.checkpoint import Signer
+from ledger.vault import keys
 from workforce.errors import Misconfigured, Refused
 from workforce.events import HUB, AuditEvent, Outcome
 

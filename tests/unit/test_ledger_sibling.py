@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from ledger.sibling import asyncpg_url, sibling_dsn, without_password
+from ledger.postgres.sibling import asyncpg_url, sibling_dsn, without_password
 from workforce.errors import Misconfigured
 
 

@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger import audit, merkle
-from ledger.checkpoint import Signer
-from ledger.verify import Report, TrailRow, lines, verify
+from ledger.trail import audit, merkle
+from ledger.trail.checkpoint import Signer
+from ledger.trail.verify import Report, TrailRow, lines, verify
 from workforce.events import HUB, AuditEvent, Outcome
 
 SIGNER = Signer(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
@@ -135,9 +135,9 @@ def test_the_report_says_how_far_the_checkpoints_reach() -> None:
 def test_the_verifier_takes_nothing_from_the_modules_that_write() -> None:
     from pathlib import Path
 
-    import ledger.verify
+    import ledger.trail.verify
 
-    source = Path(ledger.verify.__file__).read_text()
+    source = Path(ledger.trail.verify.__file__).read_text()
     assert [line for line in source.splitlines() if line.startswith(("from ledger", "import ledger"))] == [
         "from ledger.database import Database"
     ]

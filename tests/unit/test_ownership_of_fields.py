@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.tenant import TenantDocument
-from flows.ownership import kept_targets, owner_of, parts_of
+from flows.mapping.ownership import kept_targets, owner_of, parts_of
 from provisioning.fakes import InMemorySink
 from provisioning.writing import WritePlan, plan_write, put
 from workforce.lineage import MappedField, MappingUsed, RecordWrite

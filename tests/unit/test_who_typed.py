@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from cli.access.closure import closure_lines
 from cli.actor import account_name, logged_in, person, stated
-from cli.closure import closure_lines
 from workforce.errors import Refused
 from workforce.events import ActorType
 

@@ -1,0 +1,1 @@
+"""The commands about access, endings, workers and reconciliation."""

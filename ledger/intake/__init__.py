@@ -1,0 +1,1 @@
+"""What arrives: deliveries kept once, records as sources tell them, and work orders that become engagements."""
