@@ -6,7 +6,6 @@ leaver's. Whoever calls has read the account *before* the ledger, so that what c
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -71,10 +70,6 @@ class Expected:
     def desired(self, now: datetime) -> DesiredAccess:
         """What the person should have now."""
         return desired_access(self.supports, now=now)
-
-    def is_settled(self, now: datetime) -> bool:
-        """Whether nothing is under way that would let the same account be judged otherwise a little later."""
-        return not self.under_way and not self.is_ending_now(now)
 
     def is_ending_now(self, now: datetime) -> bool:
         """Whether the ending began so recently that the leaver may still be at it."""
@@ -146,27 +141,6 @@ def account_missing(expected: Expected, *, now: datetime) -> Found | None:
     if not wanted or desired.expires_at is None or SIGN_IN in expected.under_way:
         return None
     return Found(Drift.MISSING, ACCOUNT, expected.worker_id, expected.owner, {"read_back_before": SIGN_IN in expected.proven})
-
-
-def digest(account: AccountState, expected: Expected | None, policy: ReconciliationPolicy, *, now: datetime) -> bytes:
-    """Whatever decides how an account is classified, in 32 bytes; empty while something is under way. The same digest is the same verdict."""
-    if expected is not None and not expected.is_settled(now):
-        return b""
-    desired = expected and expected.desired(now)
-    shown = (
-        account.marker,
-        account.enabled,
-        sorted(map(str, account.entitlements)),
-        account.expires_at,
-        account.protected,
-        account.managed,
-    )
-    wanted = desired and (sorted(map(str, desired.entitlements)), desired.expires_at)
-    standing = expected and (
-        expected.worker_id, expected.account_id, expected.ending, expected.has_standing, expected.trigger, expected.owner,
-        sorted(map(str, expected.given)), sorted(map(str, expected.proven)),
-    )  # fmt: skip
-    return hashlib.sha256(repr((shown, wanted, standing, _is_dormant(account, policy, now))).encode()).digest()
 
 
 def mend_of(drift: Drift, policy: ReconciliationPolicy) -> Mend | None:

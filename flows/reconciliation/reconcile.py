@@ -1,7 +1,7 @@
 """Reconciliation: a directory, read page by page, is held against what the ledger says that it should show.
 
-Nobody ever holds all accounts. Of an account that shows nothing new, and of which nothing new is wanted, only a digest is compared; one
-that deviates is read once more by itself before it is put on the list, because pages lag and leave things out.
+Nobody ever holds all accounts. An account that deviates is read once more by itself before it is put on the list, because
+pages lag and leave things out.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from ledger import failures
 from ledger.database import Tx
 from ledger.reconciliation import findings, reconciliations
 from ledger.reconciliation.findings import Finding, Sighting
-from ledger.reconciliation.reconciliations import Person, Reconciliation, Scope, SeenAccount
+from ledger.reconciliation.reconciliations import Person, Reconciliation, Scope
 from ledger.writing import writes
 from provisioning.policies import Drift, ReconciliationPolicy
 from provisioning.readback import is_there
-from provisioning.reconcile import Evidence, Expected, Found, Trigger, account_missing, classify, digest, is_ours
+from provisioning.reconcile import Evidence, Expected, Found, Trigger, account_missing, classify, is_ours
 from provisioning.writing import DesiredRecord
 from workforce.access import AccountState, LastChange
 from workforce.errors import NotFound, Refused
@@ -176,18 +176,14 @@ class Sweep:
 
     def _judge(self, accounts: Sequence[AccountState], *, closely: bool) -> None:
         suspects: list[tuple[str, UUID | None]] = []
-        seen: list[SeenAccount] = []
+        seen: dict[str, UUID | None] = {}
         now = self.hub.clock.now()
         with self.hub.database.transaction(self.tenant) as tx:
             told = self._told(tx, accounts, now)
-            known = reconciliations.seen(tx, self.name, list(told))
             listed = findings.with_open(tx, self.name, list(told))
         for account_id, (account, expected) in sorted(told.items()):
             worker_id = expected.worker_id if expected else None
-            verdict = digest(account, expected, self.policy, now=now)
-            seen.append(SeenAccount(account_id, worker_id, verdict))
-            if verdict and known.get(account_id) == verdict and account_id not in listed and not closely:
-                continue
+            seen[account_id] = worker_id
             if account_id in listed or classify(account, expected, self.policy, now=now) or (closely and self._may_read_whole()):
                 suspects.append((account_id, worker_id))
         for account_id, worker_id in suspects:

@@ -82,15 +82,6 @@ class Person:
     had_access: frozenset[UUID]
 
 
-@dataclass(frozen=True, slots=True)
-class SeenAccount:
-    """What a run saw of an account. An empty ``digest`` has it looked at again the next time, whatever it shows then."""
-
-    account_id: str
-    worker_id: UUID | None
-    digest: bytes
-
-
 def begin(tx: Tx, directory: str, scope: Scope, *, cursor: str | None = None) -> UUID:
     """A new run; its id."""
     run_id = uuid7()
@@ -162,32 +153,21 @@ def cursor(tx: Tx, directory: str) -> str | None:
     return None if row is None else row["cursor"]
 
 
-def seen(tx: Tx, directory: str, account_ids: Collection[str]) -> dict[str, bytes]:
-    """The digests of what was last seen of these accounts."""
-    rows = tx.all(
-        "SELECT account_id, digest FROM seen_accounts WHERE directory = %(directory)s AND account_id = ANY(%(ids)s)",
-        directory=directory,
-        ids=list(account_ids),
-    )
-    return {row["account_id"]: bytes(row["digest"]) for row in rows}
-
-
-def see(tx: Tx, directory: str, run_id: UUID, accounts: Sequence[SeenAccount]) -> None:
-    """Keep what the run saw."""
+def see(tx: Tx, directory: str, run_id: UUID, accounts: Mapping[str, UUID | None]) -> None:
+    """Keep that the run saw these accounts: each with the worker that it is expected to be of."""
     tx.execute(
         """
-        INSERT INTO seen_accounts (tenant, directory, account_id, worker_id, digest, run_id)
-        SELECT %(tenant)s, %(directory)s, account_id, worker_id, digest, %(run_id)s
-        FROM unnest(%(ids)s::text[], %(workers)s::uuid[], %(digests)s::bytea[]) AS told (account_id, worker_id, digest)
+        INSERT INTO seen_accounts (tenant, directory, account_id, worker_id, run_id)
+        SELECT %(tenant)s, %(directory)s, account_id, worker_id, %(run_id)s
+        FROM unnest(%(ids)s::text[], %(workers)s::uuid[]) AS told (account_id, worker_id)
         ON CONFLICT (tenant, directory, account_id) DO UPDATE
-        SET worker_id = excluded.worker_id, digest = excluded.digest, run_id = excluded.run_id, seen_at = clock_timestamp()
+        SET worker_id = excluded.worker_id, run_id = excluded.run_id, seen_at = clock_timestamp()
         """,
         tenant=tx.tenant,
         directory=directory,
         run_id=run_id,
-        ids=[each.account_id for each in accounts],
-        workers=[each.worker_id for each in accounts],
-        digests=[each.digest for each in accounts],
+        ids=list(accounts),
+        workers=list(accounts.values()),
     )
 
 

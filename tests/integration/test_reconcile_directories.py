@@ -76,6 +76,15 @@ def test_a_group_that_nobody_gave_is_listed_and_left_alone_unless_the_policy_say
     assert premises.found(employed.account_id) == []
 
 
+def test_what_a_hand_does_again_is_mended_again(premises: Premises) -> None:
+    employed = premises.employ(groups=premises.groups[:1])
+    with_policy(premises, reconciliation={"mend": ["extra"]})
+    for _ in range(3):
+        premises.port.add_member(premises.groups[1], employed.account_id)
+        premises.run()
+        assert premises.port.read(employed.account_id).groups == frozenset(premises.groups[:1])
+
+
 def test_a_sign_in_that_was_blocked_by_hand_is_not_opened_again(premises: Premises) -> None:
     employed = premises.employ()
     premises.port.disable(employed.account_id)

@@ -8,12 +8,10 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from provisioning.desired import Support
 from provisioning.policies import Drift, ReconciliationPolicy
-from provisioning.reconcile import Evidence, Expected, Mend, Trigger, account_missing, classify, digest, mend_of
+from provisioning.reconcile import Evidence, Expected, Mend, Trigger, account_missing, classify, mend_of
 from workforce.access import SIGN_IN, AccountState, Entitlement, EntitlementKind, LastChange
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -138,12 +136,6 @@ def test_an_orphan_without_our_marker_was_made_by_somebody_else_and_is_never_men
     assert mend_of(one.drift, ReconciliationPolicy(mend=frozenset(Drift) & {Drift.MISSING, Drift.EXTRA, Drift.CHANGED})) is None
 
 
-def test_an_account_that_came_to_lie_in_our_place_is_judged_anew() -> None:
-    stranger = an_account(marker=None)
-    inside = replace(stranger, managed=True)
-    assert digest(stranger, None, CAREFUL, now=NOW) != digest(inside, None, CAREFUL, now=NOW)
-
-
 @pytest.mark.parametrize(
     ("written", "drift"), [(None, Drift.CHANGED_BY_HAND), (END, Drift.CHANGED_BY_HAND), (END - timedelta(days=30), Drift.CHANGED)]
 )
@@ -172,36 +164,3 @@ def test_nothing_but_the_tombstoned_is_mended_unless_the_policy_says_so_and_orph
     assert (mend_of(drift, nothing) is Mend.LEAVE) is (drift is Drift.TOMBSTONED_ENABLED)
     assert (mend_of(drift, nothing) is None) is (drift is not Drift.TOMBSTONED_ENABLED)
     assert (mend_of(drift, everything) is None) is (drift in {Drift.ORPHAN, Drift.DORMANT})
-
-
-CHANGES: list[dict[str, Any]] = [
-    {"enabled": False}, {"marker": None}, {"groups": frozenset()}, {"expires_at": None}, {"licences": frozenset({"office"})},
-    {"app_roles": frozenset({"x"})}, {"protected": True}, {"last_sign_in": NOW - timedelta(days=99)},
-]  # fmt: skip
-
-
-@given(change=st.sampled_from(CHANGES))
-def test_whatever_may_change_the_verdict_changes_the_digest(change: dict[str, Any]) -> None:
-    assert digest(an_account(**change), expected(), CAREFUL, now=NOW) != digest(an_account(), expected(), CAREFUL, now=NOW)
-
-
-@given(
-    account=st.builds(
-        an_account,
-        enabled=st.booleans(),
-        groups=st.frozensets(st.sampled_from(["chat", "code"])),
-        expires_at=st.sampled_from([END, None]),
-        last_sign_in=st.none() | st.integers(0, 90).map(lambda days: NOW - timedelta(days=days)),
-    ),
-    person=st.sampled_from([expected(), over(), expected(supports=()), over(ending=None)]),
-    hours=st.integers(0, 24 * 60),
-)
-def test_the_same_digest_is_the_same_verdict_at_any_later_time(account: AccountState, person: Expected, hours: int) -> None:
-    later = NOW + timedelta(hours=hours)
-    if digest(account, person, CAREFUL, now=NOW) == digest(account, person, CAREFUL, now=later):
-        assert classify(account, person, CAREFUL, now=NOW) == classify(account, person, CAREFUL, now=later)
-
-
-def test_while_something_is_under_way_there_is_no_digest_to_rely_on() -> None:
-    assert digest(an_account(), expected(under_way=frozenset({CODE})), CAREFUL, now=NOW) == b""
-    assert digest(an_account(), over(ending_since=NOW), CAREFUL, now=NOW) == b""

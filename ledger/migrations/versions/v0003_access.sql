@@ -145,7 +145,7 @@ CREATE TABLE findings (
 CREATE UNIQUE INDEX findings_open ON findings (tenant, directory, account_id, drift, subject, coalesce(worker_id, '00000000-0000-0000-0000-000000000000'))
     WHERE closed_at IS NULL;
 
--- What reconciliation last saw of each account: an unchanged one costs nothing the next time.
+-- Which accounts reconciliation saw last, and in which run: what a later one does not see is gone.
 CREATE TABLE seen_accounts (
     tenant          text NOT NULL REFERENCES tenants,
     directory       text NOT NULL,
