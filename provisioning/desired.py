@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -41,8 +41,3 @@ def desired_access(supports: Iterable[Support], *, now: datetime) -> DesiredAcce
     standing = [support for support in supports if now < support.ends_at and support.entitlements]
     held = frozenset(each for support in standing for each in support.entitlements if each != SIGN_IN or support.starts_at <= now)
     return DesiredAccess(held, max((support.ends_at for support in standing), default=None))
-
-
-def unsupported(given: Collection[Entitlement], supports: Iterable[Support], *, now: datetime) -> frozenset[Entitlement]:
-    """What of ``given`` nothing supports any more and so is to be taken away. Only what we gave is ever in question."""
-    return frozenset(given) - desired_access(supports, now=now).entitlements

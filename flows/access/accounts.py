@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -14,6 +14,7 @@ from ledger.identity import identities
 from ledger.identity.identities import ACCOUNT
 from ledger.writing import effect_history
 from ledger.writing.effect_history import EffectLine
+from provisioning.licences import Reclaiming
 from provisioning.readback import MAY_APPEAR_SECONDS, is_there
 from workforce.access import Entitlement, EntitlementKind
 from workforce.effects import Effect, EffectKind
@@ -115,11 +116,20 @@ def life_of_account(case: Case) -> int:
     return 1 + max((line.lifecycle for line in lived), default=0)
 
 
-def kept_licences(case: Case, licences: Collection[Entitlement]) -> frozenset[Entitlement]:
-    """Those of ``licences`` that may not be reclaimed now; each stays open in the ledger until it may."""
-    only = [each for each in licences if each.kind is EntitlementKind.LICENCE]
+def kept_licences(case: Case, entitlements: Collection[Entitlement]) -> frozenset[Entitlement]:
+    """The licences among ``entitlements`` that may not be reclaimed now; each stays open in the ledger until it may."""
+    return frozenset(withheld_licences(case, entitlements))
+
+
+def withheld_licences(case: Case, entitlements: Collection[Entitlement]) -> Mapping[Entitlement, Reclaiming]:
+    """The same, each with what keeps it."""
     with case.hub.database.transaction(case.ref.tenant) as tx:
-        return frozenset(each for each in only if not licence_verdict(tx, case.config, case.engagement, each.id).may)
+        verdicts = {
+            each: licence_verdict(tx, case.config, case.engagement, each.id)
+            for each in entitlements
+            if each.kind is EntitlementKind.LICENCE
+        }
+    return {each: verdict for each, verdict in verdicts.items() if not verdict.may}
 
 
 def _creations(case: Case, lines: Collection[EffectLine]) -> list[EffectLine]:

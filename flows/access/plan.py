@@ -5,11 +5,12 @@ Directories are only read, and only once the rehearsal is over: whoever looks at
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from uuid import UUID
 
 from config.hub import Hub
+from flows.access.accounts import withheld_licences
 from flows.case import GIVEN_BY, Case, CaseRef
 from flows.joiner import decide_access, directories_concerned
 from ledger import engagements
@@ -45,9 +46,13 @@ class Why:
     elsewhere: Mapping[Entitlement, tuple[str, ...]]
     """Work orders of the person's other engagements that support it."""
     gone_because: Mapping[Entitlement, str]
+    withheld: Mapping[Entitlement, str]
+    """Licences that nothing supports any more and that may not be reclaimed yet, each with what keeps it."""
 
     def of(self, entitlement: Entitlement) -> str:
-        """In words: ``engineer v2, approved by …``; ``supported by WO-2``; ``not in package``."""
+        """In words: ``engineer v2, approved by …``; ``supported by WO-2``; ``not in package``; or what keeps a licence from going."""
+        if entitlement in self.withheld:
+            return self.withheld[entitlement]
         told = []
         if reason := self.reasons.get(entitlement):
             approver = reason.get("approved_by")
@@ -61,7 +66,7 @@ class Why:
 class DirectoryPlan:
     """What would be done in one directory. ``creates``: there is no account yet. ``fault``: what a person has to mend first.
 
-    ``kept`` is what this engagement no longer supports and another one does.
+    ``kept`` is what this engagement no longer supports and another one does, and the licences that may not be reclaimed yet.
     """
 
     system: str
@@ -132,7 +137,8 @@ def plan_engagement(hub: Hub, tenant: str, engagement_id: UUID) -> AccessPlan:
 
 def _intent(case: Case) -> _Intent:
     elsewhere = case.supported_elsewhere().entitlements
-    intent = _Intent(case.system, case.external_id(ACCOUNT), case.given(), elsewhere, _why(case))
+    unsupported = case.given() - elsewhere - case.desired_access().entitlements
+    intent = _Intent(case.system, case.external_id(ACCOUNT), case.given(), elsewhere, _why(case, unsupported))
     if case.engagement.tombstoned_at is not None:
         return intent
     try:
@@ -142,7 +148,7 @@ def _intent(case: Case) -> _Intent:
         return replace(intent, fault=error)
 
 
-def _why(case: Case) -> Why:
+def _why(case: Case, unsupported: Collection[Entitlement]) -> Why:
     with case.hub.database.transaction(case.ref.tenant) as tx:
         rows = [grant for grant in grants.history_of(tx, case.engagement_id) if grant.directory == case.system]
         supports = grants.supports(tx, case.engagement.worker.id, case.system)
@@ -151,6 +157,7 @@ def _why(case: Case) -> Why:
         reasons={row.entitlement: row.reason for row in rows if row.unwanted_at is None},
         elsewhere={each: tuple(order for order, what in others if each in what) for _, held in others for each in held},
         gone_because={row.entitlement: row.unwanted_because for row in rows if row.unwanted_because},
+        withheld={each: verdict.why for each, verdict in withheld_licences(case, unsupported).items()},
     )
 
 
@@ -181,8 +188,8 @@ def _joining(directory: Directory, intent: _Intent, empty: DirectoryPlan) -> Dir
         account_id=actual.account_id if actual else None,
         creates=actual is None,
         enabled=desired.enabled,
-        changes=tuple(plan_access(desired, actual or made, given=intent.given)),
-        kept=intent.given & (intent.elsewhere - frozenset(intent.why.reasons)),
+        changes=tuple(plan_access(desired, actual or made, given=intent.given - intent.why.withheld.keys())),
+        kept=(intent.given & (intent.elsewhere - intent.why.reasons.keys())) | intent.why.withheld.keys(),
         fields=tuple(written.changed),
     )
 
@@ -194,10 +201,12 @@ def _leaving(directory: Directory, engagement: Engagement, intent: _Intent, empt
     for actual in held:
         if actual.enabled and SIGN_IN not in intent.elsewhere:
             changes += [Change(EffectKind.DISABLE_ACCOUNT), Change(EffectKind.REVOKE_SESSIONS)]
-        gone = intent.given - intent.elsewhere - {SIGN_IN}
+        gone = intent.given - intent.elsewhere - intent.why.withheld.keys() - {SIGN_IN}
         changes += plan_removal(actual, marker=engagement.worker.marker, gone=gone)
     enabled = any(actual.enabled for actual in held)
-    return replace(empty, enabled=enabled, changes=tuple(changes), kept=intent.given & intent.elsewhere)
+    return replace(
+        empty, enabled=enabled, changes=tuple(changes), kept=(intent.given & intent.elsewhere) | intent.why.withheld.keys()
+    )
 
 
 def _account(directory: Directory, known: str | None, desired: DesiredAccount) -> AccountState | None:

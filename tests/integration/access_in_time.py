@@ -94,4 +94,7 @@ def packages_of(installed: Installed, entra: frozenset[Entitlement], vault: str)
 def mending_everything(installed: Installed) -> dict[str, Any]:
     """The company's document, with a policy that lets reconciliation mend what a hand did to an account."""
     document = installed.hub.tenant(TENANT).document.model_dump(mode="json", exclude_unset=True)
-    return {**document, "access": {"reconciliation": {"mend": ["missing", "unexpected_enabled"]}, "brake": {"at_least": 10_000}}}
+    return {
+        **document,
+        "access": {"reconciliation": {"mend": ["missing", "extra", "unexpected_enabled"]}, "brake": {"at_least": 10_000}},
+    }

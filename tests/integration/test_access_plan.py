@@ -182,6 +182,31 @@ def test_what_another_engagement_supports_is_kept_and_the_plan_says_for_whom(ins
     assert ("entra", "keep", str(group), f"supported by {second.terms.vms_id}") in change_rows(planned(installed, engagement))
 
 
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_licence_that_may_not_be_reclaimed_is_kept_and_the_plan_says_why(installed: Installed, ends: bool) -> None:
+    licence = Entitlement(EntitlementKind.LICENCE, installed.world.graph.add_licence("E3"))
+    groups = {name: {"groups": list(groups)} for name, groups in installed.world.groups.items()}
+    licensed = {**groups, "entra": {**groups["entra"], "licences": [licence.id]}}
+    installed.apply(access={"endings": {"reclaim_licences": False}})
+    installed.apply_files({"access/software-engineer.yaml": package(installed, directories=licensed)})
+    engagement = installed.joined()
+    if ends:
+        with installed.hub.database.transaction(TENANT) as tx:
+            engagements.begin_ending(tx, engagement.id, "test")
+            grants.unwant_all(tx, engagement.id, because="ending:1")
+    else:
+        installed.apply_files({"access/software-engineer/v0002.yaml": package(installed, version=2, directories=groups)})
+        migrate(installed.hub, TENANT, "software-engineer", 2, reason="a test")
+    plan = planned(installed, engagement)
+    assert EffectKind.RECLAIM_LICENCE not in {change.kind for each in plan.directories for change in each.changes}
+    assert [(system, what, which) for system, what, which, _ in change_rows(plan) if what == "keep"] == [
+        ("entra", "keep", str(licence))
+    ]
+    assert "reclaim_licences" in next(why for _, what, _, why in change_rows(plan) if what == "keep")
+    if not ends:
+        assert done_by_the_joiner(installed, engagement) == changes(plan)
+
+
 def test_before_the_start_the_account_is_planned_disabled(installed: Installed) -> None:
     start = date.today() + timedelta(days=30)  # noqa: DTZ011 - a day that is still to come anywhere
     engagement = installed.signed(**{"Start Date": start.isoformat()})

@@ -1,6 +1,6 @@
 """Whatever happens in whatever order: once it is quiet, people have exactly the access that an oracle says, and never more after an end.
 
-Grant, extend, shorten, another role, another name, a start that moves, approvals, suspensions, end, terminate, take back, come again, a second
+Grant, extend, shorten, another role, another name, a start that moves, approvals, suspensions, end, terminate, convert, take back, come again, a second
 engagement at once, joiners and leavers that die, runs that are overtaken by the ending or run at the same time, hands at the directory:
 against real directories (slapd, and Entra's sandbox), the real ledger and the real steps. The oracle knows nothing of any of them. At the
 end, the history of who had access is asked for every quiet moment on the way.
@@ -24,7 +24,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from cli.demo.world import ROLE, TENANT
 from flows.access.approving import decide
-from flows.ending.endings import hear_again
+from flows.ending.endings import end_now, hear_again
 from flows.ending.sweeper import sweep
 from flows.joiner import directories_concerned, join
 from flows.leaver import block, leave, systems_to_leave
@@ -138,13 +138,13 @@ class Access(RuleBasedStateMachine):
         self.blocked_at_once(who, known)
         self.settle()
 
-    @rule(who=PEOPLE, which=WHICH)
-    def is_terminated(self, who: int, which: int) -> None:
+    @rule(who=PEOPLE, which=WHICH, becomes_an_employee=st.booleans())
+    def is_terminated_or_converted(self, who: int, which: int, becomes_an_employee: bool) -> None:
         known = self.pick(who, which, goes_on=True)
         if known is None:
             return
         with self.tx() as tx:
-            ends.terminate(tx, known.engagement.id, GRACE, reason="a test says so")
+            end_now(tx, known.engagement.id, GRACE, reason="a test says so", converted=becomes_an_employee)
         known.goes_on, known.by_hand = False, True
         self.blocked_at_once(who, known)
         self.settle()
@@ -294,17 +294,20 @@ class Access(RuleBasedStateMachine):
             assert not known.goes_on
         self.settle()
 
-    @rule(who=PEOPLE, directory=st.sampled_from(DIRECTORIES), opens=st.booleans())
-    def somebody_changes_the_account_by_hand(self, who: int, directory: str, opens: bool) -> None:
-        """Opens it, or closes it and takes a group away: the sweeper and reconciliation put it right."""
+    @rule(who=PEOPLE, directory=st.sampled_from(DIRECTORIES), does=st.sampled_from(["opens", "takes", "gives"]))
+    def somebody_changes_the_account_by_hand(self, who: int, directory: str, does: str) -> None:
+        """Opens it, takes a group away, or gives another: the sweeper and reconciliation put it right."""
         account = self.account(self.people[who], directory)
         if account is None:
             return
-        at = self.directory(directory)
-        if opens:
+        at, known = self.directory(directory), self.installed.world.groups[directory]
+        others = sorted({*known, *([self.vault] if directory == "ldap" else [])} - account.groups)
+        if does == "opens":
             at.enable(account.account_id)
-        elif account.groups:
+        elif does == "takes" and account.groups:
             at.remove_member(min(account.groups), account.account_id)
+        elif does == "gives" and others:
+            at.add_member(others[0], account.account_id)
         self.settle(directory)
 
     @invariant()

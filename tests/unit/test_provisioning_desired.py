@@ -8,7 +8,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioning.desired import DesiredAccess, Support, desired_access, unsupported
+from provisioning.desired import DesiredAccess, Support, desired_access
 from workforce.access import SIGN_IN, Entitlement, EntitlementKind
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -48,10 +48,6 @@ def test_before_the_start_everything_is_there_but_the_sign_in() -> None:
 
 def test_at_the_end_instant_nothing_is_supported_although_no_ending_has_begun() -> None:
     assert desired_access([support(SIGN_IN, STAFF, ends_at=NOON)], now=NOON).entitlements == frozenset()
-
-
-def test_what_one_engagement_still_supports_is_not_taken_away_with_another() -> None:
-    assert unsupported([STAFF, ENGINEERS], [support(STAFF)], now=NOON) == {ENGINEERS}
 
 
 @given(SUPPORTS, INSTANTS)
