@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import shlex
 from uuid import UUID
 
 import structlog
 
 from config.hub import Hub
+from flows.telling import send
 from ledger import failures
 from ledger.database import Tx
 from ledger.failures import Failure
 from ledger.queueing.jobs import defer_alarm
 from ledger.trail import audit
-from workforce.errors import OutcomeUnknown
-from workforce.events import Outcome
 
 log = structlog.get_logger(__name__)
 
@@ -39,13 +37,8 @@ def send_alarm(hub: Hub, tenant: str, failure_id: UUID) -> None:
     if told is None or failure.closed_at is not None:
         log.info("alarm.told_nobody", tenant=tenant, failure=str(failure_id), cause=failure.cause)
         return
-    outcome = Outcome.SUCCESS
-    try:
-        config.instance(told.instance).notifier().send(
-            to=told.to, subject=_subject(tenant, failure), text=_text(failure, kin), dedup_key=_key(tenant, failure_id)
-        )
-    except OutcomeUnknown:
-        outcome = Outcome.UNKNOWN
+    subject, text = _subject(tenant, failure), _text(failure, kin)
+    outcome = send(config, told, to=told.to, subject=subject, text=text, key=(str(failure_id),))
     with hub.database.transaction(tenant) as tx:
         target = ("failure", str(failure_id))
         audit.note(tx, "alarm.sent", target=target, outcome=outcome, system=told.instance, reason_code=failure.cause, kin=kin)
@@ -73,7 +66,3 @@ def _text(failure: Failure, kin: int) -> str:
     else:
         several += f"\nOnce mended: stint failures replay {failure.id}"
     return f"{failure.subject}\n{failure.message}{several}"
-
-
-def _key(tenant: str, failure_id: UUID) -> str:
-    return hashlib.sha256(f"{tenant}\x1f{failure_id}".encode()).hexdigest()

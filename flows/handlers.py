@@ -22,9 +22,10 @@ from flows.ending.sweeper import sweep
 from flows.feeds.polling import poll_events, poll_vms, take_again
 from flows.feeds.projection import project
 from flows.feeds.quarantine import group_of
+from flows.job_runs import run_job
 from flows.leaver import block, leave, systems_to_leave
 from flows.mapping.following import follow, migrate
-from flows.prefect_runs import PREFECTS_FAULTS, PrefectRuns, run_here
+from flows.prefect_runs import PREFECTS_FAULTS, PrefectRuns
 from flows.reconciliation.reconcile import reconcile
 from flows.steps import Conductor, PlainConductor
 from ledger import engagements, failures
@@ -32,7 +33,6 @@ from ledger.database import Tx
 from ledger.failures import Failure
 from ledger.identity import cases as identity_cases
 from ledger.intake import inbox
-from ledger.queueing import runs
 from ledger.queueing.jobs import JobName, defer_joiner, defer_leaver
 from ledger.queueing.queue import RunningJob
 from ledger.reconciliation.reconciliations import Scope
@@ -253,26 +253,8 @@ class Handlers:
             return engagements.claim(tx, engagement_id, runner=job.run, grants=grants)
 
     def _run_flow(self, flow: Flow[..., Any], job: RunningJob, engagement: Engagement) -> None:
-        parameters = asdict(_ref(job, engagement))
-        tags = [f"tenant:{job.tenant}", f"engagement:{engagement.id}"]
-        name = f"{flow.name} · {job.tenant} · {engagement.terms.vms_id}"
-        with self.hub.database.transaction(job.tenant) as tx:
-            number = runs.number(tx, job.job_id)
-        flow_run = self.prefect.create(
-            flow, key=f"{job.tenant}-{job.job_id}-{number}", name=name, tags=tags, parameters=parameters
-        )
-        with self.hub.database.transaction(job.tenant) as tx:
-            runs.remember(tx, job.job_id, number, flow_run.id, process=flow.name, engagement_id=engagement.id)
-        ended = "defect"
-        try:
-            run_here(flow, flow_run, parameters)
-            ended = "completed"
-        except HubError as error:
-            ended = error.cause
-            raise
-        finally:
-            with self.hub.database.transaction(job.tenant) as tx:
-                runs.finish(tx, job.job_id, number, ended)
+        parameters, label = asdict(_ref(job, engagement)), engagement.terms.vms_id
+        run_job(self.hub.database, self.prefect, job, flow, label=label, engagement_ids=[engagement.id], parameters=parameters)
 
 
 def _subject(job: RunningJob) -> str:

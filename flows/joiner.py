@@ -36,6 +36,8 @@ from workforce.engagement import Engagement
 from workforce.errors import Refused
 from workforce.states import STANDING, EngagementState
 
+TIME_TO_PRODUCTIVE = "sla.time_to_productive"
+
 
 def join(run: Conductor, *, sinks: Sequence[str], directories: Callable[[], Sequence[str]]) -> None:
     """Give the contractor of one engagement records and access, and prove the access. Raises what has to be mended.
@@ -196,9 +198,9 @@ def read_access_back(case: Case) -> None:
 
 @step("Confirm the access")
 def confirm_access(case: Case) -> None:
-    """Everything was read back: from the start instant on the engagement is active, and the time to productive is known.
+    """Everything was read back: from the start instant on the engagement is active.
 
-    Where the ledger knows of something that was not, it came up meanwhile: the start instant passed, or an ending was taken back while this
+    The time to productive is known once nobody has to approve any more of what the role asks for. Where the ledger knows of something that was not, it came up meanwhile: the start instant passed, or an ending was taken back while this
     run was cut off. The joiner runs again then.
     """
     with case.hub.database.transaction(case.ref.tenant) as tx:
@@ -213,8 +215,12 @@ def confirm_access(case: Case) -> None:
             audit.record(tx, case.event("access.prepared", starts_at=starts_at))
             return
         timers.cancel(tx, case.engagement_id, TimerKind.START)
-        if engagement.access_verified_at is None and engagement.signed_at is not None:
-            _measure(tx, case, engagement.signed_at)
+        waits = _waits_for_approval(tx, engagement)
+        if engagement.access_verified_at is None and (grants.wanted_of(tx, engagement.id) or not waits):
+            engagements.mark_access_verified(tx, case.engagement_id, case.hub.clock.now())
+            credential_links.defer_hand_over(tx, case.engagement_id)
+        if engagement.signed_at is not None and not waits:
+            _measure_once(tx, case, engagement.signed_at)
         if engagement.state is EngagementState.CLEARED:
             engagements.transition(tx, case.engagement_id, EngagementState.ACTIVE)
 
@@ -232,14 +238,20 @@ def _is_behind(tx: Tx, engagement: Engagement, *, has_started: bool) -> bool:
     return bool(missing or left)
 
 
-def _measure(tx: Tx, case: Case, signed_at: datetime) -> None:
-    """The time to productive, measured when access was proven for the first time."""
+def _waits_for_approval(tx: Tx, engagement: Engagement) -> bool:
+    """Whether somebody still has to say whether the person gets everything that the role asks for."""
+    pinned = set(engagement.access_pins.items())
+    asked = approvals.state(tx, engagement.id)
+    return any(each.state is ApprovalState.WAITING and (each.package, each.version) in pinned for each in asked)
+
+
+def _measure_once(tx: Tx, case: Case, signed_at: datetime) -> None:
+    """The time to productive, measured when everything that the role asks for was proven, or declined, for the first time."""
+    if audit.entries(tx, engagement_id=case.engagement_id, action=TIME_TO_PRODUCTIVE, limit=1):
+        return
     now = case.hub.clock.now()
-    calendar = case.config.document.calendar
-    figure = time_to_productive(signed_at, now, case.engagement.terms.starts_on, calendar, now=now)
-    engagements.mark_access_verified(tx, case.engagement_id, now)
-    credential_links.defer_hand_over(tx, case.engagement_id)
-    audit.record(tx, case.event("sla.time_to_productive", **asdict(figure)))
+    figure = time_to_productive(signed_at, now, case.engagement.terms.starts_on, case.config.document.calendar, now=now)
+    audit.record(tx, case.event(TIME_TO_PRODUCTIVE, **asdict(figure)))
 
 
 def _want(

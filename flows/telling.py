@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from uuid import UUID
 
@@ -15,6 +15,7 @@ from config.tenant import Notifications, TenantConfig
 from ledger import failures
 from workforce.engagement import Email
 from workforce.errors import HubError, OutcomeUnknown, RetryLater
+from workforce.events import Outcome
 
 log = structlog.get_logger(__name__)
 
@@ -30,18 +31,34 @@ def tell(config: TenantConfig, people: Iterable[str], subject: str, text: str, *
     if told is None:
         log.info("people.told_nobody", tenant=config.document.tenant)
         return
-    notifier = config.instance(told.instance).notifier()
+    outcome = send(config, told, to=addressees(told, people), subject=subject, text=text, key=key)
+    if outcome is Outcome.UNKNOWN:
+        log.info("people.told_perhaps", tenant=config.document.tenant, system=told.instance)
+
+
+def send(
+    config: TenantConfig, channel: Notifications, *, to: Sequence[str], subject: str, text: str, key: tuple[str, ...]
+) -> Outcome:
+    """Send one message, once for each ``key`` of the tenant. ``UNKNOWN``: it may have been sent, and is not sent again.
+
+    Raises what the channel raises otherwise.
+    """
     dedup_key = hashlib.sha256("\x1f".join((config.document.tenant, *key)).encode()).hexdigest()
     try:
-        notifier.send(to=addressees(told, people), subject=subject, text=text, dedup_key=dedup_key)
+        config.instance(channel.instance).notifier().send(to=to, subject=subject, text=text, dedup_key=dedup_key)
     except OutcomeUnknown:
-        log.info("people.told_perhaps", tenant=config.document.tenant, system=told.instance)
+        return Outcome.UNKNOWN
+    return Outcome.SUCCESS
 
 
 def addressees(told: Notifications, people: Iterable[str]) -> tuple[str, ...]:
     """Whom to write to: those of ``tenant.yaml`` and, where the channel's addresses are e-mail addresses, the people themselves."""
-    by_mail = all(map(_is_email, told.to))
-    return tuple(dict.fromkeys([*told.to, *(people if by_mail else ())]))
+    return tuple(dict.fromkeys([*told.to, *(people if goes_by_mail(told) else ())]))
+
+
+def goes_by_mail(told: Notifications) -> bool:
+    """Whether the channel's addresses are e-mail addresses: then it reaches any."""
+    return all(map(_is_email, told.to))
 
 
 @contextmanager

@@ -79,10 +79,7 @@ class Unmappable(Refused):
         self.faults = tuple(faults)
         self.mapping_id = mapping_id
         self.version = version
-        told = "; ".join(str(fault) for fault in self.faults[:MAX_FAULTS_TOLD])
-        untold = len(self.faults) - MAX_FAULTS_TOLD
-        more = f"; and {untold} more" if untold > 0 else ""
-        sentence = f"{mapping_id} version {version}: {told}{more}. Mend the record at its source, or the mapping"
+        sentence = f"{mapping_id} version {version}: {listed(self.faults)}. Mend the record at its source, or the mapping"
         super().__init__(sentence, cause=self.faults[0].kind.value, field=self.faults[0].source)
 
     @property
@@ -90,3 +87,10 @@ class Unmappable(Refused):
         """The cause as a key that all its kin share, whichever version met it: mended for one record, it is mended for all."""
         first = self.faults[0]
         return "/".join([self.mapping_id, first.kind, first.source, *([] if first.value is None else [first.value])])
+
+
+def listed(faults: Sequence[object]) -> str:
+    """The first of ``faults`` in one sentence, with how many there are besides."""
+    told = "; ".join(str(fault) for fault in faults[:MAX_FAULTS_TOLD])
+    untold = len(faults) - MAX_FAULTS_TOLD
+    return f"{told}; and {untold} more" if untold > 0 else told

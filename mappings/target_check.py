@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from mappings.engine import FieldLineage, Mapped
-from mappings.faults import MAX_FAULTS_TOLD
+from mappings.faults import listed
 from mappings.paths import Index, Key, Step, parse_target
 from mappings.schema import NoSuchPlace, Plain, Schema, Spot
 from workforce.errors import Refused
@@ -36,10 +36,9 @@ class NotTaken(Refused):
         self.faults = tuple(faults)
         self.mapping_id = mapping_id
         self.version = version
-        told = "; ".join(str(fault) for fault in self.faults[:MAX_FAULTS_TOLD])
-        untold = len(self.faults) - MAX_FAULTS_TOLD
-        more = f"; and {untold} more" if untold > 0 else ""
-        sentence = f"{mapping_id} version {version}: {told}{more}. Correct the record at its source, or the mapping, and replay"
+        sentence = (
+            f"{mapping_id} version {version}: {listed(self.faults)}. Correct the record at its source, or the mapping, and replay"
+        )
         super().__init__(sentence, cause="target_refuses", field=self.faults[0].target)
 
 

@@ -67,6 +67,7 @@ class ManualSandbox:
         self._lock = threading.RLock()
         self._seen: set[str] = set()
         self._to_do: deque[tuple[Number, str, dict[str, str]]] = deque()
+        self._done_at: dict[Number, str] = {}
         for name in FOLDERS:
             (folder / name).mkdir(parents=True, exist_ok=True)
 
@@ -136,12 +137,14 @@ class ManualSandbox:
             return
         if intent == "forget":
             self._do(number, fields)
+            self._done_at[number] = _now()
             self.answer(number, outcome="done", who="Pat")
             self._to_do.append((number, "prove", fields))
             return
         if intent == "do":
             self._do(number, fields)
-        self.answer(number, outcome="done", who="Pat", when=_now(), evidence=f"CHG-{len(self.effects.entries)}")
+        when = self._done_at.pop(number, _now())  # whoever proves it later says when it was so
+        self.answer(number, outcome="done", who="Pat", when=when, evidence=f"CHG-{len(self.effects.entries)}")
         if self._chance.random() < self._habits.answer_twice:
             again = f"{number} again.json"
             self.answer(number, again, outcome="done", who="Sam", when=_now(), evidence=f"CHG-{len(self.effects.entries)}")

@@ -6,7 +6,6 @@ The credential is in no log, no job, no result of Prefect and no effect. It leav
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import structlog
 from config.hub import Hub
 from config.tenant import Notifications, TenantConfig
 from flows.alarms import raise_alarm
+from flows.telling import goes_by_mail, send
 from ledger import engagements, failures
 from ledger.access import credential_links
 from ledger.access.credential_links import CredentialJob, CredentialToken
@@ -32,7 +32,7 @@ from workforce.access import FirstCredential
 from workforce.effects import Effect, EffectKind
 from workforce.engagement import Engagement
 from workforce.errors import Fenced, HubError, OutcomeUnknown, Refused, RetryLater
-from workforce.events import HUB, Actor, Outcome
+from workforce.events import HUB, Actor
 from workforce.ports import Credentials
 
 log = structlog.get_logger(__name__)
@@ -140,22 +140,19 @@ class HandOver:
     def _channel(self) -> Notifications | None:
         """The tenant's notifications, where they go to e-mail addresses: then the same instance reaches any."""
         told = self._config.document.notifications
-        return told if told is not None and all("@" in address for address in told.to) else None
+        return told if told is not None and goes_by_mail(told) else None
 
     def _send(self, engagement: Engagement, channel: Notifications, base: str, made: list[Delivery]) -> None:
         policy, name = self._config.document.access.credentials, self._config.document.name
         listed = "\n".join(delivery.address(base, self.tenant) for delivery in made)
-        digest = hashlib.sha256(b"".join(delivery.token.sha256 for delivery in made)).hexdigest()
-        outcome = Outcome.SUCCESS
-        try:
-            self._config.instance(channel.instance).notifier().send(
-                to=[engagement.worker.profile.personal_email],
-                subject=f"Your account at {name}",
-                text=_TEXT.format(name=name, hours=policy.link_valid_hours, links=listed),
-                dedup_key=digest,
-            )
-        except OutcomeUnknown:
-            outcome = Outcome.UNKNOWN
+        outcome = send(
+            self._config,
+            channel,
+            to=[engagement.worker.profile.personal_email],
+            subject=f"Your account at {name}",
+            text=_TEXT.format(name=name, hours=policy.link_valid_hours, links=listed),
+            key=("credential_links", *(delivery.token.sha256.hex() for delivery in made)),
+        )
         with self.hub.database.transaction(self.tenant) as tx:
             for delivery in made:
                 credential_links.sent(tx, delivery.token.sha256)

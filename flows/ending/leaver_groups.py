@@ -20,11 +20,11 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from config.hub import Hub
 from config.tenant import TenantConfig
 from flows.case import Case, CaseRef
+from flows.job_runs import run_job
 from flows.leaver import leave, systems_to_leave
-from flows.prefect_runs import PREFECTS_FAULTS, PrefectRuns, run_here
+from flows.prefect_runs import PREFECTS_FAULTS, PrefectRuns
 from flows.steps import PlainConductor, Step
 from ledger import engagements
-from ledger.queueing import runs
 from ledger.queueing.queue import RunningJob
 from provisioning.looks import remembering
 from workforce.engagement import Engagement
@@ -150,33 +150,13 @@ class LeaverGroup:
     def _through_prefect(self, members: Sequence[Engagement]) -> None:
         """One flow run for all. Where Prefect itself cannot go on, whoever was not begun yet leaves plainly."""
         parameters = {"tenant": self.job.tenant, "engagement_ids": [str(each.id) for each in members], "run": self.job.run}
-        with self.hub.database.transaction(self.job.tenant) as tx:
-            number = runs.number(tx, self.job.job_id)
-        ended = "defect"
+        flow, ids = leavers_flow({str(each.id): each for each in members}, self._settle), [each.id for each in members]
         try:
-            self._run_flow(members, number, parameters)
-            ended = "completed"
+            label = str(len(members))
+            run_job(self.hub.database, self.prefect, self.job, flow, label=label, engagement_ids=ids, parameters=parameters)
         except HubError as error:
-            ended = error.cause
             if error.cause in PREFECTS_FAULTS:
                 log.warning("leavers.without_prefect", tenant=self.job.tenant, job_id=self.job.job_id, cause=error.cause)
-        finally:
-            with self.hub.database.transaction(self.job.tenant) as tx:
-                runs.finish(tx, self.job.job_id, number, ended)
-
-    def _run_flow(self, members: Sequence[Engagement], number: int, parameters: dict[str, Any]) -> None:
-        flow = leavers_flow({str(each.id): each for each in members}, self._settle)
-        flow_run = self.prefect.create(
-            flow,
-            key=f"{self.job.tenant}-{self.job.job_id}-{number}",
-            name=f"{flow.name} · {self.job.tenant} · {len(members)}",
-            tags=[f"tenant:{self.job.tenant}", *(f"engagement:{each.id}" for each in members)],
-            parameters=parameters,
-        )
-        with self.hub.database.transaction(self.job.tenant) as tx:
-            together = [each.id for each in members]
-            runs.remember(tx, self.job.job_id, number, flow_run.id, process=flow.name, together=together)
-        run_here(flow, flow_run, parameters)
 
 
 def leavers_flow(members: Mapping[str, Engagement], settle: Callable[[Engagement], HubError | None]) -> Flow[..., Any]:

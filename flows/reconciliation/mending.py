@@ -54,12 +54,12 @@ class Mending:
         """Mend every open finding that may be; how many were, and whether something waits for a person."""
         mended = self._block_the_tombstoned()
         self._drop_what_is_gone()
-        for finding, mend, note in self._mendable():
-            if note is None:
-                self._ask(finding, mend)
+        for repair in self._mendable():
+            if repair.note is None:
+                self._ask(repair)
         for kinds in (TAKING, GIVING):
             self._judge(kinds)
-        mended += sum(self._done(finding, mend) for finding, mend, note in self._mendable() if _may(note))
+        mended += sum(self._done(repair) for repair in self._mendable() if repair.may)
         with self.hub.database.transaction(self.tenant) as tx:
             settle(tx, self.directory)
             return mended, bool(held_changes.waiting(tx, self.directory, limit=1))
@@ -87,8 +87,8 @@ class Mending:
                 if findings.get(tx, UUID(change.subject)).closed_at is not None:
                     held_changes.decide(tx, change.id, Decision.DISCARDED, reason="it is found no more")
 
-    def _mendable(self) -> Iterator[tuple[Finding, Mend, HeldChange | None]]:
-        """The open findings that the policy lets mend, with what the brake has made of each."""
+    def _mendable(self) -> Iterator[_Repair]:
+        """What the policy lets mend of the open findings."""
         policy = self._config().document.access.reconciliation
         for some in self._pages(None):
             with self.hub.database.transaction(self.tenant) as tx:
@@ -96,7 +96,7 @@ class Mending:
             for finding in some:
                 mend = mend_of(Drift(finding.drift), policy)
                 if mend in _KINDS and finding.engagement_id is not None:
-                    yield finding, mend, notes.get(str(finding.id))
+                    yield _Repair(finding, finding.engagement_id, mend, notes.get(str(finding.id)))
 
     def _pages(self, drift: Drift | None) -> Iterator[list[Finding]]:
         after: UUID | None = None
@@ -108,14 +108,15 @@ class Mending:
             yield some
             after = some[-1].id
 
-    def _ask(self, finding: Finding, mend: Mend) -> None:
+    def _ask(self, repair: _Repair) -> None:
+        finding = repair.finding
         about = {
             "account_id": finding.account_id,
             "worker_id": str(finding.worker_id),
             "drift": finding.drift,
             "subject": finding.subject,
         }
-        wanted = WantedChange(_KINDS[mend], str(finding.id), finding.engagement_id, about)
+        wanted = WantedChange(_KINDS[repair.mend], str(finding.id), repair.engagement_id, about)
         with self.hub.database.transaction(self.tenant) as tx:
             held_changes.hold(tx, self.directory, wanted, pending=True)
 
@@ -137,10 +138,11 @@ class Mending:
             for change in pending:
                 held_changes.let_through(tx, change.id)
 
-    def _done(self, finding: Finding, mend: Mend) -> bool:
+    def _done(self, repair: _Repair) -> bool:
         """Mend one finding; whether that was possible. What cannot be mended keeps nothing else from being mended."""
+        finding = repair.finding
         try:
-            return self._rejoin(finding) if mend is Mend.JOIN else self._take(finding, mend)
+            return self._rejoin(repair.engagement_id) if repair.mend is Mend.JOIN else self._take(repair)
         except (RetryLater, OutcomeUnknown, Fenced) as error:
             log.info("mending.later", tenant=self.tenant, finding=str(finding.id), cause=error.cause)
         except HubError as error:
@@ -150,28 +152,27 @@ class Mending:
                 raise_alarm(tx, parked)
         return False
 
-    def _rejoin(self, finding: Finding) -> bool:
+    def _rejoin(self, engagement_id: UUID) -> bool:
         """Have the joiner run, which writes the difference; not while a person has to mend something of the engagement first."""
-        assert finding.engagement_id is not None, "only findings with an engagement are mended"  # noqa: S101
         with self.hub.database.transaction(self.tenant) as tx:
-            engagement = engagements.get(tx, finding.engagement_id)
+            engagement = engagements.get(tx, engagement_id)
             if engagement.tombstoned_at is not None or failures.has_open(tx, engagement.id):
                 return False
             defer_joiner(tx, engagement.id)
             return True
 
-    def _take(self, finding: Finding, mend: Mend) -> bool:
+    def _take(self, repair: _Repair) -> bool:
         """Take something from an account by an effect of the engagement, if it still has to be, and read that back."""
+        finding = repair.finding
         if not self._still_found(finding):
             return False
-        assert finding.engagement_id is not None, "only findings with an engagement are mended"  # noqa: S101
         with self.hub.database.transaction(self.tenant) as tx:
-            engagement = engagements.get(tx, finding.engagement_id)
+            engagement = engagements.get(tx, repair.engagement_id)
         effect = Effect(self.tenant, engagement.id, self.directory, EffectKind.REMOVE_MEMBER, engagement.epoch)
         log_of_effects = self.hub.effect_log(self.tenant, runner=f"reconcile-{self.run}", correlation_id=self.run)
         applier = AccountApplier(self._config().instance(self.directory).directory(), effect, log_of_effects)
         with revoking():
-            if mend is Mend.BLOCK:
+            if repair.mend is Mend.BLOCK:
                 applier.block(finding.account_id, signed_out_since=None)
             else:
                 entitlement = Entitlement(EntitlementKind(finding.details["kind"]), finding.details["id"])
@@ -186,6 +187,16 @@ class Mending:
         return self.hub.tenant(self.tenant)
 
 
-def _may(note: HeldChange | None) -> bool:
-    """Whether a change passed the brake, or was released by a person."""
-    return note is not None and (not note.held or note.decision == Decision.RELEASED)
+@dataclass(frozen=True, slots=True)
+class _Repair:
+    """A finding that may be mended, by an effect of its engagement or by its joiner. ``note``: what the brake has made of it."""
+
+    finding: Finding
+    engagement_id: UUID
+    mend: Mend
+    note: HeldChange | None
+
+    @property
+    def may(self) -> bool:
+        """Whether it passed the brake, or was released by a person."""
+        return self.note is not None and (not self.note.held or self.note.decision == Decision.RELEASED)

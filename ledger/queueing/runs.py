@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -33,17 +33,8 @@ def number(tx: Tx, job_id: int) -> int:
     return int(row["number"])
 
 
-def remember(
-    tx: Tx,
-    job_id: int,
-    number: int,
-    flow_run_id: UUID,
-    *,
-    process: str,
-    engagement_id: UUID | None = None,
-    together: Collection[UUID] = (),
-) -> None:
-    """Keep a run of the job; one that is kept already stays. ``together`` are the engagements that share it, where several do."""
+def remember(tx: Tx, job_id: int, number: int, flow_run_id: UUID, *, process: str, engagement_ids: Sequence[UUID]) -> None:
+    """Keep a run of the job, and the engagements that it is about; one that is kept already stays."""
     tx.execute(
         """
         INSERT INTO flow_runs (tenant, job_id, number, flow_run_id, process, engagement_id, together, state)
@@ -55,8 +46,8 @@ def remember(
         number=number,
         flow_run_id=flow_run_id,
         process=process,
-        engagement_id=engagement_id,
-        together=list(together),
+        engagement_id=engagement_ids[0] if len(engagement_ids) == 1 else None,
+        together=list(engagement_ids) if len(engagement_ids) > 1 else [],
     )
 
 

@@ -10,12 +10,16 @@ import pytest
 
 from cli.demo.world import ROLE, TENANT
 from flows.case import Case, CaseRef
+from flows.joiner import TIME_TO_PRODUCTIVE
 from ledger.access import approvals, grants
+from ledger.access.credential_links import CredentialJob
 from ledger.access.grants import Grant
 from ledger.identity import identities
 from ledger.identity.identities import ACCOUNT
 from ledger.queueing import timers
 from ledger.queueing.timers import TimerKind
+from ledger.trail import audit
+from ledger.trail.audit import AuditEntry
 from tests.integration.installed import Installed
 from workforce.access import SIGN_IN, AccountState
 from workforce.engagement import Engagement
@@ -196,19 +200,35 @@ def test_the_end_of_one_takes_only_what_the_other_does_not_support(
 # Packages
 
 
+def times_to_productive(installed: Installed, engagement: Engagement) -> list[AuditEntry]:
+    with installed.hub.database.transaction(TENANT) as tx:
+        return audit.entries(tx, engagement_id=engagement.id, action=TIME_TO_PRODUCTIVE)
+
+
 def test_a_package_that_needs_an_approval_is_given_once_it_is_there(installed: Installed) -> None:
     sensitive = {"sensitive": True, "approvers": ["owner@acme.example"]}
     only = {"directories": {"ldap": {"groups": [group(installed, "ldap", 1)]}}}
     with_packages(installed, **{"software-engineer": {"version": 2}, "vault": {**sensitive, **only}})
     engagement = installed.joined()
     assert account(installed, engagement, "ldap").groups == {group(installed, "ldap", 0)}
+    assert times_to_productive(installed, engagement) == [], "somebody still has to say yes"
     decision = approvals.Decision(
         engagement.id, "vault", 1, approved=True, by="owner@acme.example", reason="the project needs it"
     )
     with installed.hub.database.transaction(TENANT) as tx:
         approvals.decide(tx, decision, approvers=["owner@acme.example"], email_domain="acme.example", actor=LEAD)
-    installed.join(engagement)
+    for _ in range(2):
+        installed.join(engagement)
     assert account(installed, engagement, "ldap").groups == frozenset(installed.world.groups["ldap"])
+    assert len(times_to_productive(installed, engagement)) == 1
+
+
+def test_an_engagement_that_waits_for_everything_has_no_access_that_was_proven(installed: Installed) -> None:
+    with_packages(installed, **{"software-engineer": {"sensitive": True, "approvers": ["owner@acme.example"]}})
+    engagement = installed.joined()
+    assert installed.engagement(engagement).access_verified_at is None
+    assert times_to_productive(installed, engagement) == []
+    assert installed.waiting(CredentialJob.HAND_OVER) == []
 
 
 def test_a_pinned_version_that_was_lost_takes_nothing_away(installed: Installed) -> None:

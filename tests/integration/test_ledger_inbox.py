@@ -85,9 +85,9 @@ def test_a_crashed_job_goes_on_with_its_run_and_a_finished_one_gets_another(data
     first, second = uuid7(), uuid7()
     with database.transaction("acme") as tx:
         assert (runs.number(tx, 7), runs.flow_run_of(tx, 7)) == (1, None)
-        runs.remember(tx, 7, 1, first, process="joiner")
-        runs.remember(tx, 7, 1, second, process="joiner")
+        runs.remember(tx, 7, 1, first, process="joiner", engagement_ids=[])
+        runs.remember(tx, 7, 1, second, process="joiner", engagement_ids=[])
         assert (runs.number(tx, 7), runs.flow_run_of(tx, 7)) == (1, first)
         runs.finish(tx, 7, 1, "throttled")
-        runs.remember(tx, 7, runs.number(tx, 7), second, process="joiner")
+        runs.remember(tx, 7, runs.number(tx, 7), second, process="joiner", engagement_ids=[])
         assert runs.flow_run_of(tx, 7) == second

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from connectors.contract import Surroundings
@@ -770,6 +770,9 @@ STEPS = st.lists(
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(STEPS, st.integers(0, 1000))
+@example(
+    ["work", "disable", "update", "work", "add", "work_one", "remove"], 107
+)  # what was given is proven after it was taken back
 def test_whatever_people_do_an_account_is_never_shown_as_safer_than_it_is(
     tmp_path_factory: pytest.TempPathFactory, steps: list[str], seed: int
 ) -> None:
