@@ -773,6 +773,7 @@ STEPS = st.lists(
 @example(
     ["work", "disable", "update", "work", "add", "work_one", "remove"], 107
 )  # what was given is proven after it was taken back
+@example(["disable", "enable"], 358)  # what was blocked, and opened since, is said to be blocked once more
 def test_whatever_people_do_an_account_is_never_shown_as_safer_than_it_is(
     tmp_path_factory: pytest.TempPathFactory, steps: list[str], seed: int
 ) -> None:

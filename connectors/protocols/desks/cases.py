@@ -100,8 +100,13 @@ class Case(Generic[T]):
 
     @property
     def done_at(self) -> datetime:
-        """When it was done: not before it was asked for, whatever a clock says."""
-        return max(self.last.at if self.last else EARLIEST, self.opened_at)
+        """When it was done: not before it was asked for, whatever a clock says.
+
+        Said more than once, it was not done again: what takes away was done when that was said first, and what gives, when it was said last.
+        """
+        refused_at = max((answer.at for answer in self.answers if not answer.is_done), default=EARLIEST)
+        said = [answer.at for answer in self.answers if answer.is_done and answer.at > refused_at]
+        return max((min if self.stays_open else max)(said, default=EARLIEST), self.opened_at)
 
     @property
     def order(self) -> tuple[datetime, datetime, int]:
