@@ -16,7 +16,7 @@ from connectors.msgraph.settings import MsGraphSettings
 
 FORM = {"tenant_id": "client.example", "client_id": "app"}
 SECRET = {"client_secret": "hush-hush"}
-SCHEMA = Path(__file__).resolve().parents[2] / "connectors" / "msgraph" / "settings.schema.json"
+SCHEMA = Path(__file__).resolve().parents[3] / "connectors" / "msgraph" / "settings.schema.json"
 
 
 @pytest.fixture(scope="module")

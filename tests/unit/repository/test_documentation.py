@@ -12,7 +12,7 @@ from connectors import catalogue
 from mappings.transforms import transforms
 from provisioning.policies import AccessPolicy
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def commands() -> set[str]:

@@ -19,7 +19,7 @@ from mappings.model import ExamplesFile, MappingFile
 from mappings.shelf import SHIPPED, Shelf
 from mappings.values import ABSENT
 
-LIBRARY = Path(__file__).resolve().parents[2] / "mappings" / "library"
+LIBRARY = Path(__file__).resolve().parents[3] / "mappings" / "library"
 HEAD = "mapping: a__b\nversion: 1\neffective_from: 2026-01-01\nbecause: a test\n"
 
 

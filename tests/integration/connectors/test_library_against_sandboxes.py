@@ -34,7 +34,7 @@ from workforce.ports import Directory, RecordSink, StoredRecord
 
 pytestmark = pytest.mark.integration
 
-DESCRIPTIONS = Path(__file__).resolve().parents[3] / "shared" / "vendor-specs"
+DESCRIPTIONS = Path(__file__).resolve().parents[4] / "shared" / "vendor-specs"
 TODAY = date(2026, 11, 22)
 SINKS = ("bamboohr", "deel", "fieldglass", "files", "gusto", "salesforce", "workmarket")
 DIRECTORIES = ("activedirectory", "ldap", "msgraph", "okta", "scim")

@@ -10,7 +10,7 @@ import yaml
 from connectors import catalogue
 from connectors.testing import QUALITY_RULES
 
-CONNECTORS = Path(__file__).resolve().parents[2] / "connectors"
+CONNECTORS = Path(__file__).resolve().parents[3] / "connectors"
 
 
 def faults(document: object) -> list[str]:

@@ -6,7 +6,7 @@ import pytest
 
 from ledger.queueing.jobs import JobName
 from tests.integration.company import Company
-from tests.integration.test_handlers import job_of
+from tests.integration.flows.test_handlers import job_of
 
 pytestmark = pytest.mark.integration
 

@@ -17,7 +17,7 @@ from mappings.registry import MappingRegistry
 from workforce.engagement import WorkOrder, canonical
 from workforce.errors import Refused
 
-LIBRARY = Path(__file__).resolve().parents[2] / "mappings" / "library"
+LIBRARY = Path(__file__).resolve().parents[3] / "mappings" / "library"
 SOURCES = ("deel", "fieldglass", "files", "greenhouse", "salesforce", "workmarket")
 MAPPINGS = {key: MappingRegistry.shipped().get(f"{key}__engagement", "v0001") for key in SOURCES}
 GIVEN = {

@@ -22,7 +22,7 @@ from workforce.engagement import Rate, RateUnit, WorkOrder, canonical
 from workforce.errors import Refused
 from workforce.outgoing import EngagementDocument, OutgoingTerms
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 TODAY = date(2026, 11, 22)
 TARGETS = [
     key

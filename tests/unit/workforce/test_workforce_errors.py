@@ -19,7 +19,7 @@ from workforce.errors import (
     RetryLater,
 )
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PACKAGES = ("workforce", "connectors", "mappings", "provisioning", "compliance", "ledger", "config", "flows", "console", "cli")
 THE_FOUR = {"RetryLater", "OutcomeUnknown", "Refused", "Misconfigured"}
 

@@ -9,7 +9,7 @@ from statistics import median, quantiles
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PACKAGES = ("workforce", "connectors", "mappings", "provisioning", "compliance", "ledger", "config", "flows", "console", "cli")
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "misc"}
 READS_ENVIRONMENT = {"environ", "environb", "getenv", "getenvb"}

@@ -4,7 +4,7 @@ Grant, extend, shorten, another role, another name, a start that moves, approval
 engagement at once, joiners and leavers that die, runs that are overtaken by the ending or run at the same time, hands at the directory:
 against real directories (slapd, and Entra's sandbox), the real ledger and the real steps. The oracle knows nothing of any of them. At the
 end, the history of who had access is asked for every quiet moment on the way.
-The long version: ``pytest --hypothesis-profile thorough tests/integration/test_access_state_machine.py``.
+The long version: ``pytest --hypothesis-profile thorough tests/integration/access/test_access_state_machine.py``.
 """
 
 from __future__ import annotations

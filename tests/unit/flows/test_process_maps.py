@@ -12,7 +12,7 @@ from flows.leaver import leave
 from flows.steps import Conductor, Step
 from workforce.errors import HubError
 
-PROCESSES = Path(__file__).parents[2] / "docs" / "processes"
+PROCESSES = Path(__file__).parents[3] / "docs" / "processes"
 
 
 class Recorder(Conductor):

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from config.settings import Settings
 from workforce.errors import Misconfigured
 
-DOCUMENTED = Path(__file__).resolve().parents[2] / "docs" / "configuration.md"
+DOCUMENTED = Path(__file__).resolve().parents[3] / "docs" / "configuration.md"
 
 
 @pytest.fixture(autouse=True)

@@ -18,9 +18,9 @@ from mappings.registry import MappingRegistry
 from workforce.engagement import Agreement, RateUnit, WorkOrder, canonical
 from workforce.errors import Refused
 
-LIBRARY = Path(__file__).resolve().parents[2] / "mappings" / "library"
+LIBRARY = Path(__file__).resolve().parents[3] / "mappings" / "library"
 GUSTO = (
-    Path(__file__).resolve().parents[3] / "shared" / "vendor-specs" / "gusto" / "gusto-app-integrations.v2025-06-15.pruned.json"
+    Path(__file__).resolve().parents[4] / "shared" / "vendor-specs" / "gusto" / "gusto-app-integrations.v2025-06-15.pruned.json"
 )
 TODAY = date(2026, 11, 21)
 
@@ -120,7 +120,7 @@ def test_what_goes_to_gusto_is_what_gusto_describes() -> None:
         jsonschema.validate(example["gives"], {**body, "required": required, "additionalProperties": False})
 
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "connectors" / "fields.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).resolve().parents[3] / "docs" / "connectors" / "fields.md").read_text(encoding="utf-8")
 
 
 def section(part: str, key: str) -> str:

@@ -30,8 +30,8 @@ from mappings.check import check_mapping
 from mappings.registry import MappingRegistry
 from workforce.engagement import Agreement, WorkOrder, canonical
 
-LIBRARY = Path(__file__).resolve().parents[2] / "mappings" / "library"
-DESCRIPTIONS = Path(__file__).resolve().parents[3] / "shared" / "vendor-specs"
+LIBRARY = Path(__file__).resolve().parents[3] / "mappings" / "library"
+DESCRIPTIONS = Path(__file__).resolve().parents[4] / "shared" / "vendor-specs"
 ENGAGEMENTS = ("deel", "fieldglass", "files", "greenhouse", "salesforce", "workmarket")
 AGREEMENTS = ("docusign", "dropboxsign")
 KEYS = (*ENGAGEMENTS, *AGREEMENTS)

@@ -29,7 +29,7 @@ from mappings.faults import FaultyMapping, Unmappable
 from mappings.model import MappingFile
 from mappings.plan import plan_of
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 FILE = "attempt.yaml"
 MANY_LESS = 97
 """A hole is tried with one in so many attempts."""

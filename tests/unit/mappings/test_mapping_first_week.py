@@ -13,7 +13,7 @@ from mappings.engine import CompiledMapping
 from mappings.faults import Unmappable
 from mappings.model import MappingFile
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "mappings" / "language.md"
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "mappings" / "language.md"
 HEAD = "mapping: a__b\nversion: 1\neffective_from: 2026-01-01\nbecause: a test\nfields:\n"
 RECORD: dict[str, Any] = {
     "contact": {"private": "", "work": " ada@acme.example "},

@@ -20,7 +20,7 @@ from workforce.errors import Misconfigured
 
 pytestmark = pytest.mark.integration
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 STINT = Path(sys.executable).with_name("stint")
 
 
