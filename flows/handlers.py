@@ -13,7 +13,7 @@ from prefect import Flow
 
 from config.hub import Hub
 from flows import processes
-from flows.access.credentials import credential_handlers
+from flows.access.credentials import credential_handlers, shred_left_lying
 from flows.access.reviews import review_due
 from flows.alarms import raise_alarm, send_alarm
 from flows.case import CaseRef
@@ -118,7 +118,8 @@ class Handlers:
         self._mended(job)
 
     def sweep(self, job: RunningJob) -> None:
-        """Whoever can sign in although the ending has begun is looked for."""
+        """Whoever can sign in although the ending has begun is looked for; credentials that nobody collected are forgotten."""
+        shred_left_lying(self.hub, job.tenant)
         sweep(self.hub, job.tenant)
         self._mended(job)
 

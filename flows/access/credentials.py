@@ -223,6 +223,14 @@ def shred(hub: Hub, tenant: str, token_sha256: bytes) -> None:
             _park(tx, link.engagement_id, NOT_COLLECTED, "the link was opened, but the credential was not shown in time")
 
 
+def shred_left_lying(hub: Hub, tenant: str) -> None:
+    """The net under the jobs that shred: what lies sealed too long is forgotten, whatever became of its job."""
+    with hub.database.transaction(tenant) as tx:
+        lying = credential_links.left_lying(tx)
+    for token_sha256 in lying:
+        shred(hub, tenant, token_sha256)
+
+
 def _made(hub: Hub, tenant: str, link: credential_links.CredentialLink, engagement: Engagement, run: str) -> FirstCredential:
     directory = hub.tenant(tenant).instance(link.directory).directory()
     if not _is_open(engagement) or not read_account(directory, link.account_id).enabled:

@@ -261,6 +261,15 @@ def shred(tx: Tx, token_sha256: bytes) -> bool:
     return shredded == 1
 
 
+def left_lying(tx: Tx) -> list[bytes]:
+    """The links whose credential lies sealed although its minute is long over: the job that shreds it did not come to it."""
+    rows = tx.all(
+        "SELECT token_sha256 FROM credential_links WHERE sealed IS NOT NULL AND sealed_at < clock_timestamp() - %(long)s ORDER BY sealed_at",
+        long=2 * COLLECT_WITHIN,
+    )
+    return [bytes(row["token_sha256"]) for row in rows]
+
+
 def _defer(tx: Tx, name: CredentialJob, engagement_id: UUID, token_sha256: bytes, *, not_before: datetime | None = None) -> None:
     args = {"engagement_id": str(engagement_id), "link": token_sha256.hex()}
     key = f"{name}:{token_sha256.hex()}"

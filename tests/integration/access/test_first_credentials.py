@@ -24,7 +24,7 @@ from connectors.smtp.sandbox import SmtpSandbox
 from connectors.suite.sandbox import serve
 from connectors.wire.tls import TlsFiles
 from console.credential_page import CredentialPage, Throttle, credential_routes
-from flows.access.credentials import HandOver, credential_handlers, hand_over
+from flows.access.credentials import HandOver, credential_handlers, hand_over, shred_left_lying
 from ledger import engagements, failures
 from ledger.access import credential_links
 from ledger.access.credential_links import COLLECT_WITHIN, CredentialJob, CredentialToken
@@ -243,6 +243,22 @@ def test_nothing_is_made_for_a_page_that_was_closed_and_what_nobody_collects_is_
     before = credentials_issued(office)
     office.work()
     assert credentials_issued(office) == before
+
+
+def test_what_its_job_left_lying_is_shredded_by_the_next_sweep(office: Office) -> None:
+    engagement = office.joined()
+    path = office.ldap_link(engagement)
+    assert office.browser(wait_seconds=0).post(path).status_code == 202
+    office.work()
+    office.installed.waiting(CredentialJob.SHRED)  # the job is lost
+    shred_left_lying(office.installed.hub, TENANT)
+    assert office.failures(engagement) == [], "its minute is not over"
+    with psycopg.connect(office.dsn) as owner:
+        owner.execute("UPDATE credential_links SET sealed_at = sealed_at - %s", (3 * COLLECT_WITHIN,))
+    for _ in range(2):
+        shred_left_lying(office.installed.hub, TENANT)
+        assert office.failures(engagement) == ["credential_not_collected"]
+    assert "sealed" not in office.everything_stored().replace("sealed_at", "")
 
 
 def credentials_issued(office: Office) -> int:
