@@ -10,9 +10,9 @@ from uuid import UUID
 
 from ledger.database import Row, Tx
 from ledger.ids import uuid7
-from ledger.writing.effects import LedgerEffects
-from workforce.effects import REVOKING, Effect, EffectRecord
-from workforce.errors import Fenced, HubError, NotFound, RetryLater
+from ledger.writing.effects import LedgerEffects, fence, taken_up
+from workforce.effects import Effect, EffectRecord
+from workforce.errors import HubError, NotFound, RetryLater
 from workforce.states import EFFECT_TRANSITIONS, EffectState, require_transition
 
 Ended = tuple[EffectState, str | None]
@@ -39,7 +39,7 @@ class BulkEffects(LedgerEffects):
         with self._database.transaction(self._tenant) as tx:
             fenced = self._fenced(tx, results, starting=False)
             rows = self._rows(tx, [effect for effect in results if effect not in fenced])
-            taken = {effect: _taken_up(effect) for effect, row in rows.items() if row["runner"] != self._runner}
+            taken = {effect: taken_up(effect) for effect, row in rows.items() if row["runner"] != self._runner}
             ours = {effect: row for effect, row in rows.items() if effect not in taken}
             self._end_all(tx, {e: row for e, row in ours.items() if EffectState(row["state"]) is not results[e][0]}, results)
             return {**fenced, **taken}
@@ -52,7 +52,7 @@ class BulkEffects(LedgerEffects):
             ids=list({effect.engagement_id for effect in wanted}),
         )
         known = {row["id"]: row for row in rows}
-        found = {effect: _fence(effect, known.get(effect.engagement_id), starting=starting) for effect in wanted}
+        found = {effect: fence(effect, known.get(effect.engagement_id), starting=starting) for effect in wanted}
         return {effect: error for effect, error in found.items() if error is not None}
 
     def _intend(self, tx: Tx, effects: Sequence[Effect]) -> None:
@@ -148,20 +148,6 @@ class BulkEffects(LedgerEffects):
             causes=[results[effect][1] for effect in rows],
             epochs=[effect.epoch for effect in rows],
         )
-
-
-def _fence(effect: Effect, row: Row | None, *, starting: bool) -> HubError | None:
-    if row is None:
-        return NotFound(f"engagement {effect.engagement_id} does not exist", field="engagement_id")
-    if row["epoch"] != effect.epoch:
-        return Fenced(f"engagement {effect.engagement_id} is at epoch {row['epoch']}, this runner holds {effect.epoch}")
-    if starting and row["tombstoned_at"] is not None and effect.kind not in REVOKING:
-        return Fenced(f"engagement {effect.engagement_id} is ending: {effect.kind} is not begun any more", cause="tombstoned")
-    return None
-
-
-def _taken_up(effect: Effect) -> Fenced:
-    return Fenced(f"{effect.kind} at {effect.target} was taken up by another runner")
 
 
 def _started(row: Row) -> EffectRecord:

@@ -14,7 +14,7 @@ from ledger.ids import uuid7
 from ledger.trail import audit
 from ledger.writing.effect_history import EffectLine, list_for, reopen, retries
 from workforce.effects import REVOKING, Effect, EffectKind, EffectRecord
-from workforce.errors import Fenced, NotFound, RetryLater
+from workforce.errors import Fenced, HubError, NotFound, RetryLater
 from workforce.events import Actor, AuditEvent, Outcome
 from workforce.ports import Clock
 from workforce.states import EFFECT_TRANSITIONS, EffectState, require_transition
@@ -140,12 +140,8 @@ class LedgerEffects:
     def _check_fence(self, tx: Tx, effect: Effect, *, starting: bool = False) -> None:
         """FOR SHARE: whoever ends the engagement waits for us, or we see the tombstone."""
         row = tx.one("SELECT epoch, tombstoned_at FROM engagements WHERE id = %(id)s FOR SHARE", id=effect.engagement_id)
-        if row is None:
-            raise NotFound(f"engagement {effect.engagement_id} does not exist", field="engagement_id")
-        if row["epoch"] != effect.epoch:
-            raise Fenced(f"engagement {effect.engagement_id} is at epoch {row['epoch']}, this runner holds {effect.epoch}")
-        if starting and row["tombstoned_at"] is not None and effect.kind not in REVOKING:
-            raise Fenced(f"engagement {effect.engagement_id} is ending: {effect.kind} is not begun any more", cause="tombstoned")
+        if error := fence(effect, row, starting=starting):
+            raise error
 
     def _intended(self, tx: Tx, effect: Effect) -> Row:
         """The effect's row, made if it is new, locked until the commit."""
@@ -218,7 +214,7 @@ class LedgerEffects:
         self._check_fence(tx, effect)
         row = self._row(tx, effect)
         if row["runner"] != self._runner:
-            raise Fenced(f"{effect.kind} at {effect.target} was taken up by another runner")
+            raise taken_up(effect)
         return row
 
     def _conclude(
@@ -317,6 +313,22 @@ class LedgerEffects:
             details=facts,
         )
         audit.record(tx, event)
+
+
+def fence(effect: Effect, row: Row | None, *, starting: bool) -> HubError | None:
+    """What keeps a runner from its effect, by the engagement's ``row`` (``epoch``, ``tombstoned_at``): it moved on, or is ending."""
+    if row is None:
+        return NotFound(f"engagement {effect.engagement_id} does not exist", field="engagement_id")
+    if row["epoch"] != effect.epoch:
+        return Fenced(f"engagement {effect.engagement_id} is at epoch {row['epoch']}, this runner holds {effect.epoch}")
+    if starting and row["tombstoned_at"] is not None and effect.kind not in REVOKING:
+        return Fenced(f"engagement {effect.engagement_id} is ending: {effect.kind} is not begun any more", cause="tombstoned")
+    return None
+
+
+def taken_up(effect: Effect) -> Fenced:
+    """Somebody else owns the effect now."""
+    return Fenced(f"{effect.kind} at {effect.target} was taken up by another runner")
 
 
 def _record(row: Row) -> EffectRecord:
