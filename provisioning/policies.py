@@ -126,12 +126,26 @@ class Unanswered(StrEnum):
 
 
 class ReviewPolicy(_Policy):
-    """Sponsors attest that access is still needed. ``every_days`` ``None``: no reviews."""
+    """Sponsors attest that access is still needed. ``every_days`` ``None``: no reviews.
+
+    Who does not answer is told again ``remind_after_days`` after the message; ``None``: after half of ``answer_within_days``.
+    """
 
     every_days: Annotated[int | None, Field(ge=1)] = None
     answer_within_days: Annotated[int, Field(ge=1)] = 7
+    remind_after_days: Annotated[int | None, Field(ge=1)] = None
     escalate_to: Email | None = None
     unanswered: Unanswered = Unanswered.ESCALATE
+
+    @model_validator(mode="after")
+    def _reminds_in_time(self) -> Self:
+        if self.remind_after_days is not None and self.remind_after_days >= self.answer_within_days:
+            raise PydanticCustomError(
+                "reminder",
+                "must be smaller than answer_within_days ({days}); leave it out for half of that",
+                {"field": "remind_after_days", "days": self.answer_within_days},
+            )
+        return self
 
 
 class AccessPolicy(_Policy):

@@ -33,7 +33,8 @@ SENSITIVE_AS_OFTEN = 2
 def review_due(hub: Hub, tenant: str) -> None:
     """Ask for the reviews that are due, escalate and withhold what nobody answered, and tell whoever has to answer or to approve.
 
-    Harmless to repeat, and for several workers at once. Raises ``Misconfigured`` for a tenant whose configuration cannot be used.
+    Who does not answer is reminded once before that. Harmless to repeat, and for several workers at once. Raises
+    ``Misconfigured`` for a tenant whose configuration cannot be used.
     """
     config = hub.tenant(tenant)
     with hub.database.transaction(tenant) as tx:
@@ -112,6 +113,15 @@ def _within(policy: ReviewPolicy) -> timedelta:
     return timedelta(days=policy.answer_within_days)
 
 
+def _is_to_be_reminded(tx: Tx, review: Review, config: TenantConfig) -> bool:
+    """Whether those who were told days ago are told once more: while they have time, and where there is a way to tell them."""
+    policy = config.document.access.reviews
+    if policy.every_days is None or config.document.notifications is None or review.told_at is None or review.reminded_at:
+        return False
+    days = policy.remind_after_days or policy.answer_within_days / 2
+    return review.told_at + timedelta(days=days) <= tx.began_at < review.due_at
+
+
 def _require_asked(by: str, asked: list[str], own: Iterable[str]) -> None:
     if by.casefold() not in {address.casefold() for address in asked}:
         raise Refused(f"{by} was not asked; who may answer: {', '.join(asked)}", cause="not_asked", field="as")
@@ -121,18 +131,23 @@ def _require_asked(by: str, asked: list[str], own: Iterable[str]) -> None:
 
 def _tell_reviewers(hub: Hub, tenant: str, config: TenantConfig) -> None:
     with hub.database.transaction(tenant) as tx:
-        untold = [
-            (each, engagements.get(tx, each.engagement_id)) for each in access_reviews.open_reviews(tx) if each.told_at is None
+        waiting = [
+            (each, engagements.get(tx, each.engagement_id))
+            for each in access_reviews.open_reviews(tx)
+            if each.told_at is None or _is_to_be_reminded(tx, each, config)
         ]
-    for review, engagement in untold:
+    for review, engagement in waiting:
         asked = may_answer(review, engagement, config.document.access.sponsors)
-        stage = "escalated" if review.escalated_at else "asked"
-        subject = f"Stint, {tenant}: does {engagement.terms.vms_id} still need its access?"
+        stage, again = "escalated" if review.escalated_at else "asked", review.told_at is not None
+        subject = f"Stint, {tenant}: {'reminder: ' if again else ''}does {engagement.terms.vms_id} still need its access?"
         text = _text(review, engagement, asked, config)
         with shown_if_it_fails(hub, tenant, f"review:{review.id}", engagement.id):
-            tell(config, asked, subject, text, key=("review", str(review.id), stage))
+            tell(config, asked, subject, text, key=("review", str(review.id), stage, *(["reminded"] if again else [])))
             with hub.database.transaction(tenant) as tx:
-                access_reviews.told(tx, review, within=_within(config.document.access.reviews))
+                if again:
+                    access_reviews.reminded(tx, review, asked)
+                else:
+                    access_reviews.told(tx, review, within=_within(config.document.access.reviews))
 
 
 def _text(review: Review, engagement: Engagement, asked: list[str], config: TenantConfig) -> str:
@@ -140,10 +155,11 @@ def _text(review: Review, engagement: Engagement, asked: list[str], config: Tena
     terms, policy = engagement.terms, config.document.access.reviews
     withheld = policy.unanswered is Unanswered.SUSPEND and review.escalated_at is not None
     silence = "its access is withheld" if withheld else "this is escalated" if review.escalated_at is None else "this stays open"
+    time = f"until {review.due_at:%Y-%m-%d %H:%M} UTC" if review.told_at else f"within {policy.answer_within_days} day(s)"
     last = asked[-1]
     return (
         f"{terms.role} at {terms.client_unit}, {terms.location}; work order {terms.vms_id}, until {engagement.last_day()}.\n"
-        f"Asked: {', '.join(asked)}. Without an answer within {policy.answer_within_days} day(s) {silence}.\n"
+        f"Asked: {', '.join(asked)}. Without an answer {time} {silence}.\n"
         f"Answer: stint reviews answer {engagement.id} keep --as {last}\n"
         f"or, to end it: stint reviews answer {engagement.id} remove --as {last} --reason TEXT"
     )

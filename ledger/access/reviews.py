@@ -6,7 +6,7 @@ review is answered.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -25,7 +25,10 @@ from workforce.events import HUB, Actor, Outcome
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """One question to one sponsor (an address). ``due_at`` counts from ``told_at``, when whoever has to answer now was told."""
+    """One question to one sponsor (an address). ``due_at`` counts from ``told_at``, when whoever has to answer now was told.
+
+    ``reminded_at``: when they were told once more, if they were.
+    """
 
     id: UUID
     engagement_id: UUID
@@ -33,6 +36,7 @@ class Review:
     asked_at: datetime
     due_at: datetime
     told_at: datetime | None
+    reminded_at: datetime | None
     escalated_at: datetime | None
     escalated_to: str | None
     answer: Answer | None
@@ -106,12 +110,30 @@ def told(tx: Tx, review: Review, *, within: timedelta) -> None:
     )
 
 
+def reminded(tx: Tx, review: Review, asked: Iterable[str]) -> None:
+    """Note that ``asked`` (addresses) were told once more, audited. The time to answer stays.
+
+    Nothing changes where it was escalated meanwhile: whoever is asked then has a reminder of their own.
+    """
+    noted = tx.execute(
+        """
+        UPDATE access_reviews SET reminded_at = clock_timestamp()
+        WHERE id = %(id)s AND told_at = %(told_at)s AND reminded_at IS NULL
+        """,
+        id=review.id,
+        told_at=review.told_at,
+    )
+    if noted:
+        _note(tx, "review.reminded", review, HUB, Outcome.PENDING, asked_sha256=[address_digest(each) for each in asked])
+
+
 def escalate(tx: Tx, review: Review, to: str | None, *, within: timedelta) -> None:
     """Ask ``to`` (an address) as well, since the sponsor did not answer; audited. They are told next, and have ``within`` from then on."""
     escalated = tx.execute(
         """
         UPDATE access_reviews
-        SET escalated_at = clock_timestamp(), escalated_to = %(to)s, told_at = NULL, due_at = clock_timestamp() + %(within)s
+        SET escalated_at = clock_timestamp(), escalated_to = %(to)s, told_at = NULL, reminded_at = NULL,
+            due_at = clock_timestamp() + %(within)s
         WHERE id = %(id)s AND escalated_at IS NULL AND answered_at IS NULL
         """,
         to=to,
@@ -220,6 +242,6 @@ def _note(tx: Tx, action: str, review: Review, actor: Actor, outcome: Outcome, *
 
 
 def _review(row: Row) -> Review:
-    names = ("id", "engagement_id", "sponsor", "asked_at", "due_at", "told_at", "escalated_at", "escalated_to", "answered_at",
-             "answered_by", "reason", "suspended_at")  # fmt: skip
+    names = ("id", "engagement_id", "sponsor", "asked_at", "due_at", "told_at", "reminded_at", "escalated_at", "escalated_to",
+             "answered_at", "answered_by", "reason", "suspended_at")  # fmt: skip
     return Review(answer=Answer(row["answer"]) if row["answer"] else None, **{name: row[name] for name in names})

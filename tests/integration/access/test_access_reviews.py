@@ -21,6 +21,7 @@ from ledger.access import reviews as access_reviews
 from ledger.access.reviews import Review
 from ledger.database import Tx
 from ledger.ending import endings
+from ledger.identity.people import address_digest
 from ledger.queueing.jobs import JobName
 from ledger.trail import audit
 from tests.integration.company import Company
@@ -29,7 +30,7 @@ from tests.tenant_documents import instance
 from workforce.access import SIGN_IN, Entitlement, EntitlementKind
 from workforce.attestation import Answer
 from workforce.engagement import Engagement
-from workforce.errors import HubError, NotFound
+from workforce.errors import HubError, Misconfigured, NotFound
 from workforce.events import Actor, ActorType
 from workforce.states import EngagementState
 
@@ -67,7 +68,7 @@ class Reviewed:
             tx.execute(
                 """
                 UPDATE access_reviews SET asked_at = asked_at - %(days)s, due_at = due_at - %(days)s, told_at = told_at - %(days)s,
-                    answered_at = answered_at - %(days)s
+                    reminded_at = reminded_at - %(days)s, answered_at = answered_at - %(days)s
                 """,
                 days=timedelta(days=days),
             )
@@ -313,6 +314,167 @@ def test_what_cannot_be_told_is_shown_and_keeps_no_other_back(reviewed: Reviewed
     assert reviewed.company.failures() == []
 
 
+# Reminders
+
+
+def test_who_does_not_answer_is_reminded_once_on_the_day_and_has_no_more_time_for_it(reviewed: Reviewed) -> None:
+    _asked(reviewed, remind_after_days=3)
+    reviewed.later(2)
+    assert [review.reminded_at for review in reviewed.due()] == [None]
+    reviewed.later(1)
+    with reviewed.tx() as tx:
+        (before,) = access_reviews.open_reviews(tx)
+    (review,) = reviewed.due()
+    assert review.reminded_at is not None
+    assert (review.told_at, review.due_at) == (before.told_at, before.due_at)
+    for days in (0, 1, 2):
+        reviewed.later(days)
+        reviewed.due()
+    asked, reminder = reviewed.messages()
+    assert "reminder: does WO-1 still need its access?" in reminder
+    assert f"Without an answer until {review.due_at:%Y-%m-%d %H:%M} UTC this is escalated." in reminder
+    assert f"stint reviews answer {reviewed.engagement.id} keep --as {SPONSOR}" in reminder
+    assert "Lovelace" not in reminder
+    assert "reminder" not in asked
+    reviewed.later(1)
+    assert reviewed.due()[0].escalated_at is not None
+
+
+def test_a_reminder_is_audited_without_addresses(reviewed: Reviewed) -> None:
+    _asked(reviewed, remind_after_days=3)
+    reviewed.later(3)
+    (review,) = reviewed.due()
+    with reviewed.tx() as tx:
+        (line,) = audit.entries(tx, action="review.reminded")
+    assert line.event["details"] == {"review_id": str(review.id), "asked_sha256": [address_digest(SPONSOR)]}
+    assert "charles" not in str(line.event)
+
+
+def test_by_default_a_reminder_comes_after_half_the_time_to_answer(reviewed: Reviewed) -> None:
+    _asked(reviewed, answer_within_days=1)
+    reviewed.later(0.25)
+    reviewed.due()
+    assert len(reviewed.messages()) == 1
+    reviewed.later(0.25)
+    reviewed.due()
+    assert len(reviewed.messages()) == 2
+
+
+def test_what_is_answered_or_over_needs_no_reminder(reviewed: Reviewed) -> None:
+    second = stored_engagement(reviewed.company.database, "WO-2", active=True)
+    with reviewed.tx() as tx:
+        _give(tx, second)
+    _asked(reviewed)
+    assert len(reviewed.messages()) == 2
+    reviewed.answer(Answer.KEEP)
+    reviewed.company.end(second.id)
+    reviewed.later(6)
+    assert reviewed.due() == []
+    assert len(reviewed.messages()) == 2
+    assert _reminders(reviewed) == 0
+
+
+def test_whom_it_was_escalated_to_is_reminded_once_as_well(reviewed: Reviewed) -> None:
+    _asked(reviewed, escalate_to="head@acme.example")
+    reviewed.later(4)
+    reviewed.due()
+    reviewed.later(3)
+    (escalated,) = reviewed.due()
+    assert (escalated.escalated_to, escalated.reminded_at) == ("head@acme.example", None)
+    for _ in range(2):
+        reviewed.later(3)
+        reviewed.due()
+    *_, message = reviewed.messages()
+    assert "reminder" in message
+    assert f"Asked: {SPONSOR}, head@acme.example." in message
+    assert "its access is withheld" in message
+    assert (len(reviewed.messages()), _reminders(reviewed)) == (4, 2)
+    reviewed.later(1)
+    assert reviewed.due()[0].suspended_at is not None
+
+
+def test_a_reminder_that_comes_too_late_gives_way_to_what_follows(reviewed: Reviewed) -> None:
+    reviewed.reviewed(reviews={**SUSPENDING, "unanswered": "escalate"})
+    _withhold(reviewed)
+    reviewed.later(7)
+    reviewed.due()
+    assert (len(reviewed.messages()), _reminders(reviewed)) == (2, 0)
+
+
+def test_a_reminder_that_cannot_be_sent_is_tried_again_and_keeps_nothing_back(reviewed: Reviewed) -> None:
+    _asked(reviewed)
+    second = stored_engagement(reviewed.company.database, "WO-2", active=True)
+    with reviewed.tx() as tx:
+        _give(tx, second)
+    reviewed.later(4)
+    with reviewed.tx() as tx:
+        tx.execute("UPDATE grants SET granted_at = granted_at - interval '90 days' WHERE engagement_id = %(id)s", id=second.id)
+    reviewed.slack.faults.plan(Fault(FaultKind.THROTTLED_BARE_BEFORE, "POST", "chat.postMessage"))
+    first_round = {review.engagement_id: review for review in reviewed.due()}
+    assert first_round[reviewed.engagement.id].reminded_at is None
+    assert first_round[second.id].told_at is not None
+    assert _reminders(reviewed) == 0
+    for _ in range(2):
+        reviewed.due()
+    assert [("WO-1" in message, "reminder" in message) for message in reviewed.messages()] == [
+        (True, False), (False, False), (True, True),
+    ]  # fmt: skip
+    assert _reminders(reviewed) == 1
+
+
+def test_a_reminder_that_a_person_has_to_make_possible_is_shown_until_it_is_sent(reviewed: Reviewed) -> None:
+    _asked(reviewed)
+    reviewed.slack.joined.clear()
+    reviewed.later(4)
+    assert [review.reminded_at for review in reviewed.due()] == [None]
+    assert [failure.engagement_id for failure in reviewed.company.failures()] == [reviewed.engagement.id]
+    reviewed.slack.joined.add(CHANNEL)
+    assert all(review.reminded_at for review in reviewed.due())
+    assert reviewed.company.failures() == []
+
+
+def test_a_reminder_that_was_sent_but_not_noted_is_not_sent_again(reviewed: Reviewed) -> None:
+    _asked(reviewed)
+    reviewed.later(4)
+    reviewed.due()
+    with reviewed.tx() as tx:
+        tx.execute("UPDATE access_reviews SET reminded_at = NULL")
+    assert all(review.reminded_at for review in reviewed.due())
+    assert len(reviewed.messages()) == 2
+
+
+def test_a_reminder_of_what_was_escalated_meanwhile_is_not_taken_for_the_next_one(reviewed: Reviewed) -> None:
+    _asked(reviewed)
+    with reviewed.tx() as tx:
+        (review,) = access_reviews.open_reviews(tx)
+        access_reviews.escalate(tx, review, "head@acme.example", within=timedelta(days=7))
+        access_reviews.reminded(tx, review, [SPONSOR])
+        (escalated,) = access_reviews.open_reviews(tx)
+    assert escalated.reminded_at is None
+
+
+def test_where_nobody_can_be_told_or_reviews_have_ceased_nobody_is_reminded(reviewed: Reviewed) -> None:
+    _asked(reviewed)
+    reviewed.later(4)
+    told = reviewed.company.content["tenant.yaml"].pop("notifications")
+    reviewed.reviewed(reviews=SUSPENDING)
+    assert [review.reminded_at for review in reviewed.due()] == [None]
+    reviewed.company.content["tenant.yaml"]["notifications"] = told
+    reviewed.reviewed()
+    assert [review.reminded_at for review in reviewed.due()] == [None]
+    assert (len(reviewed.messages()), _reminders(reviewed)) == (1, 0)
+
+
+@pytest.mark.parametrize("days", [0, 7, 8])
+def test_a_reminder_belongs_into_the_time_to_answer(reviewed: Reviewed, days: int) -> None:
+    reviewed.reviewed(reviews={**SUSPENDING, "remind_after_days": days})
+    with pytest.raises(Misconfigured, match=r"access\.reviews\.remind_after_days: "):
+        reviewed.due()
+
+
+# Approvers
+
+
 def test_approvers_are_told_once_of_what_waits_for_them(reviewed: Reviewed) -> None:
     reviewed.company.content["access/data-engineer.yaml"] = {**PACKAGE, "approvers": ["grace@acme.example"]}
     reviewed.reviewed()
@@ -322,6 +484,18 @@ def test_approvers_are_told_once_of_what_waits_for_them(reviewed: Reviewed) -> N
         reviewed.due()
     (message,) = reviewed.messages()
     assert f"stint access approve {reviewed.engagement.id} --package data-engineer --as grace@acme.example" in message
+
+
+def _asked(reviewed: Reviewed, **policy: Any) -> None:
+    """Whoever holds access was asked about it just now."""
+    reviewed.reviewed(reviews={**SUSPENDING, **policy})
+    reviewed.later(90)
+    reviewed.due()
+
+
+def _reminders(reviewed: Reviewed) -> int:
+    with reviewed.tx() as tx:
+        return len(audit.entries(tx, action="review.reminded"))
 
 
 def _withhold(reviewed: Reviewed) -> None:
