@@ -73,6 +73,7 @@ def review_rows(hub: Hub, tenant: str, engagement: str | None = None) -> list[di
             "asked": reviews.may_answer(each, about[each.engagement_id], sponsors),
             "asked_at": each.asked_at,
             "told_at": each.told_at,
+            "reminded_at": each.reminded_at,
             "due_at": each.due_at,
             "escalated_at": each.escalated_at,
             "suspended_at": each.suspended_at,

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from ledger.migrate import __file__ as migrate_file
+from ledger.migrate import is_current, upgrade
 from ledger.postgres.embedded import EmbeddedPostgres
 
 pytestmark = pytest.mark.integration
@@ -32,13 +33,18 @@ def test_endings_that_had_begun_before_the_upgrade_are_kept_for_an_owner_that_is
         admin.execute("CREATE ROLE upgrading LOGIN")
         admin.execute("GRANT stint_app TO upgrading WITH ADMIN OPTION")
         admin.execute("CREATE DATABASE upgrading OWNER upgrading")
-    with psycopg.connect(postgres.dsn("upgrading").replace("user=postgres", "user=upgrading")) as connection:
+    dsn = postgres.dsn("upgrading").replace("user=postgres", "user=upgrading")
+    with psycopg.connect(dsn) as connection:
         connection.execute("CREATE TABLE alembic_version (version_num varchar(32) NOT NULL)")
+        connection.execute("INSERT INTO alembic_version VALUES ('0002')")
         connection.execute(resources.files("procrastinate").joinpath("sql", "schema.sql").read_text().encode())
         for name in ("v0001_initial", "v0002_mappings"):
             connection.execute((VERSIONS / f"{name}.sql").read_text().encode())
         connection.execute("SELECT set_config('stint.tenant', 'acme', true)")
         connection.execute(KNOWN)
-        connection.execute((VERSIONS / "v0003_access.sql").read_text().encode())
+    upgrade(dsn)
+    assert is_current(dsn)
+    with psycopg.connect(dsn) as connection:
+        connection.execute("SELECT set_config('stint.tenant', 'acme', true)")
         rows = connection.execute("SELECT engagement_id::text, number, cause, began_by FROM endings").fetchall()
     assert rows == [("00000000-0000-0000-0000-000000000002", 1, "before_upgrade", "stint")]
