@@ -14,14 +14,12 @@ from ledger.queueing import timers
 from workforce.engagement import Engagement
 from workforce.errors import Fenced
 from workforce.events import HUB, Actor
-from workforce.states import ENGAGEMENT_TRANSITIONS, EngagementState, require_transition
+from workforce.states import CLOSED, ENGAGEMENT_TRANSITIONS, EngagementState, require_transition
 
 __all__ = [
     "Change", "begin_ending", "by_vms_id", "claim", "get", "going_on", "list_all", "mark_access_verified", "mark_revoked_verified", "newest",
     "pin_access", "pin_mappings", "require_epoch", "set_agreement", "transition", "upsert_work_order",
 ]  # fmt: skip
-
-_CLOSED = frozenset({EngagementState.ENDED, EngagementState.DECLINED, EngagementState.CANCELLED})
 
 
 def claim(tx: Tx, engagement_id: UUID, *, runner: str, grants: bool) -> Engagement:
@@ -67,7 +65,7 @@ def transition(tx: Tx, engagement_id: UUID, target: EngagementState, actor: Acto
         state=target,
         id=engagement_id,
     )
-    if target in _CLOSED:
+    if target in CLOSED:
         timers.cancel_all(tx, engagement_id)
     note(tx, f"engagement.{target}", engagement, actor, was=engagement.state)
     return get(tx, engagement_id)

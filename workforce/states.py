@@ -48,13 +48,14 @@ _E, _F, _V = EngagementState, EffectState, EventState
 
 _BEFORE_ACCESS = frozenset({_E.REQUESTED, _E.IN_REVIEW, _E.APPROVED, _E.COLLECTING})
 
-# An ending may begin at any point after the request: a contract can be terminated before it is cleared.
+# An ending may begin at any point after the request: a contract can be terminated before it is cleared. What is cleared can no longer be
+# cancelled: access may have been prepared, and only an ending takes it back.
 ENGAGEMENT_TRANSITIONS: Mapping[EngagementState, frozenset[EngagementState]] = {
     _E.REQUESTED: frozenset({_E.IN_REVIEW, _E.CLEARED, _E.DECLINED, _E.CANCELLED, _E.ENDING}),
     _E.IN_REVIEW: frozenset({_E.APPROVED, _E.DECLINED, _E.CANCELLED, _E.ENDING}),
     _E.APPROVED: frozenset({_E.COLLECTING, _E.CLEARED, _E.CANCELLED, _E.ENDING}),
     _E.COLLECTING: frozenset({_E.CLEARED, _E.CANCELLED, _E.ENDING}),
-    _E.CLEARED: frozenset({_E.ACTIVE, _E.CANCELLED, _E.ENDING}),
+    _E.CLEARED: frozenset({_E.ACTIVE, _E.ENDING}),
     _E.ACTIVE: frozenset({_E.ENDING}),
     # Back: the ending was rescinded (an extension that came late, a termination taken back), and what was never cleared goes back to
     # where it was; see ``ledger.ending.endings``.
@@ -66,6 +67,12 @@ ENGAGEMENT_TRANSITIONS: Mapping[EngagementState, frozenset[EngagementState]] = {
 
 STANDING = frozenset({_E.CLEARED, _E.ACTIVE})
 """The states in which an engagement supports access, unless its ending has begun."""
+WITHDRAWN = frozenset({_E.DECLINED, _E.CANCELLED})
+"""It came to nothing."""
+CLOSED = WITHDRAWN | {_E.ENDED}
+"""Nothing is left to be done."""
+OVER = CLOSED | {_E.ENDING}
+"""It does not go on, unless its ending is taken back."""
 
 EFFECT_TRANSITIONS: Mapping[EffectState, frozenset[EffectState]] = {
     _F.INTENDED: frozenset({_F.STARTED}),

@@ -16,13 +16,12 @@ from ledger import engagement_rows, engagements
 from ledger.database import Tx
 from ledger.intake import sources, work_orders
 from ledger.mapping import pins, promotions
-from ledger.mapping.pins import OVER
 from ledger.mapping.promotions import Promotion
 from ledger.queueing.jobs import defer_follow, defer_joiner, defer_migration
 from mappings.engine import CompiledMapping
 from workforce.engagement import Engagement
 from workforce.errors import Refused
-from workforce.states import EngagementState
+from workforce.states import OVER, EngagementState
 from workforce.versions import Running
 
 HAS_RECORDS = frozenset({EngagementState.CLEARED, EngagementState.ACTIVE})

@@ -10,9 +10,7 @@ from provisioning.desired import Support
 from provisioning.reconcile import UNDER_WAY, Expected, Trigger
 from workforce.access import Entitlement
 from workforce.period import start_instant
-from workforce.states import STANDING, EngagementState
-
-_WITHDRAWN = frozenset({EngagementState.DECLINED, EngagementState.CANCELLED})
+from workforce.states import STANDING, WITHDRAWN
 
 
 def expected_of(person: Person, *, now: datetime) -> Expected:
@@ -63,6 +61,6 @@ def _trigger(engagements: Sequence[PersonsEngagement], *, missed_end: bool) -> T
     """What most likely never came, should nothing stand."""
     if missed_end:
         return Trigger.END_MISSED
-    if any(each.state in _WITHDRAWN for each in engagements):
+    if any(each.state in WITHDRAWN for each in engagements):
         return Trigger.DELETED_AT_SOURCE
     return Trigger.NO_START

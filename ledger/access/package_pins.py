@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from ledger.database import Tx
-from ledger.mapping.pins import OVER
+from workforce.states import OVER
 
 
 def counts(tx: Tx) -> dict[tuple[str, int], int]:

@@ -19,9 +19,7 @@ from ledger.queueing.timers import TimerKind
 from workforce.engagement import Engagement, EngagementTerms, canonical
 from workforce.errors import Refused
 from workforce.events import HUB, Actor
-from workforce.states import STANDING, EngagementState
-
-_OVER = frozenset({EngagementState.DECLINED, EngagementState.CANCELLED})
+from workforce.states import STANDING, WITHDRAWN, EngagementState
 
 
 def follow(tx: Tx, known: Engagement, stored: Engagement, actor: Actor = HUB) -> Engagement:
@@ -96,7 +94,7 @@ def extend(tx: Tx, engagement_id: UUID, until: date, actor: Actor, *, reason: st
 
 def _heed(tx: Tx, engagement: Engagement, actor: Actor) -> Engagement:
     """The end has moved: arm its timer, or begin the ending where it has passed."""
-    if engagement.state in _OVER:
+    if engagement.state in WITHDRAWN:
         return engagement
     timers.arm(tx, engagement.id, TimerKind.END, engagement.end_at)
     if engagement.end_at > tx.began_at:
@@ -134,7 +132,7 @@ def _ran_out(tx: Tx, engagement: Engagement) -> bool:
 
 
 def _require_extension(tx: Tx, known: Engagement, terms: EngagementTerms) -> None:
-    if known.state in _OVER:
+    if known.state in WITHDRAWN:
         raise Refused(
             f"{known.terms.vms_id} is {known.state}: there is nothing to extend", cause="illegal_transition", field="state"
         )
@@ -175,6 +173,6 @@ def _set_end(tx: Tx, known: Engagement, terms: EngagementTerms, *, reported: Eng
         end_at=end_at,
         id=known.id,
     )
-    if known.tombstoned_at is None and known.state not in _OVER:
+    if known.tombstoned_at is None and known.state not in WITHDRAWN:
         timers.arm(tx, known.id, TimerKind.END, end_at)
     return engagement_rows.get(tx, known.id)

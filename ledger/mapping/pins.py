@@ -5,10 +5,8 @@ from __future__ import annotations
 from uuid import UUID
 
 from ledger.database import Tx
-from workforce.states import EngagementState
+from workforce.states import OVER, EngagementState
 
-OVER = frozenset({EngagementState.ENDING, EngagementState.ENDED, EngagementState.DECLINED, EngagementState.CANCELLED})
-"""States in which an engagement keeps its versions for good."""
 _FIRST = UUID(int=0)
 
 

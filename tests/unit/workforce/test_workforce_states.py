@@ -8,9 +8,12 @@ import pytest
 
 from workforce.errors import Refused
 from workforce.states import (
+    CLOSED,
     EFFECT_TRANSITIONS,
     ENGAGEMENT_TRANSITIONS,
     EVENT_TRANSITIONS,
+    OVER,
+    STANDING,
     EffectState,
     EngagementState,
     EventState,
@@ -56,13 +59,17 @@ def test_no_state_goes_to_itself() -> None:
 
 
 def test_an_ending_may_begin_in_every_open_state_and_leads_to_ended_or_is_taken_back() -> None:
-    closed = {EngagementState.ENDED, EngagementState.DECLINED, EngagementState.CANCELLED}
     may_end = {state for state, targets in ENGAGEMENT_TRANSITIONS.items() if EngagementState.ENDING in targets}
-    assert may_end == set(EngagementState) - closed - {EngagementState.ENDING}
-    back = set(EngagementState) - closed - {EngagementState.ENDING, EngagementState.ACTIVE}  # active is proven anew
+    assert may_end == set(EngagementState) - CLOSED - {EngagementState.ENDING}
+    back = set(EngagementState) - CLOSED - {EngagementState.ENDING, EngagementState.ACTIVE}  # active is proven anew
     assert ENGAGEMENT_TRANSITIONS[EngagementState.ENDING] == {EngagementState.ENDED, *back}
     assert ENGAGEMENT_TRANSITIONS[EngagementState.ENDED] == back
-    assert not any(ENGAGEMENT_TRANSITIONS[state] for state in closed - {EngagementState.ENDED})
+    assert not any(ENGAGEMENT_TRANSITIONS[state] for state in CLOSED - {EngagementState.ENDED})
+
+
+def test_what_may_have_access_is_closed_by_an_ending_alone() -> None:
+    for state in STANDING:
+        assert ENGAGEMENT_TRANSITIONS[state] & OVER == {EngagementState.ENDING}
 
 
 def test_an_unknown_effect_is_never_simply_started_again() -> None:
