@@ -28,6 +28,9 @@ def _rsa_private_key(pem: SecretStr) -> SecretStr:
 HttpsOrigin = Annotated[str, StringConstraints(pattern=r"^https://[A-Za-z0-9.-]+(:[0-9]{1,5})?$")]
 """A scheme and a host, with a port where it is not 443: ``https://api.vendor.example``."""
 
+Uuid = Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$")]
+"""A UUID in its usual form, as the vendor writes it."""
+
 HttpsUrl = Annotated[AnyUrl, UrlConstraints(allowed_schemes=["https"], host_required=True)]
 """An address that may have a path."""
 

@@ -13,9 +13,7 @@ from connectors.msgraph.client import MsGraphClient, R
 from connectors.msgraph.records import (
     SELECTED,
     AppRole,
-    AppRolePage,
     DirectoryObject,
-    DirectoryObjectPage,
     Mention,
     Removal,
     SeenUser,
@@ -24,13 +22,13 @@ from connectors.msgraph.records import (
     WholeUser,
     selection,
 )
-from connectors.protocols.odata import Outcome, Part
+from connectors.protocols.odata import Outcome, Page, Part
 from connectors.records.accounts import attribute_names, marker_in, shown_attributes, usable
 from workforce.access import AccountState
 from workforce.errors import HubError, NotFound
 
 KNOWN = {"$select": SELECTED}
-_MEMBERSHIPS = {"$select": "id", "$top": "999"}
+_IDS_ALONE = "?$select=id&$top=999"
 _GROUP = "#microsoft.graph.group"
 _ADMIN_ROLE = "#microsoft.graph.directoryRole"
 
@@ -109,8 +107,7 @@ class Accounts:
 
     def app_roles(self, account_id: str) -> list[AppRole]:
         """The application roles that the user holds, those that come through a group left out, which Graph tells as well."""
-        page = self._client.get(addresses.app_roles(account_id), AppRolePage)
-        return _own(account_id, self._all_roles(page))
+        return _own(account_id, self._client.listed(addresses.app_roles(account_id), Page[AppRole]))
 
     def _is_mention(self, told: User | Mention | Removal) -> bool:
         """Whether there is more to an account of ours than changes told."""
@@ -119,7 +116,7 @@ class Accounts:
         return isinstance(told, Mention)
 
     def _groups_of(self, user: User) -> list[DirectoryObject]:
-        return self._all_of(self._client.get(addresses.memberships(user.id), DirectoryObjectPage, _MEMBERSHIPS))
+        return list(self._client.listed(addresses.memberships(user.id) + _IDS_ALONE, Page[DirectoryObject]))
 
     def _roles_of(self, user: User) -> list[AppRole]:
         return self.app_roles(user.id) if self._has_roles and self._marker(user) else []
@@ -129,9 +126,8 @@ class Accounts:
         return {account_id: _tried(partial(_record, SeenUser, answer)) for account_id, answer in answers.items()}
 
     def _states(self, users: dict[str, User | HubError], *, with_roles: bool = True) -> dict[str, AccountState | HubError]:
-        query = f"?$select={_MEMBERSHIPS['$select']}&$top={_MEMBERSHIPS['$top']}"
         ours = [key for key, user in users.items() if isinstance(user, User) and self._marker(user)]
-        parts = [Part(key, "GET", addresses.memberships(key) + query) for key in ours]
+        parts = [Part(key, "GET", addresses.memberships(key) + _IDS_ALONE) for key in ours]
         if with_roles and self._has_roles:
             parts += [Part(_of_roles(key), "GET", addresses.app_roles(key)) for key in ours]
         answers = self._batch.read(parts)
@@ -141,7 +137,8 @@ class Accounts:
 
     def _told(self, user: User | HubError, memberships: Outcome | None, roles: Outcome | None) -> AccountState:
         given = _given(user)
-        return self._state(given, self._held(memberships), _own(given.id, self._held_roles(roles)))
+        held = self._held(memberships, Page[DirectoryObject])
+        return self._state(given, held, _own(given.id, self._held(roles, Page[AppRole])))
 
     def _state(self, user: User, held: Sequence[DirectoryObject], roles: Sequence[AppRole] = ()) -> AccountState:
         """Only ``false`` proves that sign-in is blocked: what Graph does not tell counts as enabled."""
@@ -169,21 +166,10 @@ class Accounts:
     def _marker(self, user: User) -> str | None:
         return marker_in(user.attribute(self._attribute)) or marker_in(user.invited_as)
 
-    def _held(self, answer: Outcome | None) -> list[DirectoryObject]:
+    def _held(self, answer: Outcome | None, kind: type[Page[T]]) -> list[T]:
         if answer is None or isinstance(answer, NotFound):
             return []  # not ours; or created a moment ago, or deleted, which a later page tells
-        return self._all_of(_record(DirectoryObjectPage, answer))
-
-    def _held_roles(self, answer: Outcome | None) -> list[AppRole]:
-        if answer is None or isinstance(answer, NotFound):
-            return []  # as above
-        return self._all_roles(_record(AppRolePage, answer))
-
-    def _all_of(self, page: DirectoryObjectPage) -> list[DirectoryObject]:
-        return [held for each in self._client.pages(page) for held in each.value]
-
-    def _all_roles(self, page: AppRolePage) -> list[AppRole]:
-        return [role for each in self._client.pages(page) for role in each.value]
+        return list(self._client.entries(_record(kind, answer)))
 
 
 def _own(account_id: str, roles: Iterable[AppRole]) -> list[AppRole]:

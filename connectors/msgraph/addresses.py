@@ -8,6 +8,7 @@ from uuid import UUID
 
 from workforce.errors import NotFound
 
+USERS = "/users"
 USER_CHANGES = "/users/delta()"
 """What became of users."""
 INVITATIONS = "/invitations"

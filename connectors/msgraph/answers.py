@@ -5,6 +5,9 @@ Messages of ours carry Graph's error code and request id alone: its own words ma
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import httpx
 
 from connectors.http import Verdict, verdict_by_status
@@ -55,3 +58,13 @@ def refusal(said: str, response: httpx.Response) -> Refused:
     if response.status_code == 410 or error.code.casefold() in _RESYNC_CODES:
         return Refused(f"{said}: changes are no longer known from there on", cause=RESYNC_REQUIRED)
     return Refused(said, cause=f"http_{response.status_code}", field=error.target or None)
+
+
+@contextmanager
+def done_before(cause: str) -> Iterator[None]:
+    """What Graph refuses within, for ``cause``, is as it is wanted already."""
+    try:
+        yield
+    except Refused as error:
+        if error.cause != cause:
+            raise

@@ -7,25 +7,27 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 import httpx
+from pydantic import BaseModel
 
-from connectors.contract import ALONE, Surroundings
-from connectors.http import Dialect, HttpEdge
+from connectors.contract import ALONE, Surroundings, faults_as_result
+from connectors.http import Dialect
+from connectors.msgraph import addresses
 from connectors.msgraph.answers import reason, refusal, verdict
 from connectors.msgraph.quotas import budgets
-from connectors.msgraph.records import AppRolePage, DirectoryObjectPage, GraphRecord, SubscriptionPage, UserPage
+from connectors.msgraph.records import User
 from connectors.msgraph.settings import MsGraphSettings
 from connectors.msgraph.tokens import AppTokens
-from connectors.protocols.odata import Batch
+from connectors.protocols.odata import Batch, Page
 from connectors.records.accounts import usable
 from connectors.records.paging import every_page
-from workforce.errors import HubError, Refused
+from workforce.errors import Refused
 from workforce.ports import CheckResult
 from workforce.urgency import is_revoking
 
 BATCH_SIZE = 20  # https://learn.microsoft.com/graph/json-batching
 
-R = TypeVar("R", bound=GraphRecord)
-P = TypeVar("P", UserPage, DirectoryObjectPage, AppRolePage, SubscriptionPage)
+T = TypeVar("T")
+R = TypeVar("R", bound=BaseModel)
 
 
 class MsGraphClient:
@@ -37,20 +39,12 @@ class MsGraphClient:
         self._tokens = AppTokens(settings, around)
         dialect = Dialect("msgraph", verdict, reason, budgets=budgets(settings.tenant_size), refusal=refusal)
         self.batch = Batch(self, dialect, self.base_url, size=BATCH_SIZE)
-        self._edge = HttpEdge(
-            self.base_url,
-            dialect,
-            authorize=self._tokens.cache.authorize,
-            renew=self._tokens.cache.renew,
-            reach=around.reach(settings),
-        )
+        self._edge = self._tokens.cache.edge(self.base_url, dialect, around.reach(settings))
 
+    @faults_as_result
     def check(self) -> CheckResult:
         """Get a token and read one user's id. Raises nothing."""
-        try:
-            self.get("/users", UserPage, {"$top": "1", "$select": "id,userPrincipalName"})
-        except HubError as error:
-            return CheckResult(ok=False, detail=str(error))
+        self.get(addresses.USERS, Page[User], {"$top": "1", "$select": "id,userPrincipalName"})
         return CheckResult(ok=True, detail=f"tenant {self.settings.tenant_id}: users are readable")
 
     def close(self) -> None:
@@ -66,13 +60,19 @@ class MsGraphClient:
         body = self._edge.read_object("GET", path, params=query, headers={**headers, **call_headers()})
         return usable("msgraph", kind, body)
 
-    def pages(self, first: P, *, advanced: bool = False) -> Iterator[P]:
-        """``first``, and every page that follows it."""
+    def listed(
+        self, path: str, kind: type[Page[T]], query: Mapping[str, str] | None = None, *, advanced: bool = False
+    ) -> Iterator[T]:
+        """What the list at ``path`` holds, whose pages are of ``kind``."""
+        return self.entries(self.get(path, kind, query, advanced=advanced), advanced=advanced)
 
-        def page(link: str | None) -> P:
+    def entries(self, first: Page[T], *, advanced: bool = False) -> Iterator[T]:
+        """What ``first`` holds, and every page that follows it."""
+
+        def page(link: str | None) -> Page[T]:
             return first if link is None else self.get(self.own_path(link), type(first), advanced=advanced)
 
-        return every_page("msgraph", page, lambda each: each.next_link)
+        return (one for each in every_page("msgraph", page, lambda each: each.next_link) for one in each.value)
 
     def own_path(self, link: str) -> str:
         """The path and query of a link that Graph gave, otherwise as it stands. At another host it is refused: our token goes with it."""

@@ -15,13 +15,12 @@ import structlog
 from connectors.msgraph import addresses
 from connectors.msgraph.accounts import KNOWN
 from connectors.msgraph.answers import RESYNC_REQUIRED
-from connectors.msgraph.client import MsGraphClient
 from connectors.msgraph.entitlements import Entitlements
 from connectors.msgraph.guests import Guests
 from connectors.msgraph.people import People
-from connectors.msgraph.records import CreatedUser, User, UserDelta, UserPage
+from connectors.msgraph.records import CreatedUser, User, UserDelta
 from connectors.msgraph.writes import refusal, synced
-from connectors.protocols.odata import Outcome, Part
+from connectors.protocols.odata import Outcome, Page, Part
 from connectors.records.accounts import mapped, random_password, require_marker
 from connectors.records.answers import Reading
 from connectors.records.instants import instant_text
@@ -50,10 +49,6 @@ class MsGraphDirectory(Entitlements, People):
     Directory (``synced``) is read here, signed out, and given groups, licences and roles; all else is refused (cause ``synced_account``).
     """
 
-    def __init__(self, client: MsGraphClient) -> None:
-        super().__init__(client)
-        self._marker_attribute = client.settings.marker_attribute
-
     def find(self, marker: str) -> Sequence[AccountState]:
         """Every account that carries ``marker``. By an extension attribute the index is asked, which lags more than reads do.
 
@@ -61,11 +56,11 @@ class MsGraphDirectory(Entitlements, People):
         """
         if not is_marker(marker):
             return []
-        is_extension = self._marker_attribute != "employeeId"
-        query = {**KNOWN, "$filter": f"{self._accounts.marker_path} eq '{marker}'"}
-        first = self._client.get("/users", UserPage, query, advanced=is_extension)
-        users = [user for page in self._client.pages(first, advanced=is_extension) for user in page.value]
-        found = self._accounts.of(users or self._just_invited(marker))
+        is_extension = self._client.settings.marker_attribute != "employeeId"
+        found = self._accounts.of(
+            self._users(f"{self._accounts.marker_path} eq '{marker}'", advanced=is_extension)
+            or self._users(f"displayName eq '{marker}'")  # guests who are known by their marker alone so far
+        )
         return [account for account in found if account.marker == marker]
 
     def find_by_login(self, login: str) -> AccountState | None:
@@ -84,7 +79,7 @@ class MsGraphDirectory(Entitlements, People):
 
     def create(self, account: DesiredAccount) -> str:
         """Create the user in one call, marker and expiry included, or invite the guest; the object id."""
-        require_marker("msgraph", account.marker, field=self._marker_attribute)
+        require_marker("msgraph", account.marker, field=self._client.settings.marker_attribute)
         marked = self._accounts.marked(account.marker)
         ours = {**marked, "userPrincipalName": account.login}
         body = {
@@ -97,7 +92,7 @@ class MsGraphDirectory(Entitlements, People):
             return Guests(self._client, self._accounts).invite(account, _without(body, "userType"))
         password = {"password": random_password(), "forceChangePasswordNextSignIn": True}
         body |= {"userPrincipalName": account.login, "passwordProfile": password}
-        return _parse.written(CreatedUser, self._client.write("POST", "/users", json=body).content).id
+        return _parse.written(CreatedUser, self._client.write("POST", addresses.USERS, json=body).content).id
 
     def update(self, account_id: str, attributes: Mapping[str, object]) -> None:
         """Set fields; ``None`` and ``""`` clear one. A changed login is kept as ``rename`` does; a guest's is not the mapping's."""
@@ -150,7 +145,7 @@ class MsGraphDirectory(Entitlements, People):
         One that Active Directory decides about is signed out all the same, and refused if it is not disabled there.
         """
         outcomes = outcome_of_each(account_ids, addresses.user)
-        ready, blocked = _without_error(outcomes), dict[str, Outcome | None]()
+        ready, blocked = [one for one, error in outcomes.items() if error is None], dict[str, Outcome | None]()
         for start in range(0, len(ready), _BLOCKED_TOGETHER):
             read = self._accounts.read_many(ready[start : start + _BLOCKED_TOGETHER])
             outcomes |= {account_id: refusal(account) for account_id, account in read.items()}
@@ -192,14 +187,8 @@ class MsGraphDirectory(Entitlements, People):
         elif seen.state.enabled is not on:
             raise synced()
 
-    def _just_invited(self, marker: str) -> list[User]:
-        """Guests who are known by their marker alone so far."""
-        page = self._client.get("/users", UserPage, {**KNOWN, "$filter": f"displayName eq '{marker}'"})
-        return [user for each in self._client.pages(page) for user in each.value]
-
-
-def _without_error(outcomes: Mapping[str, HubError | None]) -> list[str]:
-    return [account_id for account_id, error in outcomes.items() if error is None]
+    def _users(self, where: str, *, advanced: bool = False) -> list[User]:
+        return list(self._client.listed(addresses.USERS, Page[User], {**KNOWN, "$filter": where}, advanced=advanced))
 
 
 def _without(body: Mapping[str, object], *names: str) -> dict[str, object]:

@@ -6,11 +6,13 @@ The words of Graph's refusals are not verified against the vendor (see ``answers
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 
 from connectors.msgraph import addresses
-from connectors.msgraph.answers import ALREADY_MEMBER, LICENCE_NOT_HELD, NO_SEAT_LEFT, ROLE_HELD
-from connectors.msgraph.records import Group, SubscriptionPage, selection
+from connectors.msgraph.answers import ALREADY_MEMBER, LICENCE_NOT_HELD, NO_SEAT_LEFT, ROLE_HELD, done_before
+from connectors.msgraph.records import Group, Subscription, selection
 from connectors.msgraph.writes import Writes
+from connectors.protocols.odata import Page
 from workforce.access import AccountState, Seats
 from workforce.errors import HubError, Misconfigured, NotFound, Refused
 
@@ -28,11 +30,8 @@ class Entitlements(Writes):
         if reason := _not_ours(group):
             raise _refused_group(reason)
         self._require_seats({each.sku_id.lower() for each in group.assigned_licences}, account)
-        try:
+        with done_before(ALREADY_MEMBER):
             self._client.write("POST", link, json=self._client.reference(account.account_id))
-        except Refused as error:
-            if error.cause != ALREADY_MEMBER:
-                raise
 
     def remove_member(self, group_id: str, account_id: str) -> None:
         """Remove from a group; 404 means that there is no such membership. Why Graph refuses is looked up."""
@@ -50,8 +49,7 @@ class Entitlements(Writes):
     def seats(self, licence: str) -> Seats:
         """Seats that are bought and those that are taken; those past their end still count while they work."""
         sku_id = addresses.object_id(licence, field="licences")
-        page = self._client.get(addresses.SUBSCRIPTIONS, SubscriptionPage)
-        for bought in (bought for each in self._client.pages(page) for bought in each.value):
+        for bought in self._client.listed(addresses.SUBSCRIPTIONS, Page[Subscription]):
             if bought.sku_id.lower() == sku_id:
                 return Seats(bought.working, bought.consumed or 0)
         raise NotFound(f"msgraph: the company has no licence {sku_id}; see Billing, Licences", field="licences")
@@ -74,22 +72,16 @@ class Entitlements(Writes):
         if sku_id in account.inherited_licences and sku_id not in account.licences:
             message = f"msgraph: licence {sku_id} comes through a group; take the account out of the group that gives it"
             raise Refused(message, cause="inherited_licence", field="licences")
-        try:
+        with done_before(LICENCE_NOT_HELD):
             self._license(account_id, add=[], remove=[sku_id])
-        except Refused as error:
-            if error.cause != LICENCE_NOT_HELD:
-                raise
 
     def assign_app_role(self, account_id: str, app_role: str) -> None:
         """Give a role of an application, ``<service principal's object id>/<appRoleId>``."""
         resource_id, role_id = self._role(app_role)
         self._writable(account_id)
         body = {"principalId": account_id, "resourceId": resource_id, "appRoleId": role_id}
-        try:
+        with done_before(ROLE_HELD):
             self._client.write("POST", addresses.app_roles(account_id), json=body)
-        except Refused as error:
-            if error.cause != ROLE_HELD:
-                raise
 
     def remove_app_role(self, account_id: str, app_role: str) -> None:
         """Take a role that the user holds; one that comes through a group goes with the group."""
@@ -97,13 +89,8 @@ class Entitlements(Writes):
         self._writable(account_id)
         for role in self._accounts.app_roles(account_id):
             if role.name == name:
-                self._take_role(account_id, role.id)
-
-    def _take_role(self, account_id: str, assignment_id: str) -> None:
-        try:
-            self._client.write("DELETE", addresses.app_roles(account_id, assignment_id))
-        except NotFound:
-            return
+                with suppress(NotFound):
+                    self._client.write("DELETE", addresses.app_roles(account_id, role.id))
 
     def _role(self, app_role: str) -> tuple[str, str]:
         if not self._client.settings.app_roles:

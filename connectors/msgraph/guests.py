@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from connectors.msgraph import addresses
 from connectors.msgraph.accounts import KNOWN, Accounts
 from connectors.msgraph.client import MsGraphClient
-from connectors.msgraph.records import Invitation, User, UserPage
+from connectors.msgraph.records import Invitation, User
+from connectors.protocols.odata import Page
 from connectors.records.answers import Reading
 from workforce.access import AccountState, DesiredAccount
 from workforce.errors import HubError, NotFound, OutcomeUnknown, Refused
@@ -27,7 +28,7 @@ def holders_of(client: MsGraphClient, address: str) -> list[User]:
         return []
     quoted = address.replace("'", "''")
     query = {**KNOWN, "$filter": f"mail eq '{quoted}' or userPrincipalName eq '{quoted}'"}
-    return [user for page in client.pages(client.get("/users", UserPage, query)) for user in page.value]
+    return list(client.listed(addresses.USERS, Page[User], query))
 
 
 class Guests:

@@ -8,8 +8,9 @@ from datetime import timedelta
 from connectors.msgraph import addresses
 from connectors.msgraph.accounts import KNOWN, Seen
 from connectors.msgraph.guests import holders_of
-from connectors.msgraph.records import AccessPass, Named, User, UserPage
+from connectors.msgraph.records import AccessPass, Named, User
 from connectors.msgraph.writes import Writes, refusal, synced
+from connectors.protocols.odata import Page
 from connectors.records.answers import Reading
 from workforce.access import CredentialKind, FirstCredential
 from workforce.errors import HubError, NotFound, OutcomeUnknown, Refused
@@ -87,8 +88,7 @@ class People(Writes):
 
     def _deleted(self, where: str | None = None) -> Iterator[User]:
         query = {**KNOWN, "$filter": where} if where else {**KNOWN, "$top": "999"}
-        first = self._client.get(addresses.DELETED_USERS, UserPage, query, advanced=where is not None)
-        return (user for page in self._client.pages(first, advanced=where is not None) for user in page.value)
+        return self._client.listed(addresses.DELETED_USERS, Page[User], query, advanced=where is not None)
 
     def _require_ours_among_deleted(self, account_id: str) -> None:
         """Raise ``Refused`` for somebody else's account, ``NotFound`` where there is none. Their list tells fields, one of them does not."""

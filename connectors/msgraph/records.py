@@ -5,20 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field, SecretStr, StringConstraints
+from pydantic import ConfigDict, Field, SecretStr
 
+from connectors.forms import Uuid
+from connectors.protocols.odata import Page
 from connectors.records.answers import Instant, Wire
 
-ObjectId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$")]
 
-
-class GraphRecord(Wire):
-    """Base: fields carry Graph's names as aliases."""
-
-    model_config = ConfigDict(populate_by_name=True)
-
-
-class LicenceState(GraphRecord):
+class LicenceState(Wire):
     """One licence of a user, and the group that it comes through, if it does."""
 
     sku_id: str = Field(alias="skuId")
@@ -31,10 +25,10 @@ class LicenceState(GraphRecord):
         return (self.state or "Active").startswith("Active")
 
 
-class User(GraphRecord):
+class User(Wire):
     """A user, with the fields that we select."""
 
-    id: ObjectId
+    id: Uuid
     user_principal_name: str = Field(alias="userPrincipalName")
     employee_id: str | None = Field(default=None, alias="employeeId")
     account_enabled: bool | None = Field(default=None, alias="accountEnabled")
@@ -63,7 +57,7 @@ class User(GraphRecord):
         return self.employee_id if name == "employeeId" else (self.on_premises_extension_attributes or {}).get(name)
 
 
-class SignInActivity(GraphRecord):
+class SignInActivity(Wire):
     """When a user signed in. ``last_sign_in`` counts attempts that failed, so the last success is worth more, where it is told."""
 
     last_success: Instant | None = Field(default=None, alias="lastSuccessfulSignInDateTime")
@@ -93,30 +87,23 @@ class WholeUser(SeenUser):
         return self.model_dump(by_alias=True, exclude_unset=True)
 
 
-class CreatedUser(GraphRecord):
+class CreatedUser(Wire):
     """The answer to a create: only its id matters."""
 
-    id: ObjectId
+    id: Uuid
 
 
-class DirectoryObject(GraphRecord):
+class DirectoryObject(Wire):
     """Something that a user is a member of; ``odata_type`` tells groups from directory roles and administrative units."""
 
-    id: ObjectId
+    id: Uuid
     odata_type: str = Field(default="", alias="@odata.type")
 
 
-class UserPage(GraphRecord):
-    """One page of users."""
-
-    value: list[User]
-    next_link: str | None = Field(default=None, alias="@odata.nextLink")
-
-
-class Removal(GraphRecord):
+class Removal(Wire):
     """A user that is no longer there (``deleted`` for good, ``changed`` for now)."""
 
-    id: ObjectId
+    id: Uuid
     removed: dict[str, Any] = Field(alias="@removed")
 
 
@@ -126,28 +113,19 @@ class ToldUser(User):
     account_enabled: bool = Field(alias="accountEnabled")
 
 
-class Mention(GraphRecord):
+class Mention(Wire):
     """A user of whom only what changed was told."""
 
-    id: ObjectId
+    id: Uuid
 
 
-class UserDelta(GraphRecord):
+class UserDelta(Page[Annotated[Removal | ToldUser | Mention, Field(union_mode="left_to_right")]]):
     """One page of what became of users. ``next_link`` leads on; ``delta_link``, on the last page, to what changes from then on."""
 
-    value: list[Annotated[Removal | ToldUser | Mention, Field(union_mode="left_to_right")]]
-    next_link: str | None = Field(default=None, alias="@odata.nextLink")
     delta_link: str | None = Field(default=None, alias="@odata.deltaLink")
 
 
-class DirectoryObjectPage(GraphRecord):
-    """One page of memberships."""
-
-    value: list[DirectoryObject]
-    next_link: str | None = Field(default=None, alias="@odata.nextLink")
-
-
-class AppRole(GraphRecord):
+class AppRole(Wire):
     """One role of one application, given to a user or to a group of theirs."""
 
     id: str
@@ -161,20 +139,13 @@ class AppRole(GraphRecord):
         return f"{self.resource_id}/{self.role_id}".lower()
 
 
-class AppRolePage(GraphRecord):
-    """One page of application roles."""
-
-    value: list[AppRole]
-    next_link: str | None = Field(default=None, alias="@odata.nextLink")
-
-
-class AssignedLicence(GraphRecord):
+class AssignedLicence(Wire):
     """A licence that members of a group get."""
 
     sku_id: str = Field(alias="skuId")
 
 
-class Group(GraphRecord):
+class Group(Wire):
     """A group, as far as it matters who decides about its members."""
 
     group_types: list[str] = Field(default=[], alias="groupTypes")
@@ -185,14 +156,14 @@ class Group(GraphRecord):
     assigned_licences: list[AssignedLicence] = Field(default=[], alias="assignedLicenses")
 
 
-class Units(GraphRecord):
+class Units(Wire):
     """Seats by their state; those in ``warning`` are past their end and still work."""
 
     enabled: int | None = None
     warning: int | None = None
 
 
-class Subscription(GraphRecord):
+class Subscription(Wire):
     """One licence that the company has bought."""
 
     sku_id: str = Field(alias="skuId")
@@ -205,26 +176,19 @@ class Subscription(GraphRecord):
         return (self.prepaid.enabled or 0) + (self.prepaid.warning or 0) if self.prepaid else 0
 
 
-class SubscriptionPage(GraphRecord):
-    """One page of licences."""
-
-    value: list[Subscription]
-    next_link: str | None = Field(default=None, alias="@odata.nextLink")
-
-
-class Invitation(GraphRecord):
+class Invitation(Wire):
     """The answer to an invitation."""
 
     invited: CreatedUser = Field(alias="invitedUser")
 
 
-class Named(GraphRecord):
+class Named(Wire):
     """Somebody whose other addresses we keep."""
 
     other_mails: list[str] = Field(default=[], alias="otherMails")
 
 
-class AccessPass(GraphRecord):
+class AccessPass(Wire):
     """A temporary access pass that was just made."""
 
     secret: SecretStr = Field(alias="temporaryAccessPass", min_length=1)
@@ -232,7 +196,7 @@ class AccessPass(GraphRecord):
     minutes: int | None = Field(default=None, alias="lifetimeInMinutes")
 
 
-def selection(kind: type[GraphRecord]) -> str:
+def selection(kind: type[Wire]) -> str:
     """The ``$select`` that asks for the fields of ``kind``."""
     return ",".join(field.alias or name for name, field in kind.model_fields.items())
 

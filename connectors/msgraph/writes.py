@@ -42,9 +42,10 @@ class Writes:
 
 def refusal(account: AccountState | HubError) -> HubError | None:
     """Why an account is not to be touched, if it is not."""
-    if isinstance(account, HubError) or not account.protected:
-        return account if isinstance(account, HubError) else None
-    return protected("msgraph", "it is listed in protected_user_ids, holds an administrator role, or does not carry our marker")
+    if isinstance(account, HubError):
+        return account
+    why = "it is listed in protected_user_ids, holds an administrator role, or does not carry our marker"
+    return protected("msgraph", why) if account.protected else None
 
 
 def synced() -> Refused:

@@ -1,4 +1,4 @@
-"""OData's JSON: what went wrong, and many requests at once (OData JSON Format 4.01 §19 and §21).
+"""OData's JSON: lists in pages, what went wrong, and many requests at once (OData JSON Format 4.01 §19 and §21).
 
 The parts of a batch run in parallel and are answered in any order; the whole is answered 200 even where parts failed. A part that is
 throttled was not done and is sent again once its own Retry-After has passed, a few times, if that is soon. All other outcomes are final.
@@ -12,7 +12,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Protocol, TypeAlias
+from typing import Annotated, Any, Generic, Protocol, TypeAlias, TypeVar
 
 import httpx
 from pydantic import BeforeValidator, Field, ValidationError
@@ -22,9 +22,17 @@ from connectors.records.answers import CODE, Reading, Wire
 from workforce.errors import HubError, OutcomeUnknown, RetryLater
 
 Outcome: TypeAlias = httpx.Response | HubError
+T = TypeVar("T")
 
 Word = Annotated[str, BeforeValidator(lambda text: text if isinstance(text, str) and re.fullmatch(CODE, text) else "")]
 """A code, or a field's name, fit to be shown to people; anything else is left out."""
+
+
+class Page(Wire, Generic[T]):
+    """One page of a list; ``next_link`` is the address of the next, if there is one."""
+
+    value: list[T]
+    next_link: str | None = Field(default=None, alias="@odata.nextLink")
 
 
 class ErrorDetail(Wire):

@@ -19,10 +19,8 @@ from connectors.msgraph.client import MsGraphClient
 from connectors.msgraph.directory import MsGraphDirectory
 from connectors.msgraph.settings import MsGraphSettings
 from connectors.protocols.odata import Batch, Part
+from tests.unit.connectors.graph import FORM, GRAPH, give_tokens
 from workforce.errors import HubError, NotFound, OutcomeUnknown, Refused, RetryLater
-
-LOGIN, GRAPH = "https://login.microsoftonline.com/client.example", "https://graph.microsoft.com/v1.0"
-FORM = {"tenant_id": "client.example", "client_id": "app", "client_secret": "hush-hush"}
 
 Answered = Callable[[dict[str, object]], dict[str, object] | None]
 
@@ -60,9 +58,7 @@ class FakeGraph:
     ) -> None:
         self.sent: list[list[str]] = []
         self._answer, self._outer = answer, list(outer)
-        endpoints = {"authorization_endpoint": f"{LOGIN}/a", "token_endpoint": f"{LOGIN}/token"}
-        router.get(f"{LOGIN}/v2.0/.well-known/openid-configuration").respond(json={"issuer": LOGIN, **endpoints})
-        router.post(f"{LOGIN}/token").respond(json={"access_token": "t", "expires_in": 3600})
+        give_tokens(router)
         router.post(f"{GRAPH}/$batch").mock(side_effect=self._batch)
 
     def _batch(self, request: httpx.Request) -> httpx.Response:

@@ -6,8 +6,7 @@ import httpx
 import pytest
 
 from connectors.msgraph.quotas import budgets, invitations, resource_units, writes
-
-GRAPH = "https://graph.microsoft.com/v1.0"
+from tests.unit.connectors.graph import GRAPH
 
 
 @pytest.mark.parametrize(

@@ -17,28 +17,24 @@ from pydantic import ValidationError
 from connectors.msgraph import addresses
 from connectors.msgraph.client import MsGraphClient
 from connectors.msgraph.directory import MsGraphDirectory
-from connectors.msgraph.records import SELECTED, SignInActivity, User, UserPage
+from connectors.msgraph.records import SELECTED, SignInActivity, User
 from connectors.msgraph.settings import MsGraphSettings
+from connectors.protocols.odata import Page
 from connectors.records.accounts import usable
+from tests.unit.connectors.graph import FORM, GRAPH, LOGIN, give_tokens
 from workforce.access import DesiredAccount
 from workforce.errors import Misconfigured, NotFound, OutcomeUnknown, Refused, RetryLater, UnusableContent
 from workforce.markers import new_marker
 from workforce.urgency import revoking
 
 GROUP, PERSON = "6f0c6f1e-0000-4000-8000-000000000001", "6f0c6f1e-0000-4000-8000-000000000002"
-FORM = {"tenant_id": "client.example", "client_id": "app", "client_secret": "hush-hush"}
-LOGIN, GRAPH = "https://login.microsoftonline.com", "https://graph.microsoft.com/v1.0"
 USER = {"id": PERSON, "userPrincipalName": "ada@client.example", "employeeId": "ST0123456789ABC", "accountEnabled": True}
 
 
 @pytest.fixture
 def graph() -> Iterator[respx.MockRouter]:
     with respx.mock(assert_all_called=False) as router:
-        tenant = f"{LOGIN}/client.example"
-        router.get(f"{tenant}/v2.0/.well-known/openid-configuration").respond(
-            json={"issuer": tenant, "authorization_endpoint": f"{tenant}/a", "token_endpoint": f"{tenant}/oauth2/v2.0/token"}
-        )
-        router.post(f"{tenant}/oauth2/v2.0/token").respond(json={"access_token": "t", "expires_in": 3600, "token_type": "Bearer"})
+        give_tokens(router)
         router.get(url__startswith=f"{GRAPH}/users/{PERSON}/memberOf", name="memberships").respond(json={"value": []})
         yield router
 
@@ -193,7 +189,7 @@ def test_what_no_user_can_have_is_unusable(graph: respx.MockRouter, odd: dict[st
 
 def test_a_page_full_of_unusable_users_is_told_in_a_few_words() -> None:
     with pytest.raises(UnusableContent) as caught:
-        usable("msgraph", UserPage, {"value": [{}] * 900})
+        usable("msgraph", Page[User], {"value": [{}] * 900})
     assert len(str(caught.value)) < 200
 
 
@@ -237,9 +233,7 @@ def test_a_refused_token_says_whose_turn_it_is(
     kind: type[Exception],
     field: str | None,
 ) -> None:
-    graph.post(f"{LOGIN}/client.example/oauth2/v2.0/token").respond(
-        status, json=answer, headers={"retry-after": "60"} if status > 400 else {}
-    )
+    graph.post(f"{LOGIN}/oauth2/v2.0/token").respond(status, json=answer, headers={"retry-after": "60"} if status > 400 else {})
     with pytest.raises(kind) as caught:
         directory.find(new_marker())
     assert getattr(caught.value, "field", None) == field
@@ -249,7 +243,7 @@ def test_a_refused_token_says_whose_turn_it_is(
 def test_an_authority_that_is_away_or_speaks_html_is_tried_again_later(
     graph: respx.MockRouter, directory: MsGraphDirectory
 ) -> None:
-    token = graph.post(f"{LOGIN}/client.example/oauth2/v2.0/token")
+    token = graph.post(f"{LOGIN}/oauth2/v2.0/token")
     for answer, cause in (
         (httpx.ConnectTimeout("away"), "cannot_connect"),
         (httpx.Response(200, html="<p>Sign in</p>"), "no_token"),
@@ -264,7 +258,7 @@ def test_an_authority_that_is_away_or_speaks_html_is_tried_again_later(
 def test_an_answer_without_a_usable_token_is_tried_again_later(
     graph: respx.MockRouter, directory: MsGraphDirectory, answer: dict[str, object]
 ) -> None:
-    graph.post(f"{LOGIN}/client.example/oauth2/v2.0/token").respond(json=answer)
+    graph.post(f"{LOGIN}/oauth2/v2.0/token").respond(json=answer)
     with pytest.raises(RetryLater) as caught:
         directory.find(new_marker())
     assert caught.value.cause == "no_token"
@@ -272,9 +266,8 @@ def test_an_answer_without_a_usable_token_is_tried_again_later(
 
 def test_a_token_endpoint_at_another_host_gets_no_credentials(graph: respx.MockRouter, directory: MsGraphDirectory) -> None:
     stranger = graph.post(url__startswith="https://evil.example")
-    tenant = f"{LOGIN}/client.example"
-    graph.get(f"{tenant}/v2.0/.well-known/openid-configuration").respond(
-        json={"issuer": tenant, "authorization_endpoint": f"{tenant}/a", "token_endpoint": "https://evil.example/t/token"}
+    graph.get(f"{LOGIN}/v2.0/.well-known/openid-configuration").respond(
+        json={"issuer": LOGIN, "authorization_endpoint": f"{LOGIN}/a", "token_endpoint": "https://evil.example/t/token"}
     )
     with pytest.raises(Refused) as caught:
         directory.find(new_marker())

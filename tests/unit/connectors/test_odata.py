@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from connectors.http import Dialect
-from connectors.protocols.odata import Batch, Part, error_in
+from connectors.protocols.odata import Batch, Page, Part, error_in
 from workforce.errors import NotFound, OutcomeUnknown, RetryLater
 
 Answered = Callable[[Mapping[str, Any]], dict[str, object] | None]
@@ -96,3 +96,11 @@ def test_an_error_is_read_by_its_codes_and_what_is_none_is_left_out() -> None:
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"error": "Ada"}', b'{"error": {"details": 5}}'])
 def test_an_answer_without_an_error_has_an_empty_one(content: bytes) -> None:
     assert error_in(httpx.Response(400, content=content)).code == ""
+
+
+def test_a_page_leads_to_the_next_until_there_is_none() -> None:
+    page = Page[int].model_validate(
+        {"value": [1, 2], "@odata.nextLink": "https://vendor.example/things?page=2", "@odata.count": 3}
+    )
+    assert (page.value, page.next_link) == ([1, 2], "https://vendor.example/things?page=2")
+    assert Page[int].model_validate({"value": [3]}).next_link is None
