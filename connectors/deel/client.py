@@ -11,11 +11,11 @@ from urllib.parse import quote
 import httpx
 from pydantic import ValidationError
 
-from connectors.contract import ALONE, Surroundings
+from connectors.contract import ALONE, Surroundings, faults_as_result
 from connectors.deel.records import CONTRACT_ID, Amendment, Amendments, Contract, ContractList, Faults, Listed, Made, parse
 from connectors.deel.settings import DeelSettings
 from connectors.http import Dialect, HttpEdge, json_object
-from workforce.errors import HubError, NotFound, Refused
+from workforce.errors import NotFound, Refused
 from workforce.ports import CheckResult
 
 MAX_PAGES = 10_000
@@ -35,12 +35,10 @@ class DeelClient:
             reach=around.reach(settings),
         )
 
+    @faults_as_result
     def check(self) -> CheckResult:
         """List one contract. Whether the token may write, only a write would tell."""
-        try:
-            self.contracts(None, limit=1)
-        except HubError as error:
-            return CheckResult(ok=False, detail=str(error))
+        self.contracts(None, limit=1)
         return CheckResult(ok=True, detail=f"deel: {self.settings.base_url} answers; contracts can be read")
 
     def close(self) -> None:

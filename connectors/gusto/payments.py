@@ -113,15 +113,12 @@ class PaymentGroups:
     def _existing(self, group: PaymentGroup, refusal: Refused) -> str:
         """The group that has the token already. Raises ``refusal`` when that is about something else."""
         is_taken = isinstance(refusal, AlreadyTaken)
-        if not is_taken and refusal.field != "creation_token":
+        if (is_taken or refusal.field == "creation_token") and (uuid := self.find(group)):
+            return self._same(group, uuid)
+        if not is_taken:
             raise refusal
-        uuid = self.find(group)
-        if uuid is None and not is_taken:
-            raise refusal
-        if uuid is None:
-            message = "gusto: the payment group exists but does not show yet, or its check_date is another; look at it in Gusto"
-            raise RetryLater(message, cause="lagging") from None
-        return self._same(group, uuid)
+        message = "gusto: the payment group exists but does not show yet, or its check_date is another; look at it in Gusto"
+        raise RetryLater(message, cause="lagging") from None
 
     def _same(self, group: PaymentGroup, uuid: str) -> str:
         """``uuid``, once it is proven that what Gusto holds under it is ``group``."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from connectors.gusto.client import GustoClient
 from connectors.gusto.records import Contractor
+from connectors.records.instants import utc_now
 from connectors.records.nulls import refuse_nulls, without_nulls
 from connectors.records.words import folded
 from workforce.errors import NotFound, Refused, RetryLater
@@ -14,10 +15,6 @@ from workforce.ports import StoredRecord
 
 NATURAL_KEY = ("email", "start_date", "last_name")
 GRACE = timedelta(days=2)  # the day of a dismissal lasts longer in the west than in UTC, and takes effect behind it
-
-
-def _today() -> date:
-    return datetime.now(UTC).date()
 
 
 class GustoSink:
@@ -28,7 +25,7 @@ class GustoSink:
     comes back under the same e-mail is shown to a person, not adopted.
     """
 
-    def __init__(self, client: GustoClient, *, today: Callable[[], date] = _today) -> None:
+    def __init__(self, client: GustoClient, *, today: Callable[[], date] = lambda: utc_now().date()) -> None:
         self._client, self._today = client, today
 
     def find(self, marker: str, values: Mapping[str, object]) -> Sequence[StoredRecord]:
@@ -64,8 +61,7 @@ class GustoSink:
         """
         refuse_nulls("gusto", values)
         try:
-            rest = self._with_rehire_moved(external_id, values)
-            if rest:
+            if rest := self._with_rehire_moved(external_id, values):
                 self._client.update_contractor(external_id, rest)
         except NotFound:
             raise RetryLater(f"gusto: contractor {external_id} does not show yet", cause="lagging") from None

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 import httpx
 
-from connectors.contract import ALONE, Surroundings
+from connectors.contract import ALONE, Surroundings, faults_as_result
 from connectors.http import MAX_RETRY_AFTER_SECONDS, Dialect, HttpEdge, harmless, json_in, json_object, retry_after_seconds
 from connectors.okta.records import OktaError, OktaRecord, User
 from connectors.okta.settings import OktaSettings
@@ -55,12 +55,10 @@ class OktaClient:
             reach=reach,
         )
 
+    @faults_as_result
     def check(self) -> CheckResult:
         """Search for a marker that nobody has: it proves the credentials and the right to read users. Raises nothing."""
-        try:
-            self.page("/users", User, {"search": f'profile.employeeNumber eq "{new_marker()}"', "limit": "1"})
-        except HubError as error:
-            return CheckResult(ok=False, detail=str(error))
+        self.page("/users", User, {"search": f'profile.employeeNumber eq "{new_marker()}"', "limit": "1"})
         return CheckResult(ok=True, detail=f"okta: users of {self.settings.org_url} are readable")
 
     def close(self) -> None:

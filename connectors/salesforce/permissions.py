@@ -20,13 +20,8 @@ def for_source(source: SourceObject, described: DescribedObject) -> Iterator[str
 
 def for_sink(sink: SinkObject, described: DescribedObject) -> Iterator[str]:
     """What is missing to keep records."""
-    for allowed, lacking in (
-        (described.queryable, "queried"),
-        (described.createable, "created"),
-        (described.updateable, "updated"),
-    ):
-        if not allowed:
-            yield f"{sink.object} cannot be {lacking}"
+    rights = {"queried": described.queryable, "created": described.createable, "updated": described.updateable}
+    yield from (f"{sink.object} cannot be {done}" for done, is_allowed in rights.items() if not is_allowed)
     fields = {field.name: field for field in described.fields}
     for name in sink.read_back:
         field = fields.get(name)

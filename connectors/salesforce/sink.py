@@ -9,7 +9,8 @@ from typing import Any
 from simple_salesforce.format import format_soql
 
 from connectors.records.nulls import refuse_nulls, takes_null
-from connectors.salesforce.client import SalesforceClient
+from connectors.records.paging import every_page
+from connectors.salesforce.client import Page, SalesforceClient
 from connectors.salesforce.records import Identified, parse, without_attributes
 from connectors.salesforce.settings import SinkObject
 from workforce.errors import Misconfigured, Refused
@@ -37,12 +38,12 @@ class SalesforceSink:
         )
         if email:
             soql += format_soql(" OR {field:literal} = {email}", field=sink.email_field, email=str(email))
-        page = self._client.query(soql, part="sink")
-        found = [*page.records]
-        while page.next is not None:
-            page = self._client.more(page.next)
-            found.extend(page.records)
-        return [self._stored(without_attributes(record)) for record in found]
+
+        def page(place: str | None) -> Page:
+            return self._client.more(place) if place else self._client.query(soql, part="sink")
+
+        pages = every_page("salesforce", page, lambda each: each.next)
+        return [self._stored(without_attributes(record)) for each in pages for record in each.records]
 
     def create(self, marker: str, values: Mapping[str, object]) -> str:
         """Create the record that carries ``marker``, or begin anew with the one that an earlier stint left; its id.

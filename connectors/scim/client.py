@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connectors.contract import ALONE, Surroundings
+from connectors.contract import ALONE, Surroundings, faults_as_result
 from connectors.http import HttpEdge
 from connectors.protocols.scim_resources import Group, User, equals, inside
 from connectors.protocols.scim_server import MEDIA_TYPE, SCIM, ResourceServer
@@ -10,7 +10,7 @@ from connectors.records.paging import Position
 from connectors.scim.credentials import Credentials
 from connectors.scim.records import MARKER_PATHS
 from connectors.scim.settings import ScimSettings
-from workforce.errors import HubError, Refused
+from workforce.errors import Refused
 from workforce.markers import new_marker
 from workforce.ports import CheckResult
 
@@ -32,12 +32,10 @@ class ScimClient:
         )
         self.resources = ResourceServer(self._edge, page_size=settings.page_size, max_pages=settings.max_pages)
 
+    @faults_as_result
     def check(self) -> CheckResult:
         """Read what the target says it can, and look for a marker that nobody has. Raises nothing."""
-        try:
-            fault = self._fault()
-        except HubError as error:
-            return CheckResult(ok=False, detail=str(error))
+        fault = self._fault()
         told = f"scim: {self.settings.base_url} answers, and finds by {self.settings.marker_attribute}"
         return CheckResult(ok=fault is None, detail=fault or told)
 

@@ -14,6 +14,7 @@ from ldap.controls.libldap import MatchedValuesControl, SimplePagedResultsContro
 from ldap.controls.readentry import PostReadControl
 from ldap.controls.simple import ValueLessRequestControl
 
+from connectors.contract import faults_as_result
 from connectors.protocols.ldapv3.connection import Connection, ConnectionPool, bound, close
 from connectors.protocols.ldapv3.dialect import ServerDialect
 from connectors.protocols.ldapv3.entries import Entry, Filter, Mods
@@ -47,14 +48,12 @@ class LdapV3Client:
         self.settings, self.dialect = settings, dialect
         self._pool = ConnectionPool(settings, dialect.results)
 
+    @faults_as_result
     def check(self) -> CheckResult:
         """Bind, and look at the bases and at what kind of server it is. Raises nothing."""
         bases = [*self.settings.account_bases, self.settings.groups_base]
-        try:
-            missing = [base for base in bases if self.entry(base, ("1.1",)) is None]
-            root = self.entry("", self.dialect.root_attributes)
-        except HubError as error:
-            return CheckResult(ok=False, detail=str(error))
+        missing = [base for base in bases if self.entry(base, ("1.1",)) is None]
+        root = self.entry("", self.dialect.root_attributes)
         if missing:
             return CheckResult(ok=False, detail=f"ldap: not there, or not readable by bind_dn: {'; '.join(missing)}")
         if instead := self.dialect.instead(root) if root else None:
