@@ -32,13 +32,13 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import SecretStr, ValidationError
 
 from connectors import catalogue
-from connectors.contract import Connector, ConnectorSettings, Instance
+from connectors.contract import Connector, ConnectorSettings
 from connectors.suite.description import VendorSpec
 from connectors.suite.forgery import mutated, without
 from connectors.suite.operations import every_change, operations_of, scene, secrets_in
-from connectors.suite.sandbox import ON_LOOPBACK, Fault, FaultKind
+from connectors.suite.sandbox import Fault, FaultKind
 from connectors.suite.scenes import Scene, Stage
-from connectors.suite.trial import Delivery, Opened, Trial, Wire
+from connectors.suite.trial import Delivery, Opened, Trial, Wire, an_instance
 from workforce.errors import BadSignature, HubError, Misconfigured, OutcomeUnknown, Refused, RetryLater, UnusableContent
 
 FOLDER = Path(__file__).parent
@@ -81,16 +81,6 @@ def descriptions() -> Path:
 def connector(request: pytest.FixtureRequest) -> Connector[Any, Any]:
     """Each connector in turn."""
     return catalogue.load(request.param)
-
-
-@contextmanager
-def an_instance(connector: Connector[Any, Any], form: Mapping[str, Any]) -> Iterator[Instance]:
-    """An instance on ``form``, closed afterwards."""
-    instance = Instance(connector.key, connector, connector.settings.model_validate(form), ON_LOOPBACK)
-    try:
-        yield instance
-    finally:
-        instance.close()
 
 
 # The declaration

@@ -13,7 +13,6 @@ import random
 import re
 import secrets
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,7 +26,7 @@ from starlette.types import ASGIApp
 
 from connectors.checkr.webhooks import SCHEME, SIGNATURE
 from connectors.records.instants import instant_text
-from connectors.suite.sandbox import Answer, EffectLedger, FaultKind, Faults, FaultyApp
+from connectors.suite.sandbox import Answer, EffectLedger, FaultKind, Faults, FaultyApp, RollingMinute
 from connectors.webhooks import sign
 
 API_KEY = "sandbox-checkr-secret-key"
@@ -68,7 +67,7 @@ class CheckrSandbox:
         self._answered: dict[str, tuple[datetime, dict[str, Any]]] = {}
         self._adjudicated_at: dict[str, datetime] = {}
         self._visible_from: dict[str, float] = {}
-        self._recent: deque[float] = deque()
+        self._recent = RollingMinute()
         routed = Starlette(routes=self._routes())
         self.app = FaultyApp(routed, self.faults, latency_seconds=latency_seconds, answers=_IN_ITS_WORDS)
 
@@ -186,13 +185,9 @@ class CheckrSandbox:
         self._answered.clear()
 
     def _throttled(self) -> Response | None:
-        now = time.monotonic()
-        while self._recent and self._recent[0] <= now - 60:
-            self._recent.popleft()
-        if self.requests_per_minute is None or len(self._recent) < self.requests_per_minute:
-            self._recent.append(now)
+        wait = self._recent.wait_seconds(self.requests_per_minute)
+        if not wait:
             return None
-        wait = max(1, round(60 - (now - self._recent[0]))) if self._recent else 60
         headers = {"x-ratelimit-limit": str(self.requests_per_minute), "x-ratelimit-remaining": "0"}
         headers["x-ratelimit-reset"] = instant_text(datetime.now(UTC) + timedelta(seconds=wait))
         return JSONResponse({"error": "Rate limit exceeded"}, status_code=429, headers=headers)

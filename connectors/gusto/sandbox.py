@@ -11,7 +11,6 @@ import json
 import random
 import secrets
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -37,7 +36,7 @@ from connectors.gusto.sandbox_contractors import (
     pending_dismissal,
 )
 from connectors.gusto.webhooks import SCHEME, SIGNATURE
-from connectors.suite.sandbox import Answer, EffectLedger, FaultKind, Faults, FaultyApp
+from connectors.suite.sandbox import Answer, EffectLedger, FaultKind, Faults, FaultyApp, RollingMinute
 from connectors.webhooks import sign
 
 COMPANY_UUID = "7b1d0df1-6403-4a06-8768-c1dd7d24d27a"
@@ -101,7 +100,7 @@ class GustoSandbox:
         self.changes_behind_our_back = 0
         self.per_limit = 100
         self._visible_from: dict[str, float] = {}
-        self._recent: deque[float] = deque()
+        self._recent = RollingMinute()
         routed = Starlette(routes=self._routes())
         self.app = FaultyApp(routed, self.faults, latency_seconds=latency_seconds, answers=_ANSWERS)
 
@@ -202,13 +201,9 @@ class GustoSandbox:
 
     def _throttled(self) -> Response | None:
         """A rolling minute, as the vendor counts."""
-        now = time.monotonic()
-        while self._recent and self._recent[0] <= now - 60:
-            self._recent.popleft()
-        if self.requests_per_minute is None or len(self._recent) < self.requests_per_minute:
-            self._recent.append(now)
+        wait = self._recent.wait_seconds(self.requests_per_minute)
+        if not wait:
             return None
-        wait = max(1, round(60 - (now - self._recent[0]))) if self._recent else 60
         return Response("Too Many Requests", status_code=429, headers={"retry-after": str(wait)})
 
     # tokens

@@ -7,14 +7,15 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from connectors.suite.scenes import Scene, Stage, every_page
-from workforce.access import AccountState, DesiredAccount
-from workforce.errors import HubError
+from connectors.suite.scenes import Scene, Stage, every_account
+from workforce.access import DesiredAccount
+from workforce.errors import HubError, raise_first
 from workforce.markers import new_marker
-from workforce.ports import AppRoles, Credentials, Directory, Licensing, Managers, ReadsTogether, Renaming, Restoring
+from workforce.ports import AppRoles, Credentials, Licensing, Managers, ReadsTogether, Renaming, Restoring
 
 
-def _account(stage: Stage) -> tuple[Directory, DesiredAccount, str]:
+def _account(stage: Stage) -> tuple[Any, DesiredAccount, str]:
+    """An account in a directory, which has the optional port in question if one is."""
     directory, wanted = stage.instance.directory(), stage.trial.account(new_marker())
     return directory, wanted, directory.create(wanted)
 
@@ -98,42 +99,29 @@ def _move(stage: Stage) -> Scene:
 
 def _accounts(stage: Stage) -> Scene:
     directory, _, account_id = _account(stage)
-
-    def every_account() -> set[str]:
-        return {account.account_id for page in every_page(directory.accounts) for account in page.accounts}
-
-    return Scene(every_account, lambda found: account_id in found)
+    return Scene(lambda: every_account(directory)[0], lambda found: account_id in {account.account_id for account in found})
 
 
 def _block_all(stage: Stage) -> Scene:
     directory, _, account_id = _account(stage)
-
-    def block() -> Mapping[str, HubError | None]:
-        outcome = directory.block_all([account_id])
-        for error in outcome.values():
-            if error is not None:
-                raise error
-        return outcome
-
-    return Scene(block, lambda outcome: list(outcome) == [account_id] and not directory.read(account_id).enabled)
+    return Scene(
+        lambda: _without_error(directory.block_all([account_id])),
+        lambda outcome: list(outcome) == [account_id] and not directory.read(account_id).enabled,
+    )
 
 
 def _read_all(stage: Stage) -> Scene:
-    directory, wanted, account_id = _optional(stage)
-
-    def read() -> Mapping[str, AccountState | HubError]:
-        found: Mapping[str, AccountState | HubError] = directory.read_all([account_id])
-        for state in found.values():
-            if isinstance(state, HubError):
-                raise state
-        return found
-
-    return Scene(read, lambda found: getattr(found[account_id], "marker", None) == wanted.marker)
+    directory, wanted, account_id = _account(stage)
+    return Scene(
+        lambda: _without_error(directory.read_all([account_id])),
+        lambda found: getattr(found[account_id], "marker", None) == wanted.marker,
+    )
 
 
-def _optional(stage: Stage) -> tuple[Any, DesiredAccount, str]:
-    """An account in a directory that has the optional port in question."""
-    return _account(stage)
+def _without_error(told: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What is ``told`` of each account. Raises what is told of one instead."""
+    raise_first(each for each in told.values() if isinstance(each, HubError))
+    return told
 
 
 def _seats(stage: Stage) -> Scene:
@@ -143,7 +131,7 @@ def _seats(stage: Stage) -> Scene:
 
 
 def _assign_licence(stage: Stage) -> Scene:
-    directory, _, account_id = _optional(stage)
+    directory, _, account_id = _account(stage)
     licence = stage.trial.add_licence(stage.sandbox, f"licence {stage.n}")
     return Scene(
         lambda: directory.assign_licence(account_id, licence), lambda _: directory.read(account_id).licences == {licence}
@@ -151,27 +139,27 @@ def _assign_licence(stage: Stage) -> Scene:
 
 
 def _reclaim_licence(stage: Stage) -> Scene:
-    directory, _, account_id = _optional(stage)
+    directory, _, account_id = _account(stage)
     licence = stage.trial.add_licence(stage.sandbox, f"licence {stage.n}")
     directory.assign_licence(account_id, licence)
     return Scene(lambda: directory.reclaim_licence(account_id, licence), lambda _: not directory.read(account_id).licences)
 
 
 def _assign_app_role(stage: Stage) -> Scene:
-    directory, _, account_id = _optional(stage)
+    directory, _, account_id = _account(stage)
     role = stage.trial.add_app_role(stage.sandbox, f"role {stage.n}")
     return Scene(lambda: directory.assign_app_role(account_id, role), lambda _: directory.read(account_id).app_roles == {role})
 
 
 def _remove_app_role(stage: Stage) -> Scene:
-    directory, _, account_id = _optional(stage)
+    directory, _, account_id = _account(stage)
     role = stage.trial.add_app_role(stage.sandbox, f"role {stage.n}")
     directory.assign_app_role(account_id, role)
     return Scene(lambda: directory.remove_app_role(account_id, role), lambda _: not directory.read(account_id).app_roles)
 
 
 def _set_manager(stage: Stage) -> Scene:
-    directory, _, account_id = _optional(stage)
+    directory, _, account_id = _account(stage)
     address = stage.trial.add_manager(stage.sandbox, stage.n)
     return Scene(
         lambda: directory.set_manager(account_id, address),
@@ -180,7 +168,7 @@ def _set_manager(stage: Stage) -> Scene:
 
 
 def _rename(stage: Stage) -> Scene:
-    directory, wanted, account_id = _optional(stage)
+    directory, wanted, account_id = _account(stage)
     login = stage.trial.another_login(wanted.login)
 
     def is_right(_: object) -> bool:
@@ -191,13 +179,13 @@ def _rename(stage: Stage) -> Scene:
 
 
 def _deleted(stage: Stage) -> Scene:
-    directory, wanted, account_id = _optional(stage)
+    directory, wanted, account_id = _account(stage)
     stage.trial.delete_account(stage.sandbox, account_id)
     return Scene(lambda: directory.deleted(wanted.marker), lambda found: list(found) == [account_id])
 
 
 def _restore(stage: Stage) -> Scene:
-    directory, wanted, account_id = _optional(stage)
+    directory, wanted, account_id = _account(stage)
     stage.trial.delete_account(stage.sandbox, account_id)
 
     def is_right(_: object) -> bool:
@@ -209,7 +197,7 @@ def _restore(stage: Stage) -> Scene:
 
 def _first_credential(stage: Stage) -> Scene:
     """A lost one is made again, which replaces it."""
-    directory, _, account_id = _optional(stage)
+    directory, _, account_id = _account(stage)
 
     def is_right(made: Any) -> bool:
         secret = made.secret.get_secret_value()

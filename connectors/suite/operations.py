@@ -13,7 +13,7 @@ from pydantic import BaseModel, SecretStr
 
 from connectors.contract import Capabilities, Connector
 from connectors.suite.directory_operations import DIRECTORY_PORTS, DIRECTORY_SCENES
-from connectors.suite.scenes import Scene, Stage, every_page
+from connectors.suite.scenes import Scene, Stage, every_event, every_record
 from workforce.markers import new_marker
 from workforce.ports import (
     RecordEnding,
@@ -44,7 +44,7 @@ def scene(operation: str, stage: Stage) -> Scene:
 
 def every_change(source: RecordSource, cursor: str | None = None) -> list[SourceRecord]:
     """All pages of what changed since ``cursor``."""
-    return [record for page in every_page(source.changes, cursor) for record in page.records]
+    return every_record(source, cursor)[0]
 
 
 def _changes(stage: Stage) -> Scene:
@@ -62,11 +62,7 @@ def _read_source(stage: Stage) -> Scene:
 def _missed(stage: Stage) -> Scene:
     subject_id = stage.trial.delivery(stage.sandbox, stage.n).subject_id
     backfill = stage.instance.backfill()
-
-    def every_event() -> set[str]:
-        return {event.subject_id for page in every_page(backfill.missed) for event in page.events}
-
-    return Scene(every_event, lambda subjects: subject_id in subjects)
+    return Scene(lambda: every_event(backfill)[0], lambda found: subject_id in {event.subject_id for event in found})
 
 
 def _schemas(stage: Stage) -> Scene:

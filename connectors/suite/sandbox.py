@@ -10,6 +10,7 @@ import asyncio
 import re
 import socket
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -104,6 +105,23 @@ class EffectLedger:
     def count(self, operation: str, subject: str | None = None) -> int:
         """How often ``operation`` took effect, on ``subject`` or on anything."""
         return sum(1 for e in self.entries if e.operation == operation and subject in (None, e.subject))
+
+
+@dataclass(slots=True)
+class RollingMinute:
+    """The calls of the last minute, as vendors count them."""
+
+    calls: deque[float] = field(default_factory=deque)
+
+    def wait_seconds(self, allowed: int | None) -> int:
+        """Whole seconds until another call may come, of which ``allowed`` may in a minute; 0 means now, and then it counts."""
+        now = time.monotonic()
+        while self.calls and self.calls[0] <= now - 60:
+            self.calls.popleft()
+        if allowed is None or len(self.calls) < allowed:
+            self.calls.append(now)
+            return 0
+        return max(1, round(60 - (now - self.calls[0]))) if self.calls else 60
 
 
 ON_LOOPBACK = Surroundings(network=Network(internal=("localhost", "127.0.0.1")))

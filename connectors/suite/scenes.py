@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 
 from connectors.contract import Instance
 from connectors.suite.trial import Opened, Trial
-from workforce.access import AccountPage
-from workforce.ports import ChangePage, EventPage
+from workforce.access import AccountPage, AccountState
+from workforce.events import SourceEvent
+from workforce.ports import ChangePage, Directory, EventPage, MissedEvents, RecordSource, SourceRecord
 
 MAX_PAGES = 10_000
 
@@ -52,3 +53,21 @@ def every_page(ask: Callable[[str | None], P], cursor: str | None = None) -> Ite
         if page.complete:
             return
     raise AssertionError("the pages never complete")
+
+
+def every_account(directory: Directory, cursor: str | None = None) -> tuple[list[AccountState], str]:
+    """The accounts on all pages from ``cursor`` on, and the cursor that follows them."""
+    pages = list(every_page(directory.accounts, cursor))
+    return [account for page in pages for account in page.accounts], pages[-1].cursor
+
+
+def every_record(source: RecordSource, cursor: str | None = None) -> tuple[list[SourceRecord], str]:
+    """The same of records."""
+    pages = list(every_page(source.changes, cursor))
+    return [record for page in pages for record in page.records], pages[-1].cursor
+
+
+def every_event(backfill: MissedEvents, cursor: str | None = None) -> tuple[list[SourceEvent], str]:
+    """The same of events."""
+    pages = list(every_page(backfill.missed, cursor))
+    return [event for page in pages for event in page.events], pages[-1].cursor

@@ -20,7 +20,8 @@ import pytest
 from connectors import catalogue
 from connectors.records.schemas import source_schema, target_schema
 from connectors.suite.operations import every_change
-from connectors.testing import an_instance, trial_of
+from connectors.suite.trial import an_instance
+from connectors.testing import trial_of
 from workforce.markers import new_marker
 
 Names: TypeAlias = tuple[str, ...]

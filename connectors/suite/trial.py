@@ -16,7 +16,8 @@ from urllib.parse import parse_qsl, unquote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from connectors.suite.sandbox import EffectLedger, FaultKind, Faults, serve
+from connectors.contract import Connector, Instance
+from connectors.suite.sandbox import ON_LOOPBACK, EffectLedger, FaultKind, Faults, serve
 from connectors.wire.tls import make_loopback_tls
 from workforce.access import DesiredAccount
 from workforce.screening import ScreeningOrder
@@ -135,6 +136,17 @@ class Opened(Generic[X]):
     sandbox: X
     settings: dict[str, Any]
     exchanges: list[Exchange] = field(default_factory=list)
+
+
+@contextmanager
+def an_instance(connector: Connector[Any, Any], form: Mapping[str, Any], **differences: object) -> Iterator[Instance]:
+    """An instance on ``form`` with ``differences``, closed afterwards."""
+    settings = connector.settings.model_validate({**form, **differences})
+    instance = Instance(connector.key, connector, settings, ON_LOOPBACK)
+    try:
+        yield instance
+    finally:
+        instance.close()
 
 
 class Trial(ABC, Generic[X]):

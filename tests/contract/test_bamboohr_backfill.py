@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,8 +13,8 @@ from connectors.bamboohr.client import BambooHrClient
 from connectors.bamboohr.sandbox import BambooHrSandbox
 from connectors.bamboohr.trial import TRIAL
 from connectors.contract import Instance
-from connectors.suite.sandbox import ON_LOOPBACK, Fault, FaultKind
-from connectors.suite.trial import Opened
+from connectors.suite.sandbox import Fault, FaultKind
+from connectors.suite.trial import Opened, an_instance
 from tests.contract.specs import VendorSpec
 from workforce.errors import AlreadyTaken, OutcomeUnknown, Refused
 
@@ -32,8 +31,7 @@ def opened(tmp_path: Path) -> Iterator[Opened[BambooHrSandbox]]:
 
 @pytest.fixture
 def instance(opened: Opened[BambooHrSandbox]) -> Iterator[Instance]:
-    instance = Instance("bamboohr", CONNECTOR, CONNECTOR.settings.model_validate(opened.settings), ON_LOOPBACK)
-    with closing(instance.client):
+    with an_instance(CONNECTOR, opened.settings) as instance:
         yield instance
 
 

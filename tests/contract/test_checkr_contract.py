@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -19,28 +18,17 @@ from connectors.checkr.sandbox import CheckrSandbox
 from connectors.checkr.trial import TRIAL
 from connectors.contract import Instance
 from connectors.records.instants import instant_text
-from connectors.suite.sandbox import ON_LOOPBACK, Fault, FaultKind
-from connectors.suite.trial import Opened
+from connectors.suite.sandbox import Fault, FaultKind
+from connectors.suite.scenes import every_event
+from connectors.suite.trial import Opened, an_instance
 from tests.contract.specs import VendorSpec
 from workforce.errors import NotFound, OutcomeUnknown, Refused, RetryLater
-from workforce.events import SourceEvent
-from workforce.ports import MissedEvents
 from workforce.screening import ScreeningVerdict
 
 pytestmark = pytest.mark.integration
 
 MARKER = "ST0123456789ABC"
 ORDER = TRIAL.screening(MARKER)
-
-
-@contextmanager
-def an_instance(opened: Opened[CheckrSandbox], **differences: object) -> Iterator[Instance]:
-    settings = CONNECTOR.settings.model_validate({**opened.settings, **differences})
-    instance = Instance("checkr", CONNECTOR, settings, ON_LOOPBACK)
-    try:
-        yield instance
-    finally:
-        instance.close()
 
 
 @pytest.fixture
@@ -51,23 +39,13 @@ def opened(tmp_path: Path) -> Iterator[Opened[CheckrSandbox]]:
 
 @pytest.fixture
 def instance(opened: Opened[CheckrSandbox]) -> Iterator[Instance]:
-    with an_instance(opened) as instance:
+    with an_instance(CONNECTOR, opened.settings) as instance:
         yield instance
 
 
 def a_backfill(instance: Instance, now: Callable[[], datetime]) -> CheckrBackfill:
     assert isinstance(instance.client, CheckrClient)
     return CheckrBackfill(instance.client, now=now)
-
-
-def all_missed(backfill: MissedEvents, cursor: str | None = None) -> tuple[list[SourceEvent], str]:
-    events: list[SourceEvent] = []
-    while True:
-        page = backfill.missed(cursor)
-        events += page.events
-        cursor = page.cursor
-        if page.complete:
-            return events, cursor
 
 
 def test_every_exchange_of_an_orders_life_is_as_described(opened: Opened[CheckrSandbox], instance: Instance) -> None:
@@ -87,7 +65,7 @@ def test_every_exchange_of_an_orders_life_is_as_described(opened: Opened[CheckrS
     assert state.completed_at.utcoffset() is not None
     with pytest.raises(Refused):
         screening.order(replace(TRIAL.screening("ST0123456789ABD"), email="no address"))
-    assert {event.subject_id for event in all_missed(instance.backfill())[0]} == {order_id}
+    assert {event.subject_id for event in every_event(instance.backfill())[0]} == {order_id}
     for exchange in opened.exchanges:
         spec.check(exchange)
 
@@ -158,7 +136,7 @@ def test_a_name_that_checkr_cannot_write_is_left_to_the_candidate(opened: Opened
 
 
 def test_an_order_is_made_for_the_configured_node(opened: Opened[CheckrSandbox]) -> None:
-    with an_instance(opened, node="east") as instance:
+    with an_instance(CONNECTOR, opened.settings, node="east") as instance:
         instance.screening().order(ORDER)
     sent = json.loads(opened.exchanges[-1].request_body)
     assert sent["node"] == "east"
@@ -236,13 +214,13 @@ def test_what_no_webhook_told_is_told_once_and_again_when_it_changed(opened: Ope
     opened.sandbox.per_page_limit = 2
     screening, backfill = instance.screening(), instance.backfill()
     orders = [screening.order(TRIAL.screening(f"{MARKER}{n}")) for n in range(5)]
-    events, cursor = all_missed(backfill)
+    events, cursor = every_event(backfill)
     assert sorted(event.subject_id for event in events) == sorted(orders)
     assert len({event.external_id for event in events}) == 5
-    again, cursor = all_missed(backfill, cursor)
+    again, cursor = every_event(backfill, cursor)
     assert again == []
     opened.sandbox.finish(opened.sandbox.fill_in(orders[0]))
-    (changed,), _ = all_missed(backfill, cursor)
+    (changed,), _ = every_event(backfill, cursor)
     assert changed.subject_id == orders[0]
     assert changed.external_id not in {event.external_id for event in events}
 
@@ -251,12 +229,12 @@ def test_an_order_that_looks_again_as_it_did_once_is_told_again_under_another_id
     opened: Opened[CheckrSandbox], instance: Instance
 ) -> None:
     report_id = opened.sandbox.fill_in(instance.screening().order(ORDER))
-    events, cursor = all_missed(instance.backfill())
+    events, cursor = every_event(instance.backfill())
     for n, status in enumerate(("suspended", "pending", "suspended", "pending")):
         opened.sandbox.change_report(report_id, "report.updated", status=status)
         backfill = a_backfill(instance, partial(datetime, 2027, 1, 1, n, tzinfo=UTC))
         same_page = backfill.missed(cursor).events
-        told, cursor = all_missed(backfill, cursor)
+        told, cursor = every_event(backfill, cursor)
         assert list(same_page) == told, "the same page told again is the same hint"
         events += told
     assert [event.kind for event in events] == ["report.pending", *["report.suspended", "report.pending"] * 2]
@@ -268,12 +246,12 @@ def test_an_invitation_that_was_taken_back_is_told_once_it_can_no_longer_be_just
 ) -> None:
     order_id = instance.screening().order(ORDER)
     opened.sandbox.cancel_invitation(order_id)
-    events, cursor = all_missed(instance.backfill())
+    events, cursor = every_event(instance.backfill())
     assert events == []
     opened.sandbox.candidates[order_id]["created_at"] = instant_text(datetime.now(UTC) - timedelta(minutes=11))
-    events, cursor = all_missed(instance.backfill(), cursor)
+    events, cursor = every_event(instance.backfill(), cursor)
     assert [(event.kind, event.subject_id) for event in events] == [("invitation.none", order_id)]
-    assert all_missed(instance.backfill(), cursor)[0] == []
+    assert every_event(instance.backfill(), cursor)[0] == []
 
 
 def test_a_clock_that_is_more_than_an_hour_fast_loses_no_revision(opened: Opened[CheckrSandbox], instance: Instance) -> None:
@@ -282,15 +260,15 @@ def test_a_clock_that_is_more_than_an_hour_fast_loses_no_revision(opened: Opened
     opened.sandbox.finish(report_id, "consider")
     opened.sandbox.candidates[order_id]["created_at"] = "2025-01-01T00:00:00Z"
     fast = a_backfill(instance, lambda: datetime.now(UTC) + timedelta(hours=1, minutes=30))
-    _, cursor = all_missed(fast)
+    _, cursor = every_event(fast)
     opened.sandbox.adjudicate(report_id, "pre_adverse_action")
-    assert [event.subject_id for event in all_missed(fast, cursor)[0]] == [order_id]
+    assert [event.subject_id for event in every_event(fast, cursor)[0]] == [order_id]
 
 
 def test_the_lists_have_no_upper_bound_that_an_order_could_cross_while_they_are_paged(
     opened: Opened[CheckrSandbox], instance: Instance
 ) -> None:
-    all_missed(instance.backfill())
+    every_event(instance.backfill())
     asked = [set(exchange.query) for exchange in opened.exchanges if exchange.path == "/v1/candidates"]
     assert asked == [{f"{name}_after", "page", "per_page"} for name in ("created", "report_revised", "report_adjudicated")]
 
@@ -302,17 +280,17 @@ def test_an_old_order_is_told_when_its_report_is_revised_or_adjudicated(
     report_id = opened.sandbox.fill_in(order_id)
     opened.sandbox.finish(report_id, "consider")
     opened.sandbox.candidates[order_id]["created_at"] = "2025-01-01T00:00:00Z"
-    events, cursor = all_missed(instance.backfill())
+    events, cursor = every_event(instance.backfill())
     assert events == []
     opened.sandbox.adjudicate(report_id, "pre_adverse_action")
-    events, _ = all_missed(instance.backfill(), cursor)
+    events, _ = every_event(instance.backfill(), cursor)
     assert [(event.kind, event.subject_id) for event in events] == [("report.complete", order_id)]
 
 
 def test_a_report_that_cannot_be_seen_does_not_hold_up_the_others(opened: Opened[CheckrSandbox], instance: Instance) -> None:
     first, second = (instance.screening().order(TRIAL.screening(f"{MARKER}{n}")) for n in range(2))
     del opened.sandbox.reports[opened.sandbox.fill_in(first)]
-    assert [event.subject_id for event in all_missed(instance.backfill())[0]] == [second]
+    assert [event.subject_id for event in every_event(instance.backfill())[0]] == [second]
 
 
 def test_a_cursor_of_somebody_else_is_refused(instance: Instance) -> None:

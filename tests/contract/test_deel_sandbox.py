@@ -14,6 +14,7 @@ from connectors.deel.sandbox import DeelSandbox, sample
 from connectors.deel.trial import TRIAL
 from connectors.suite.operations import every_change
 from connectors.suite.sandbox import ON_LOOPBACK, Fault, FaultKind
+from connectors.suite.scenes import every_record
 from connectors.suite.trial import Opened
 from workforce.errors import NotFound, OutcomeUnknown, Refused
 
@@ -219,7 +220,7 @@ def test_a_rate_that_the_list_does_not_tell_is_told_nevertheless(opened: Opened[
     source, sandbox = instance.source(), opened.sandbox
     ids = [sandbox.change_contract(n) for n in range(7)]
     sandbox.change_contract(2)  # signed
-    cursor = _through(instance)
+    _, cursor = every_record(instance.source())
     sandbox.change_contract(2)  # paid better
     assert [record.external_id for record in every_change(source, cursor)] == [ids[2]]
     assert source.read(ids[2]).values["compensation_details"] == sandbox.contracts[ids[2]]["compensation_details"]
@@ -231,7 +232,7 @@ def test_a_closed_contract_is_read_once_and_told_again_when_its_row_changes(
     contract_id = opened.sandbox.change_contract(1)
     instance.sink().end(contract_id, ended_at=ENDED_AT, ends_on="2026-03-31")
     opened.exchanges.clear()
-    cursor = _through(instance)
+    _, cursor = every_record(instance.source())
     assert every_change(instance.source(), cursor) == []
     assert reads_of(opened, contract_id) == 1
     opened.sandbox.contracts[contract_id]["is_archived"] = True
@@ -241,7 +242,7 @@ def test_a_closed_contract_is_read_once_and_told_again_when_its_row_changes(
 def test_with_the_list_alone_only_changed_rows_are_read(opened: Opened[DeelSandbox]) -> None:
     instance = an_instance(opened, reads_each_open_contract=False)
     contract_id = opened.sandbox.change_contract(1)
-    cursor = _through(instance)
+    _, cursor = every_record(instance.source())
     opened.exchanges.clear()
     assert every_change(instance.source(), cursor) == []
     assert reads_of(opened, contract_id) == 0
@@ -255,10 +256,3 @@ def test_an_id_that_is_none_is_not_put_into_an_address(opened: Opened[DeelSandbo
         with pytest.raises(NotFound):
             instance.source().read(external_id)
     assert opened.exchanges == []
-
-
-def _through(instance: Instance) -> str:
-    page = instance.source().changes(None)
-    while not page.complete:
-        page = instance.source().changes(page.cursor)
-    return page.cursor

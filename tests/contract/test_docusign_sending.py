@@ -14,10 +14,10 @@ from connectors.docusign import CONNECTOR
 from connectors.docusign.sandbox import DocuSignSandbox
 from connectors.docusign.signing import transaction_id
 from connectors.docusign.trial import TRIAL
-from connectors.suite.sandbox import ON_LOOPBACK, Fault, FaultKind
-from connectors.suite.trial import Opened
+from connectors.suite.sandbox import Fault, FaultKind
+from connectors.suite.scenes import every_event
+from connectors.suite.trial import Opened, an_instance
 from workforce.errors import NotFound, OutcomeUnknown, Refused, RetryLater
-from workforce.events import SourceEvent
 from workforce.ports import MissedEvents, Signing
 from workforce.signing import SigningParty, SigningRequest
 
@@ -39,10 +39,8 @@ def sandbox(vendor: Opened[DocuSignSandbox]) -> DocuSignSandbox:
 
 @pytest.fixture
 def instance(vendor: Opened[DocuSignSandbox]) -> Iterator[Instance]:
-    settings = CONNECTOR.settings.model_validate({**vendor.settings, "work_order_field": "PO number"})
-    instance = Instance("docusign", CONNECTOR, settings, ON_LOOPBACK)
-    yield instance
-    instance.close()
+    with an_instance(CONNECTOR, vendor.settings, work_order_field="PO number") as instance:
+        yield instance
 
 
 @pytest.fixture
@@ -57,16 +55,6 @@ def backfill(instance: Instance) -> MissedEvents:
 
 def sent(vendor: Opened[Any], method: str, path: str) -> Any:
     return json.loads(next(e for e in vendor.exchanges if e.method == method and e.path.endswith(path)).request_body)
-
-
-def all_missed(backfill: MissedEvents, cursor: str | None = None) -> tuple[list[SourceEvent], str]:
-    found: list[SourceEvent] = []
-    while True:
-        page = backfill.missed(cursor)
-        found += page.events
-        cursor = page.cursor
-        if page.complete:
-            return found, cursor
 
 
 def test_an_agreement_carries_marker_and_fields_as_json_strings(vendor: Opened[DocuSignSandbox], signing: Signing) -> None:
@@ -165,15 +153,15 @@ def test_a_document_that_was_cut_off_is_not_taken_for_the_agreement(sandbox: Doc
 
 
 def test_an_outage_longer_than_the_retries_loses_no_envelope(sandbox: DocuSignSandbox, backfill: MissedEvents) -> None:
-    before, cursor = all_missed(backfill)
+    before, cursor = every_event(backfill)
     assert before == []
     sandbox.largest_page = 2
     signed = [sandbox.create_envelope(f"WO-{n}", "Ada Lovelace", "ada@mail.example") for n in range(5)]
     for envelope_id in signed:
         sandbox.complete(envelope_id)
-    events, cursor = all_missed(backfill, cursor)
+    events, cursor = every_event(backfill, cursor)
     assert {event.subject_id for event in events if event.kind == "envelope-completed"} == set(signed)
-    again, _ = all_missed(backfill, cursor)
+    again, _ = every_event(backfill, cursor)
     assert {event.external_id for event in again} <= {event.external_id for event in events}
 
 
@@ -184,10 +172,10 @@ def test_an_envelope_that_is_signed_between_two_pages_is_told_by_the_next_look(
     envelopes = [sandbox.create_envelope(f"WO-{n}", "Ada Lovelace", "ada@mail.example") for n in range(6)]
     page = backfill.missed(None)
     sandbox.complete(envelopes[0])  # it stood on the last page and jumps to the first
-    rest, cursor = all_missed(backfill, page.cursor)
+    rest, cursor = every_event(backfill, page.cursor)
     told = {event.subject_id for event in [*page.events, *rest]}
     assert told >= set(envelopes) - {envelopes[0]}
-    events, _ = all_missed(backfill, cursor)
+    events, _ = every_event(backfill, cursor)
     assert (envelopes[0], "envelope-completed") in {(event.subject_id, event.kind) for event in events}
 
 
@@ -270,16 +258,16 @@ def test_the_next_look_never_begins_earlier_when_envelopes_are_gone(sandbox: Doc
     for envelope_id, hour in ((first, 12), (last, 13)):
         instant = f"2026-11-22T{hour}:30:00.0000000Z"
         sandbox.envelopes[envelope_id].update(statusChangedDateTime=instant, lastModifiedDateTime=instant)
-    _, cursor = all_missed(backfill)
+    _, cursor = every_event(backfill)
     del sandbox.envelopes[last]
-    _, later = all_missed(backfill, cursor)
+    _, later = every_event(backfill, cursor)
     assert json.loads(later) == json.loads(cursor) == [1, {"since": "2026-11-22T12:30:00Z"}]
 
 
 def test_an_oddity_in_one_envelope_keeps_none_from_being_told(sandbox: DocuSignSandbox, backfill: MissedEvents) -> None:
     envelopes = {sandbox.create_envelope(f"WO-{n}", "Ada Lovelace", "ada@mail.example") for n in range(3)}
     sandbox.envelopes[min(envelopes)].update(emailSubject=7, completedDateTime="not yet", voidedReason=[])
-    events, _ = all_missed(backfill)
+    events, _ = every_event(backfill)
     assert {event.subject_id for event in events} == envelopes
 
 

@@ -18,12 +18,12 @@ from connectors.dropboxsign.sandbox import DropboxSignSandbox, deliver
 from connectors.dropboxsign.settings import DropboxSignSettings
 from connectors.dropboxsign.trial import TRIAL
 from connectors.suite.sandbox import ON_LOOPBACK, Fault, FaultKind, serve
-from connectors.suite.trial import Opened
+from connectors.suite.scenes import every_event
+from connectors.suite.trial import Opened, an_instance
 from connectors.webhooks import form_field
 from tests.contract.specs import VendorSpec, opened
 from workforce.errors import NotFound, OutcomeUnknown, Refused, RetryLater
-from workforce.events import SourceEvent
-from workforce.ports import MissedEvents, Signing
+from workforce.ports import Signing
 from workforce.signing import SigningParty, SigningRequest
 
 pytestmark = pytest.mark.integration
@@ -49,9 +49,8 @@ def form(vendor: Opened[DropboxSignSandbox]) -> dict[str, Any]:
 
 @pytest.fixture
 def instance(form: dict[str, Any]) -> Iterator[Instance]:
-    instance = Instance("dropboxsign", CONNECTOR, CONNECTOR.settings.model_validate(form), ON_LOOPBACK)
-    yield instance
-    instance.close()
+    with an_instance(CONNECTOR, form) as instance:
+        yield instance
 
 
 @pytest.fixture
@@ -61,16 +60,6 @@ def signing(instance: Instance) -> Signing:
 
 def a_request(sandbox: DropboxSignSandbox, n: int = 1) -> str:
     return sandbox.create_request(f"WO-{n}", "Ada Lovelace", "ada@mail.example", work_order_field="PO number")
-
-
-def all_missed(backfill: MissedEvents, cursor: str | None = None) -> tuple[list[SourceEvent], str]:
-    found: list[SourceEvent] = []
-    while True:
-        page = backfill.missed(cursor)
-        found += page.events
-        cursor = page.cursor
-        if page.complete:
-            return found, cursor
 
 
 def test_an_agreement_carries_marker_and_fields_in_its_metadata(
@@ -214,7 +203,7 @@ def test_odd_metadata_of_one_request_keeps_none_from_being_found_or_told(
     mine, other = signing.send(TRIAL.agreement(MARKER)), a_request(sandbox)
     for odd in ([], None, MARKER, [[MARKER]]):
         sandbox.requests[other]["metadata"] = odd
-        assert {event.subject_id for event in all_missed(instance.backfill())[0]} == {mine, other}
+        assert {event.subject_id for event in every_event(instance.backfill())[0]} == {mine, other}
         assert signing.status(other).values["metadata"] == {}
 
 
@@ -244,7 +233,7 @@ def test_what_a_weekly_listing_passed_over_is_told_by_the_next(sandbox: DropboxS
     client = opened(DropboxSignClient(DropboxSignSettings.model_validate({**form, "backfill_hours": 168}), ON_LOOPBACK))
     sandbox.largest_page = 2
     start = datetime.now(UTC)
-    _, cursor = all_missed(DropboxSignBackfill(client, now=lambda: start))
+    _, cursor = every_event(DropboxSignBackfill(client, now=lambda: start))
     requests = [a_request(sandbox, n) for n in range(4)]
     for request_id in requests:
         sandbox.requests[request_id]["created_at"] = int((start + timedelta(days=1)).timestamp())
@@ -253,9 +242,9 @@ def test_what_a_weekly_listing_passed_over_is_told_by_the_next(sandbox: DropboxS
     signing = CONNECTOR.can.signing
     assert signing is not None
     signing(client).void(requests[3], "withdrawn")  # it was on the first page: the second begins one further
-    rest, cursor = all_missed(second, page.cursor)
+    rest, cursor = every_event(second, page.cursor)
     passed_over = set(requests) - {event.subject_id for event in [*page.events, *rest]}
-    third, _ = all_missed(DropboxSignBackfill(client, now=lambda: start + timedelta(days=14)), cursor)
+    third, _ = every_event(DropboxSignBackfill(client, now=lambda: start + timedelta(days=14)), cursor)
     assert passed_over
     assert passed_over <= {event.subject_id for event in third}
 
@@ -282,14 +271,14 @@ def test_a_request_id_cannot_reach_another_resource(vendor: Opened[DropboxSignSa
 def test_an_outage_longer_than_the_retries_loses_no_request(sandbox: DropboxSignSandbox, instance: Instance) -> None:
     backfill = instance.backfill()
     signed, declined = [a_request(sandbox, n) for n in range(4)], a_request(sandbox, 4)
-    _, cursor = all_missed(backfill)
+    _, cursor = every_event(backfill)
     sandbox.largest_page = 2
     deliveries = [sandbox.complete(request_id) for request_id in signed]
     sandbox.decline(declined)
-    events, cursor = all_missed(backfill, cursor)
+    events, cursor = every_event(backfill, cursor)
     told = {(event.subject_id, event.kind) for event in events}
     assert told == {(one, "signature_request_all_signed") for one in signed} | {(declined, "signature_request_declined")}
-    again, _ = all_missed(backfill, cursor)
+    again, _ = every_event(backfill, cursor)
     assert {event.external_id for event in again} <= {event.external_id for event in events}
     pushed = [event for each in deliveries for event in instance.webhooks().events(each.body)]
     assert {(event.subject_id, event.kind) for event in pushed} <= told
@@ -304,13 +293,13 @@ def test_old_requests_are_listed_at_first_and_told_later_only_where_they_may_hav
     ages = {age: a_request(sandbox, age) for age in (0, 10, 300)}
     for age, request_id in ages.items():
         sandbox.requests[request_id]["created_at"] = int((now - timedelta(days=age)).timestamp())
-    events, cursor = all_missed(DropboxSignBackfill(client, now=lambda: now))
+    events, cursor = every_event(DropboxSignBackfill(client, now=lambda: now))
     assert {event.subject_id for event in events} == set(ages.values())
     calls = len(vendor.exchanges)
-    assert all_missed(DropboxSignBackfill(client, now=lambda: now + timedelta(hours=23)), cursor) == ([], cursor)
+    assert every_event(DropboxSignBackfill(client, now=lambda: now + timedelta(hours=23)), cursor) == ([], cursor)
     assert len(vendor.exchanges) == calls
     sandbox.complete(ages[10])
-    events, _ = all_missed(DropboxSignBackfill(client, now=lambda: now + timedelta(hours=25)), cursor)
+    events, _ = every_event(DropboxSignBackfill(client, now=lambda: now + timedelta(hours=25)), cursor)
     assert {event.subject_id for event in events} == {ages[0], ages[10]}
 
 
@@ -319,7 +308,7 @@ def test_a_request_made_while_pages_are_read_pushes_none_out(sandbox: DropboxSig
     before = {a_request(sandbox, n) for n in range(5)}
     page = instance.backfill().missed(None)
     a_request(sandbox, 9)
-    rest, _ = all_missed(instance.backfill(), page.cursor)
+    rest, _ = every_event(instance.backfill(), page.cursor)
     assert {event.subject_id for event in [*page.events, *rest]} >= before
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,23 +16,13 @@ from connectors.greenhouse.settings import GreenhouseSettings
 from connectors.greenhouse.trial import TRIAL
 from connectors.greenhouse.webhooks import ABOUT_APPLICATIONS, GreenhouseWebhooks
 from connectors.suite.operations import every_change
-from connectors.suite.sandbox import ON_LOOPBACK
-from connectors.suite.trial import Exchange, Opened
+from connectors.suite.scenes import every_record
+from connectors.suite.trial import Exchange, Opened, an_instance
 from tests.contract.specs import SPECS, VendorSpec
 from workforce.errors import NotFound, RetryLater
-from workforce.ports import RecordSource, SourceRecord
+from workforce.ports import SourceRecord
 
 pytestmark = pytest.mark.integration
-
-
-@contextmanager
-def an_instance(opened: Opened[GreenhouseSandbox], **differences: object) -> Iterator[Instance]:
-    settings = CONNECTOR.settings.model_validate({**opened.settings, **differences})
-    instance = Instance("greenhouse", CONNECTOR, settings, ON_LOOPBACK)
-    try:
-        yield instance
-    finally:
-        instance.close()
 
 
 @pytest.fixture
@@ -44,23 +33,8 @@ def opened(tmp_path: Path) -> Iterator[Opened[GreenhouseSandbox]]:
 
 @pytest.fixture
 def instance(opened: Opened[GreenhouseSandbox]) -> Iterator[Instance]:
-    with an_instance(opened) as instance:
+    with an_instance(CONNECTOR, opened.settings) as instance:
         yield instance
-
-
-def first_reading(source: RecordSource) -> tuple[list[SourceRecord], str]:
-    """Everything, and the cursor to go on from."""
-    return reading(source, None)
-
-
-def reading(source: RecordSource, cursor: str | None) -> tuple[list[SourceRecord], str]:
-    found: list[SourceRecord] = []
-    while True:
-        page = source.changes(cursor)
-        found += page.records
-        cursor = page.cursor
-        if page.complete:
-            return found, cursor
 
 
 def ids(records: list[SourceRecord]) -> list[str]:
@@ -131,7 +105,7 @@ def test_an_expired_page_cursor_starts_the_list_again_and_loses_nothing(
     opened.sandbox.expire_cursors()
     again = source.changes(page.cursor)
     assert [exchange.status for exchange in requests(opened, "/v3/applications")][-2:] == [422, 200]
-    rest, _ = reading(source, again.cursor)
+    rest, _ = every_record(source, again.cursor)
     assert ids([*page.records, *again.records, *rest]) == hired
 
 
@@ -139,14 +113,14 @@ def test_only_hires_are_told_and_then_that_one_was_taken_back(opened: Opened[Gre
     source, sandbox = instance.source(), opened.sandbox
     sandbox.apply(1)
     hired = sandbox.hire(2)
-    records, cursor = first_reading(source)
+    records, cursor = every_record(source)
     assert ids(records) == [hired]
     sandbox.apply(3)
     sandbox.unhire(hired)
-    records, cursor = reading(source, cursor)
+    records, cursor = every_record(source, cursor)
     assert [(one.external_id, part(one, "application")["status"]) for one in records] == [(hired, "in_process")]
     sandbox.change("applications", int(hired), location_address="Utica")
-    records, _ = reading(source, cursor)
+    records, _ = every_record(source, cursor)
     assert records == []
 
 
@@ -155,29 +129,29 @@ def test_a_moved_start_and_a_corrected_name_are_told_though_the_application_stay
 ) -> None:
     source, sandbox = instance.source(), opened.sandbox
     first, second, _ = (sandbox.hire(n) for n in (1, 2, 3))
-    records, cursor = first_reading(source)
+    records, cursor = every_record(source)
     versions = {record.external_id: record.version for record in records}
     sandbox.revise_offer(first, starts_on="2026-03-16")
     sandbox.change("candidates", 1002, last_name="King")
-    records, cursor = reading(source, cursor)
+    records, cursor = every_record(source, cursor)
     assert ids(records) == [first, second]
     told = {record.external_id: record for record in records}
     assert part(told[first], "offer")["starts_on"] == "2026-03-16"
     assert part(told[second], "candidate")["last_name"] == "King"
     assert all(record.version > versions[record.external_id] for record in records)
-    assert reading(source, cursor)[0] == []
+    assert every_record(source, cursor)[0] == []
 
 
 def test_a_change_that_shows_late_is_told_by_the_overlap(opened: Opened[GreenhouseSandbox], instance: Instance) -> None:
     source, sandbox = instance.source(), opened.sandbox
     application_id = sandbox.hire(1)
-    _, cursor = first_reading(source)
+    _, cursor = every_record(source)
     sandbox.lag_seconds = 3600.0
     sandbox.revise_offer(application_id, starts_on="2026-03-16")
-    records, cursor = reading(source, cursor)
+    records, cursor = every_record(source, cursor)
     assert records == []
     sandbox.show_everything()
-    records, _ = reading(source, cursor)
+    records, _ = every_record(source, cursor)
     assert ids(records) == [application_id]
 
 
@@ -185,7 +159,7 @@ def test_the_hire_of_an_employee_is_left_alone(opened: Opened[GreenhouseSandbox]
     contractor = opened.sandbox.hire(1)
     employee = opened.sandbox.hire(2, employment_type="Full-time")
     form = {"contractor_field": "employment_type", "contractor_values": ["Contractor", "Freelancer"]}
-    with an_instance(opened, **form) as instance:
+    with an_instance(CONNECTOR, opened.settings, **form) as instance:
         source = instance.source()
         assert ids(every_change(source)) == [contractor]
         with pytest.raises(NotFound) as caught:
@@ -197,7 +171,7 @@ def test_the_hire_of_an_employee_is_left_alone(opened: Opened[GreenhouseSandbox]
 
 def test_what_did_not_change_since_a_given_day_is_left_out_at_first(opened: Opened[GreenhouseSandbox]) -> None:
     opened.sandbox.hire(1)
-    with an_instance(opened, changed_since="2099-01-01T00:00:00Z") as instance:
+    with an_instance(CONNECTOR, opened.settings, changed_since="2099-01-01T00:00:00Z") as instance:
         assert every_change(instance.source()) == []
 
 

@@ -21,7 +21,7 @@ from connectors.gusto.payments import Payment, PaymentGroup, PaymentGroups, Paym
 from connectors.gusto.sandbox import GustoSandbox
 from connectors.gusto.trial import GustoTrial
 from connectors.suite.sandbox import ON_LOOPBACK, Fault, FaultKind
-from connectors.suite.trial import Opened
+from connectors.suite.trial import Opened, an_instance
 from tests.contract.specs import SPECS
 from workforce.errors import Misconfigured, NotFound, OutcomeUnknown, Refused, RetryLater
 
@@ -50,8 +50,7 @@ def opened(tmp_path: Path) -> Iterator[Opened[GustoSandbox]]:
 
 @pytest.fixture
 def instance(opened: Opened[GustoSandbox]) -> Iterator[Instance]:
-    instance = Instance("gusto", CONNECTOR, CONNECTOR.settings.model_validate(opened.settings), ON_LOOPBACK)
-    with closing(instance.client):
+    with an_instance(CONNECTOR, opened.settings) as instance:
         yield instance
 
 

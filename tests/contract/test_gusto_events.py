@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,8 +14,9 @@ from connectors.gusto.client import GustoClient
 from connectors.gusto.sandbox import VERIFICATION_TOKEN, GustoSandbox
 from connectors.gusto.subscriptions import WebhookSubscriptions, verification_in
 from connectors.gusto.trial import TRIAL
-from connectors.suite.sandbox import ON_LOOPBACK, Fault, FaultKind
-from connectors.suite.trial import Opened
+from connectors.suite.sandbox import Fault, FaultKind
+from connectors.suite.scenes import every_event
+from connectors.suite.trial import Opened, an_instance
 from tests.contract.specs import VendorSpec
 from workforce.errors import Misconfigured, OutcomeUnknown, Refused, UnusableContent
 from workforce.ports import MissedEvents
@@ -34,8 +34,7 @@ def opened(tmp_path: Path) -> Iterator[Opened[GustoSandbox]]:
 
 @pytest.fixture
 def instance(opened: Opened[GustoSandbox]) -> Iterator[Instance]:
-    instance = Instance("gusto", CONNECTOR, CONNECTOR.settings.model_validate(opened.settings), ON_LOOPBACK)
-    with closing(instance.client):
+    with an_instance(CONNECTOR, opened.settings) as instance:
         yield instance
 
 
@@ -55,13 +54,8 @@ def as_described(opened: Opened[GustoSandbox]) -> None:
 
 
 def everything(backfill: MissedEvents, cursor: str | None = None) -> tuple[list[str], str]:
-    told: list[str] = []
-    while True:
-        page = backfill.missed(cursor)
-        told += [event.external_id for event in page.events]
-        cursor = page.cursor
-        if page.complete:
-            return told, cursor
+    events, cursor = every_event(backfill, cursor)
+    return [event.external_id for event in events], cursor
 
 
 def an_hour_apart(sandbox: GustoSandbox) -> None:
@@ -147,8 +141,7 @@ def test_an_idle_company_tells_nothing(instance: Instance) -> None:
 
 def test_without_the_applications_own_credentials_the_setting_is_named(opened: Opened[GustoSandbox]) -> None:
     form = {name: value for name, value in opened.settings.items() if not name.startswith("client_")}
-    instance = Instance("gusto", CONNECTOR, CONNECTOR.settings.model_validate(form), ON_LOOPBACK)
-    with closing(instance.client), pytest.raises(Misconfigured) as caught:
+    with an_instance(CONNECTOR, form) as instance, pytest.raises(Misconfigured) as caught:
         instance.backfill().missed(None)
     assert caught.value.field == "client_secret"
 

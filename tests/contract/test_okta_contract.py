@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,8 +21,9 @@ from connectors.okta.directory import OktaDirectory
 from connectors.okta.records import CANNOT_SIGN_IN, Status
 from connectors.okta.sandbox import EXPIRY, OktaSandbox
 from connectors.okta.trial import TRIAL
-from connectors.suite.sandbox import ON_LOOPBACK, Fault, FaultKind, serve
-from connectors.suite.trial import Opened
+from connectors.suite.sandbox import Fault, FaultKind, serve
+from connectors.suite.scenes import every_account
+from connectors.suite.trial import Opened, an_instance
 from connectors.wire.tls import make_loopback_tls
 from provisioning.accounts import AccountApplier
 from provisioning.fakes import InMemoryEffectLog, SettableClock
@@ -45,7 +46,7 @@ def opened(tmp_path: Path) -> Iterator[Opened[OktaSandbox]]:
 
 def instance(opened: Opened[OktaSandbox], **other: object) -> Any:
     form = {name: value for name, value in {**opened.settings, **other}.items() if value is not None}
-    return closing(Instance("okta", CONNECTOR, CONNECTOR.settings.model_validate(form), ON_LOOPBACK))
+    return an_instance(CONNECTOR, form)
 
 
 @pytest.fixture
@@ -67,15 +68,9 @@ def wanted(name: str = "ada", **attributes: object) -> DesiredAccount:
     return DesiredAccount(new_marker(), login, profile, frozenset(), END)
 
 
-def every_account(directory: OktaDirectory, cursor: str | None = None) -> tuple[set[str], str]:
-    told: set[str] = set()
-    for _ in range(100):
-        page = directory.accounts(cursor)
-        told |= {account.account_id for account in page.accounts}
-        cursor = page.cursor
-        if page.complete:
-            return told, cursor
-    raise AssertionError("the pages never end")
+def every_id(directory: OktaDirectory, cursor: str | None = None) -> tuple[set[str], str]:
+    accounts, following = every_account(directory, cursor)
+    return {account.account_id for account in accounts}, following
 
 
 def lifecycle(opened: Opened[OktaSandbox]) -> list[str]:
@@ -185,12 +180,10 @@ def test_a_status_that_changes_between_the_look_and_the_suspend_ends_blocked_too
             sandbox.set_status(scope["path"].split("/")[4], "PASSWORD_EXPIRED")
         await sandbox.app(scope, receive, send)
 
-    with serve(meddling, tls) as base_url:
-        settings = CONNECTOR.settings.model_validate(sandbox.settings(base_url, tls.ca))
-        with closing(Instance("okta", CONNECTOR, settings, ON_LOOPBACK)) as one:
-            account_id = one.directory().create(wanted())
-            one.directory().disable(account_id)
-            assert not one.directory().read(account_id).enabled
+    with serve(meddling, tls) as base_url, an_instance(CONNECTOR, sandbox.settings(base_url, tls.ca)) as one:
+        account_id = one.directory().create(wanted())
+        one.directory().disable(account_id)
+        assert not one.directory().read(account_id).enabled
     assert sandbox.users[0]["status"] == "DEPROVISIONED"
 
 
@@ -429,14 +422,14 @@ def test_all_accounts_are_told_also_the_deactivated_and_later_those_that_changed
     opened.sandbox.page_size = 2
     ids = {directory.create(wanted(f"worker.{n}")) for n in range(5)}
     ids.add(opened.sandbox.add_user(status="DEPROVISIONED", login="gone@client.example"))
-    told, cursor = every_account(directory)
+    told, cursor = every_id(directory)
     assert told == ids
     changed = directory.create(wanted("new"))
-    assert changed in every_account(directory, cursor)[0]
+    assert changed in every_id(directory, cursor)[0]
     asked = [exchange.query["filter"] for exchange in opened.exchanges if "filter" in exchange.query]
     assert asked[0] == 'lastUpdated gt "1970-01-01T00:00:00.000Z"'
     assert asked[-1] > asked[0]
-    assert every_account(directory, "not a cursor")[0] == {*ids, changed}
+    assert every_id(directory, "not a cursor")[0] == {*ids, changed}
 
 
 def test_a_next_page_at_another_host_is_not_asked_for(tmp_path: Path) -> None:
@@ -457,11 +450,12 @@ def test_a_status_that_nobody_knows_hides_nobody_and_is_not_taken_for_blocked(tm
 @contextmanager
 def _answering(tmp_path: Path, users: list[dict[str, Any]], headers: dict[str, str]) -> Iterator[Instance]:
     """An instance whose org answers everything with this page."""
-    tls = make_loopback_tls(tmp_path)
-    with serve(JSONResponse(users, headers=headers), tls) as base_url:
-        settings = CONNECTOR.settings.model_validate({"org_url": base_url, "api_token": "token", "ca_file": tls.ca})
-        with closing(Instance("okta", CONNECTOR, settings, ON_LOOPBACK)) as one:
-            yield one
+    tls, form = make_loopback_tls(tmp_path), {"api_token": "token"}
+    with (
+        serve(JSONResponse(users, headers=headers), tls) as base_url,
+        an_instance(CONNECTOR, form, org_url=base_url, ca_file=tls.ca) as one,
+    ):
+        yield one
 
 
 # Credentials and limits
@@ -489,7 +483,7 @@ def app(tmp_path: Path) -> Iterator[tuple[OktaSandbox, dict[str, Any]]]:
 
 def test_an_app_signs_its_assertion_and_renews_what_has_expired(app: tuple[OktaSandbox, dict[str, Any]]) -> None:
     sandbox, form = app
-    with closing(Instance("okta", CONNECTOR, CONNECTOR.settings.model_validate(form), ON_LOOPBACK)) as one:
+    with an_instance(CONNECTOR, form) as one:
         assert one.client.check().ok
         account_id = one.directory().create(wanted())
         sandbox.expire_tokens()
@@ -501,8 +495,7 @@ def test_an_app_signs_its_assertion_and_renews_what_has_expired(app: tuple[OktaS
 def test_an_app_that_is_not_let_in_is_a_fault_of_the_settings(
     app: tuple[OktaSandbox, dict[str, Any]], other: dict[str, Any]
 ) -> None:
-    settings = CONNECTOR.settings.model_validate({**app[1], **other})
-    with closing(Instance("okta", CONNECTOR, settings, ON_LOOPBACK)) as one:
+    with an_instance(CONNECTOR, app[1], **other) as one:
         assert not one.client.check().ok
         with pytest.raises(Misconfigured) as caught:
             one.directory().read("00u1")
@@ -511,7 +504,7 @@ def test_an_app_that_is_not_let_in_is_a_fault_of_the_settings(
 
 def test_many_threads_cause_one_token(app: tuple[OktaSandbox, dict[str, Any]]) -> None:
     sandbox, form = app
-    with closing(Instance("okta", CONNECTOR, CONNECTOR.settings.model_validate(form), ON_LOOPBACK)) as one:
+    with an_instance(CONNECTOR, form) as one:
         threads = [threading.Thread(target=one.client.check) for _ in range(8)]
         for thread in threads:
             thread.start()

@@ -16,6 +16,7 @@ from connectors.salesforce.sandbox import MARKER_FIELD, SINK, SOURCE, Salesforce
 from connectors.salesforce.trial import TRIAL
 from connectors.suite.operations import every_change
 from connectors.suite.sandbox import ON_LOOPBACK
+from connectors.suite.scenes import every_record
 from connectors.suite.trial import Opened
 from workforce.errors import AlreadyTaken, Misconfigured, NotFound, Refused, RetryLater
 from workforce.urgency import revoking
@@ -272,10 +273,8 @@ def test_a_poll_without_news_tells_nothing(opened: Opened[SalesforceSandbox], in
     source = instance.source()
     for n in range(5):
         opened.sandbox.change_placement(n)
-    page = source.changes(None)
-    while not page.complete:
-        page = source.changes(page.cursor)
-    assert every_change(source, page.cursor) == []
+    _, cursor = every_record(source)
+    assert every_change(source, cursor) == []
 
 
 def test_the_environment_has_no_say_in_certificates_proxies_or_credentials(

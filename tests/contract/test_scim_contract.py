@@ -39,7 +39,7 @@ from connectors.scim import CONNECTOR
 from connectors.scim.sandbox import BASE, TOKEN, Person, ScimSandbox
 from connectors.scim.trial import TRIAL
 from connectors.suite.sandbox import ON_LOOPBACK, Fault, FaultKind, serve
-from connectors.suite.trial import Exchange, Opened
+from connectors.suite.trial import Exchange, Opened, an_instance
 from connectors.wire.tls import make_loopback_tls
 from provisioning.accounts import AccountApplier
 from provisioning.fakes import InMemoryEffectLog, SettableClock
@@ -65,7 +65,7 @@ def opened(tmp_path: Path) -> Iterator[Opened[ScimSandbox]]:
 
 def instance(opened: Opened[ScimSandbox], **other: object) -> Any:
     form = {name: value for name, value in {**opened.settings, **other}.items() if value is not None}
-    return closing(Instance("scim", CONNECTOR, CONNECTOR.settings.model_validate(form), ON_LOOPBACK))
+    return an_instance(CONNECTOR, form)
 
 
 def wanted(name: str = "ada", **attributes: object) -> DesiredAccount:
@@ -296,7 +296,7 @@ def test_three_kinds_of_credentials_open_the_target(kind: Any, tmp_path: Path) -
     sandbox, tls = ScimSandbox(credentials=kind), make_loopback_tls(tmp_path)
     with serve(sandbox.app, tls) as base_url:
         form = sandbox.settings(base_url, tls.ca)
-        with closing(Instance("scim", CONNECTOR, CONNECTOR.settings.model_validate(form), ON_LOOPBACK)) as one:
+        with an_instance(CONNECTOR, form) as one:
             assert one.client.check().ok
             account_id = one.directory().create(wanted())
             sandbox.expire_tokens()
@@ -416,7 +416,7 @@ def test_nobody_who_was_there_all_along_is_missed(
 
     with serve(sandbox.app, tls) as base_url:
         form = {**sandbox.settings(base_url, tls.ca), "page_size": page_size}
-        with closing(Instance("scim", CONNECTOR, CONNECTOR.settings.model_validate(form), ON_LOOPBACK)) as one:
+        with an_instance(CONNECTOR, form) as one:
             told, _ = every_account(one.directory(), between=move)
     assert all_along - told == set()
 
@@ -502,7 +502,7 @@ def _answering(tmp_path: Path, answer: dict[str, Any]) -> Iterator[Instance]:
     listed = JSONResponse({"schemas": [str(ListResponse.__schema__)], **answer}, media_type="application/scim+json")
     with serve(listed, tls) as base_url:
         form = {"base_url": base_url, "token": TOKEN, "ca_file": tls.ca}
-        with closing(Instance("scim", CONNECTOR, CONNECTOR.settings.model_validate(form), ON_LOOPBACK)) as one:
+        with an_instance(CONNECTOR, form) as one:
             yield one
 
 

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from connectors.contract import Instance
 from connectors.suite.operations import every_change
 from connectors.suite.sandbox import ON_LOOPBACK, Fault, FaultKind, serve
-from connectors.suite.trial import Opened
+from connectors.suite.trial import Opened, an_instance
 from connectors.wire.tls import make_loopback_tls
 from connectors.workmarket import CONNECTOR
 from connectors.workmarket.sandbox import WorkMarketSandbox
@@ -40,16 +40,9 @@ def opened(tmp_path: Path) -> Iterator[Opened[WorkMarketSandbox]]:
         yield running
 
 
-@contextmanager
-def an_instance(opened: Opened[WorkMarketSandbox], **form: Any) -> Iterator[Instance]:
-    settings = CONNECTOR.settings.model_validate({**opened.settings, **form})
-    with closing(Instance("workmarket", CONNECTOR, settings, ON_LOOPBACK)) as instance:
-        yield instance
-
-
 @pytest.fixture
 def instance(opened: Opened[WorkMarketSandbox]) -> Iterator[Instance]:
-    with an_instance(opened) as one:
+    with an_instance(CONNECTOR, opened.settings) as one:
         yield one
 
 
@@ -82,7 +75,7 @@ def test_a_token_that_expired_inside_http_200_is_renewed_once(opened: Opened[Wor
 
 def test_a_refusal_inside_http_200_is_a_refusal_and_quotes_nothing(opened: Opened[WorkMarketSandbox], instance: Instance) -> None:
     assignment = opened.sandbox.add_assignment(status="sent")
-    with an_instance(opened, unassigned_statuses=[]) as wrong, pytest.raises(Refused) as raised:
+    with an_instance(CONNECTOR, opened.settings, unassigned_statuses=[]) as wrong, pytest.raises(Refused) as raised:
         wrong.sink().end(assignment, ended_at=TODAY, ends_on=TODAY.date().isoformat())
     assert "assignment.invalid" in str(raised.value)
     assert "cannot be rescheduled" not in str(raised.value)
@@ -91,7 +84,7 @@ def test_a_refusal_inside_http_200_is_a_refusal_and_quotes_nothing(opened: Opene
 
 
 def test_wrong_secrets_are_a_fault_of_the_settings(opened: Opened[WorkMarketSandbox]) -> None:
-    with an_instance(opened, api_secret="canary") as wrong, pytest.raises(Misconfigured) as raised:
+    with an_instance(CONNECTOR, opened.settings, api_secret="canary") as wrong, pytest.raises(Misconfigured) as raised:
         wrong.source().changes(None)
     assert raised.value.field == "api_secret"
     assert "canary" not in str(raised.value)
@@ -99,7 +92,7 @@ def test_wrong_secrets_are_a_fault_of_the_settings(opened: Opened[WorkMarketSand
 
 def test_times_in_another_unit_stop_the_reading(opened: Opened[WorkMarketSandbox]) -> None:
     assignment = opened.sandbox.add_assignment()
-    with an_instance(opened, time_unit="seconds") as wrong:
+    with an_instance(CONNECTOR, opened.settings, time_unit="seconds") as wrong:
         for read in (lambda: wrong.source().changes(None), lambda: wrong.sink().read(assignment)):
             with pytest.raises(Misconfigured) as raised:
                 read()
@@ -127,7 +120,7 @@ def test_the_status_decides_how_an_assignment_ends_and_only_once(
     opened: Opened[WorkMarketSandbox], status: str, how: str, effect: str
 ) -> None:
     assignment = opened.sandbox.add_assignment(status=status)
-    with an_instance(opened, end_assigned_with=how, cancellation_reason="buyer_cancelled") as instance:
+    with an_instance(CONNECTOR, opened.settings, end_assigned_with=how, cancellation_reason="buyer_cancelled") as instance:
         assert instance.sink().read(assignment).active
         for _ in range(2):
             end(instance, assignment)
@@ -249,7 +242,7 @@ def test_only_the_very_marker_is_found_however_many_assignments_there_are(
 def test_a_creation_that_shows_late_is_found_when_it_does(opened: Opened[WorkMarketSandbox], instance: Instance) -> None:
     opened.sandbox.lag_seconds = 3600
     opened.sandbox.faults.plan(Fault(FaultKind.TIMEOUT_AFTER, "POST", "/create$"))
-    with an_instance(opened, timeout_seconds=0.5) as impatient, pytest.raises(OutcomeUnknown):
+    with an_instance(CONNECTOR, opened.settings, timeout_seconds=0.5) as impatient, pytest.raises(OutcomeUnknown):
         impatient.sink().create(MARKER, ADA)
     assert instance.sink().find(MARKER, ADA) == []
     opened.sandbox.show_all()
@@ -401,6 +394,6 @@ def test_a_list_that_never_stands_still_is_read_later(opened: Opened[WorkMarketS
     for _ in range(60):
         opened.sandbox.add_assignment()
     opened.sandbox.touches_all_on_list = True
-    with an_instance(opened) as instance, pytest.raises(RetryLater) as raised:
+    with an_instance(CONNECTOR, opened.settings) as instance, pytest.raises(RetryLater) as raised:
         instance.sink().find(MARKER, ADA)
     assert raised.value.cause == "moving_list"
