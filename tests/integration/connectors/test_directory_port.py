@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -21,8 +20,9 @@ from connectors.okta.sandbox import OktaSandbox
 from connectors.scim import CONNECTOR as SCIM
 from connectors.scim.sandbox import ScimSandbox
 from connectors.suite.sandbox import ON_LOOPBACK, serve
-from connectors.wire.tls import make_loopback_tls
-from workforce.access import AccountState, DesiredAccount
+from connectors.suite.scenes import every_account
+from connectors.wire.tls import TlsFiles
+from workforce.access import DesiredAccount
 from workforce.errors import AlreadyTaken, NotFound, Refused
 from workforce.markers import new_marker
 from workforce.ports import CheckResult, Credentials, Directory, Managers, Renaming
@@ -108,8 +108,7 @@ def samba_place(samba: SambaSandbox) -> Iterator[Place]:
 
 
 @pytest.fixture(scope="module")
-def msgraph_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    tls = make_loopback_tls(Path(tmp_path_factory.mktemp("graph-tls")))
+def msgraph_place(tls: TlsFiles) -> Iterator[Place]:
     sandbox = MsGraphSandbox()
     with serve(sandbox.app, tls) as base_url:
         client = MSGRAPH.client(MSGRAPH.settings(**sandbox.settings(base_url, tls.ca)), ON_LOOPBACK)
@@ -126,8 +125,7 @@ def msgraph_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 
 @pytest.fixture(scope="module")
-def scim_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    tls = make_loopback_tls(Path(tmp_path_factory.mktemp("scim-tls")))
+def scim_place(tls: TlsFiles) -> Iterator[Place]:
     sandbox = ScimSandbox(page_size=20)
     with serve(sandbox.app, tls) as base_url:
         client = SCIM.client(SCIM.settings(**sandbox.settings(base_url, tls.ca)), ON_LOOPBACK)
@@ -145,8 +143,7 @@ def scim_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 
 @pytest.fixture(scope="module")
-def okta_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    tls = make_loopback_tls(Path(tmp_path_factory.mktemp("okta-tls")))
+def okta_place(tls: TlsFiles) -> Iterator[Place]:
     sandbox = OktaSandbox(page_size=20)
     with serve(sandbox.app, tls) as base_url:
         client = OKTA.client(OKTA.settings(**sandbox.settings(base_url, tls.ca)), ON_LOOPBACK)
@@ -397,7 +394,7 @@ def test_sign_in_is_proven_where_it_can_be_tried(place: Place, wanted: DesiredAc
 def test_a_reading_of_accounts_gives_each_once_and_then_those_that_changed(place: Place) -> None:
     wanted = [_one_more(place) for _ in range(45)]  # more than a page of the directories here
     ids = {place.directory.create(one): one for one in wanted}
-    states, cursor = everything(place.directory, None)
+    states, cursor = every_account(place.directory)
     assert ids.keys() <= {state.account_id for state in states}
     assert len({state.account_id for state in states}) == len(states)
     assert {s.account_id: (s.login, s.marker) for s in states if s.account_id in ids} == {
@@ -405,7 +402,7 @@ def test_a_reading_of_accounts_gives_each_once_and_then_those_that_changed(place
     }
     changed = next(iter(ids))
     place.directory.disable(changed)
-    later, _ = everything(place.directory, cursor)
+    later, _ = every_account(place.directory, cursor)
     assert [state.enabled for state in later if state.account_id == changed] == [False]
 
 
@@ -429,17 +426,6 @@ def _attributes(place: Place, account_id: str) -> Mapping[str, object]:
     shown = place.directory.read(account_id).attributes
     assert shown is not None
     return shown
-
-
-def everything(directory: Directory, cursor: str | None) -> tuple[list[AccountState], str]:
-    """Every page from ``cursor`` on, and the cursor that follows."""
-    states: list[AccountState] = []
-    while True:
-        page = directory.accounts(cursor)
-        states += page.accounts
-        cursor = page.cursor
-        if page.complete:
-            return states, cursor
 
 
 def _one_more(place: Place) -> DesiredAccount:

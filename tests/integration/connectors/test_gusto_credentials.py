@@ -24,7 +24,7 @@ from connectors.gusto import CONNECTOR
 from connectors.gusto.client import GustoClient
 from connectors.gusto.sandbox import GustoSandbox
 from connectors.suite.sandbox import ON_LOOPBACK, serve
-from connectors.wire.tls import TlsFiles, make_loopback_tls
+from connectors.wire.tls import TlsFiles
 from ledger import documents, tenants
 from ledger.database import Database, LedgerDefect
 from ledger.trail import audit
@@ -37,11 +37,6 @@ from workforce.ports import CheckResult
 pytestmark = pytest.mark.integration
 
 KEY = b"k" * 32
-
-
-@pytest.fixture(scope="module")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> TlsFiles:
-    return make_loopback_tls(tmp_path_factory.mktemp("tls"))
 
 
 @dataclass

@@ -18,7 +18,7 @@ from connectors.contract import Instance
 from connectors.gusto import CONNECTOR as GUSTO
 from connectors.gusto.sandbox import GustoSandbox
 from connectors.suite.sandbox import ON_LOOPBACK, Fault, FaultKind, serve
-from connectors.wire.tls import TlsFiles, make_loopback_tls
+from connectors.wire.tls import TlsFiles
 from workforce.errors import AlreadyTaken, Misconfigured, NotFound, OutcomeUnknown, Refused, RetryLater
 from workforce.ports import RecordSink
 
@@ -57,11 +57,6 @@ class Vendor:
         ours = [record for record in self.sink.find(MARKER, self.values) if record.marker == MARKER]
         assert len(ours) <= 1
         return ours[0].external_id if ours else self.sink.create(MARKER, self.values)
-
-
-@pytest.fixture(scope="module")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> TlsFiles:
-    return make_loopback_tls(tmp_path_factory.mktemp("tls"))
 
 
 @contextmanager

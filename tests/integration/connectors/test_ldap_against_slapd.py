@@ -24,6 +24,7 @@ from connectors.protocols.ldapv3.directory import LdapV3Directory
 from connectors.protocols.ldapv3.entries import Mods, equals
 from connectors.protocols.ldapv3.faulty import FaultyDirectory
 from connectors.suite.sandbox import Fault, FaultKind
+from connectors.suite.scenes import every_account
 from connectors.wire.tls import make_loopback_tls
 from workforce.access import DesiredAccount
 from workforce.errors import AlreadyTaken, HubError, Misconfigured, NotFound, OutcomeUnknown, Refused, RetryLater
@@ -537,13 +538,8 @@ def test_everybody_is_listed_though_a_bulk_import_fills_one_second_with_many_pag
         directory = LdapV3Directory(LdapClient(form(slapd, page_size=7)))
         with ThreadPoolExecutor(4) as threads:
             ids = set(threads.map(directory.create, [an_account() for _ in range(60)]))
-        page, found = directory.accounts(None), list[str]()
-        while True:
-            found += [state.account_id for state in page.accounts]
-            if page.complete:
-                break
-            page = directory.accounts(page.cursor)
-    assert set(found) == ids
+        found, _ = every_account(directory)
+    assert {state.account_id for state in found} == ids
     assert len(found) == 60
 
 

@@ -24,6 +24,7 @@ from connectors.protocols.ldapv3.faulty import FaultyDirectory
 from connectors.protocols.ldapv3.memberships import AT_ONCE
 from connectors.protocols.ldapv3.servers import DirectoryServer
 from connectors.suite.sandbox import Fault, FaultKind
+from connectors.suite.scenes import every_account
 from workforce.access import AccountState, DesiredAccount
 from workforce.errors import HubError
 from workforce.markers import new_marker
@@ -74,15 +75,7 @@ class Peopled:
         return dn
 
     def listed(self) -> dict[str, AccountState]:
-        return {account.account_id: account for account in everybody(self.directory) if account.account_id in self.ids}
-
-
-def everybody(directory: LdapV3Directory) -> Iterator[AccountState]:
-    cursor, complete = None, False
-    while not complete:
-        page = directory.accounts(cursor)
-        yield from page.accounts
-        cursor, complete = page.cursor, page.complete
+        return {account.account_id: account for account in every_account(self.directory)[0] if account.account_id in self.ids}
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +135,7 @@ def test_the_groups_of_many_accounts_cost_few_searches(slapd: SlapdSandbox) -> N
     peopled = Peopled(slapd, page_size=500)
     group = peopled.group("groupOfNames", peopled.dns)
     peopled.client.asked = 0
-    found = list(everybody(peopled.directory))
+    found = every_account(peopled.directory)[0]
     assert {account.account_id for account in found if group in account.groups} == set(peopled.ids)
     assert peopled.client.asked <= len(found) / AT_ONCE + 4
     peopled.client.close()
@@ -179,7 +172,7 @@ def test_groups_that_could_not_be_read_are_an_error_and_no_empty_set(tmp_path: P
             directory.create(DesiredAccount(marker, f"a.{marker.lower()}", {"cn": "A", "sn": "L"}, frozenset(), END))
         faulty.faults.plan(Fault(FaultKind.BUSY_BEFORE, "LDAP", "^search ou=groups"))
         with pytest.raises(HubError):
-            list(everybody(directory))
+            every_account(directory)
         client.close()
 
 
@@ -195,7 +188,7 @@ def test_active_directory_tells_memberships_beyond_a_range_in_a_listing_too(samb
     for group in groups:
         directory.add_member(group, ids[0])
     directory.add_member(groups[0], ids[1])
-    listed = {account.account_id: account for account in everybody(directory)}
+    listed = {account.account_id: account for account in every_account(directory)[0]}
     assert [listed[one].groups for one in ids] == [set(groups), {groups[0]}, frozenset()]
     for one in ids:
         read = directory.read(one)

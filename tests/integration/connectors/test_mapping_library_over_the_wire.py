@@ -16,6 +16,7 @@ from connectors import catalogue
 from connectors.contract import Instance
 from connectors.records.schemas import source_schema
 from connectors.salesforce.sandbox import SOURCE, SandboxField
+from connectors.suite.operations import every_change
 from connectors.suite.sandbox import ON_LOOPBACK
 from connectors.suite.trial import Trial
 from mappings.registry import MappingRegistry
@@ -166,12 +167,7 @@ def test_every_record_that_a_source_tells_is_as_described(key: str, tmp_path: Pa
         RECORDS[key](sandbox)
         trial.change_source(sandbox, 2)
         trial.change_source(sandbox, 2)
-        cursor, told = None, list[SourceRecord]()
-        while True:
-            page = instance.source().changes(cursor)
-            told, cursor = [*told, *page.records], page.cursor
-            if page.complete:
-                break
+        told = every_change(instance.source())
         assert told
         for record in told:
             validated(key, record)

@@ -15,6 +15,7 @@ from connectors.contract import Instance
 from connectors.scim import CONNECTOR
 from connectors.scim.directory import ScimDirectory
 from connectors.suite.sandbox import ON_LOOPBACK, serve
+from connectors.suite.scenes import every_account
 from connectors.suite.trial import RecordingApp
 from connectors.wire.tls import make_loopback_tls
 from workforce.access import AccountState, DesiredAccount
@@ -217,13 +218,6 @@ def test_many_are_blocked_in_few_requests(peer: Peer) -> None:
 
 def test_all_accounts_are_told_a_page_at_a_time(peer: Peer) -> None:
     ids = {peer.directory.create(wanted(f"worker.{n}")) for n in range(10)}
-    told: set[str] = set()
-    cursor: str | None = None
-    for _ in range(100):
-        page = peer.directory.accounts(cursor)
-        told |= {account.account_id for account in page.accounts}
-        cursor = page.cursor
-        if page.complete:
-            break
-    assert told == ids
+    told, _ = every_account(peer.directory)
+    assert {account.account_id for account in told} == ids
     assert not peer.sent("DELETE")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -16,9 +14,8 @@ from connectors.gusto.client import GustoClient
 from connectors.gusto.sandbox import COMPANY_UUID
 from connectors.gusto.settings import GustoSettings
 from connectors.gusto.sink import GustoSink
-from connectors.wire.rotation import InProcessCredentials
+from tests.unit.connectors.shelf import Shelf
 from workforce.errors import AlreadyTaken, Misconfigured, OutcomeUnknown, Refused, RetryLater
-from workforce.ports import HeldCredential
 
 BASE = "https://gusto.example"
 LIST = f"{BASE}/v1/companies/{COMPANY_UUID}/contractors"
@@ -30,26 +27,6 @@ ADA = {
 }  # fmt: skip
 CONTRACTOR = httpx.Response(200, json={"uuid": "u1"})
 MARKER = "ST0123456789ABC"
-
-
-class Shelf:
-    """A store that outlives the client, as the ledger's does; ``outages`` of its commits are still to come."""
-
-    def __init__(self) -> None:
-        self.kept: dict[str, str] = {}
-        self.outages = 0
-
-    @contextmanager
-    def exclusively(self, seed: str) -> Iterator[HeldCredential]:
-        held = InProcessCredentials()
-        if seed in self.kept:
-            held.replace(None, self.kept[seed])
-        yield held
-        if self.outages:
-            self.outages -= 1
-            raise RetryLater("the database cannot do this now", cause="database_unavailable")
-        if (newest := held.newest()) is not None:
-            self.kept[seed] = newest
 
 
 def refreshing(shelf: Shelf | None = None, *, seed: str = "first") -> GustoClient:

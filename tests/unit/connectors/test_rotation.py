@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from connectors.wire.rotation import RENEW_BEFORE_SECONDS, InProcessCredentials, RotatingAccess
+from connectors.wire.rotation import RENEW_BEFORE_SECONDS, RotatingAccess
+from tests.unit.connectors.shelf import Shelf
 from workforce.errors import Misconfigured, RetryLater
-from workforce.ports import HeldCredential
 
 
 class Endpoint:
@@ -24,26 +23,6 @@ class Endpoint:
         self.spent.append(refresh_token)
         n = len(self.spent)
         return {"access_token": f"access-{n}", "refresh_token": f"refresh-{n}", "expires_in": 7200, **self._given}
-
-
-class Shelf:
-    """A store that outlives the process; ``outages`` of its commits are still to come."""
-
-    def __init__(self) -> None:
-        self.kept: dict[str, str] = {}
-        self.outages = 0
-
-    @contextmanager
-    def exclusively(self, seed: str) -> Iterator[HeldCredential]:
-        held = InProcessCredentials()
-        if seed in self.kept:
-            held.replace(None, self.kept[seed])
-        yield held
-        if self.outages:
-            self.outages -= 1
-            raise RetryLater("the database cannot do this now", cause="database_unavailable")
-        if (newest := held.newest()) is not None:
-            self.kept[seed] = newest
 
 
 @pytest.fixture

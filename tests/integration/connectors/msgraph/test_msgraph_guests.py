@@ -2,45 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
-from connectors.msgraph import CONNECTOR
 from connectors.msgraph.directory import MsGraphDirectory
 from connectors.msgraph.sandbox import MsGraphSandbox
-from connectors.suite.sandbox import ON_LOOPBACK, Fault, FaultKind, serve
-from connectors.wire.tls import TlsFiles, make_loopback_tls
+from connectors.suite.sandbox import Fault, FaultKind
+from tests.integration.connectors.msgraph.tenant import END
 from workforce.access import DesiredAccount
 from workforce.errors import OutcomeUnknown, Refused, RetryLater
 from workforce.markers import new_marker
 
 pytestmark = pytest.mark.integration
 
-END = datetime(2031, 3, 31, 22, 0, tzinfo=UTC)
 HOME = "ada@home.example"
-
-
-@pytest.fixture(scope="module")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> TlsFiles:
-    return make_loopback_tls(Path(tmp_path_factory.mktemp("tls")))
-
-
-@pytest.fixture
-def sandbox() -> MsGraphSandbox:
-    return MsGraphSandbox()
-
-
-@pytest.fixture
-def directory(sandbox: MsGraphSandbox, tls: TlsFiles) -> Iterator[MsGraphDirectory]:
-    with serve(sandbox.app, tls) as base_url:
-        values = {**sandbox.settings(base_url, tls.ca), "timeout_seconds": 2.0}
-        client = CONNECTOR.client(CONNECTOR.settings(**values), ON_LOOPBACK)
-        yield MsGraphDirectory(client)
-        client.close()
 
 
 def a_guest(**other: object) -> DesiredAccount:

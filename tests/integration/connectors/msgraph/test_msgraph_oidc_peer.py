@@ -23,7 +23,7 @@ from workforce.errors import Misconfigured
 
 pytestmark = pytest.mark.integration
 
-PEER = Path(__file__).resolve().parents[2] / "peers" / "oidc"
+PEER = Path(__file__).resolve().parents[3] / "peers" / "oidc"
 TENANT, SECRET, GRAPH = "stint-tenant", "peer-client-secret", "https://graph.example"
 
 

@@ -2,68 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
-from connectors.msgraph import CONNECTOR
 from connectors.msgraph.directory import MsGraphDirectory
 from connectors.msgraph.sandbox import MsGraphSandbox
-from connectors.suite.sandbox import ON_LOOPBACK, Fault, FaultKind, serve
-from connectors.wire.tls import TlsFiles, make_loopback_tls
-from workforce.access import CredentialKind, DesiredAccount, Seats
+from connectors.suite.sandbox import Fault, FaultKind
+from tests.integration.connectors.msgraph.tenant import END, Connect, an_account
+from workforce.access import CredentialKind, Seats
 from workforce.errors import AlreadyTaken, Misconfigured, NotFound, OutcomeUnknown, Refused
 from workforce.markers import new_marker
 from workforce.ports import AppRoles, Credentials, Licensing, Managers, Renaming, Restoring
 
 pytestmark = pytest.mark.integration
 
-END = datetime(2031, 3, 31, 22, 0, tzinfo=UTC)
 ABSENT = "0b0f1a52-0000-4000-8000-000000000000"
-Connect = Callable[..., MsGraphDirectory]
-
-
-@pytest.fixture(scope="module")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> TlsFiles:
-    return make_loopback_tls(Path(tmp_path_factory.mktemp("tls")))
-
-
-@pytest.fixture
-def sandbox() -> MsGraphSandbox:
-    return MsGraphSandbox()
-
-
-@pytest.fixture
-def connect(sandbox: MsGraphSandbox, tls: TlsFiles) -> Iterator[Connect]:
-    with ExitStack() as stack:
-        base_url = stack.enter_context(serve(sandbox.app, tls))
-
-        def build(**other: object) -> MsGraphDirectory:
-            values = {**sandbox.settings(base_url, tls.ca), "timeout_seconds": 2.0, **other}
-            client = CONNECTOR.client(CONNECTOR.settings(**values), ON_LOOPBACK)
-            stack.callback(client.close)
-            return MsGraphDirectory(client)
-
-        yield build
-
-
-@pytest.fixture
-def directory(connect: Connect) -> MsGraphDirectory:
-    return connect()
 
 
 @pytest.fixture
 def account_id(directory: MsGraphDirectory) -> str:
     return directory.create(an_account())
-
-
-def an_account(login: str = "ada@client.example") -> DesiredAccount:
-    attributes = {"displayName": "Ada", "mailNickname": "ada", "usageLocation": "DE"}
-    return DesiredAccount(new_marker(), login, attributes, frozenset(), END)
 
 
 def cause_of(act: Callable[[], object]) -> str:

@@ -2,59 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from connectors.msgraph import CONNECTOR
 from connectors.msgraph.directory import MsGraphDirectory
 from connectors.msgraph.sandbox import MsGraphSandbox
-from connectors.suite.sandbox import ON_LOOPBACK, Fault, FaultKind, serve
-from connectors.wire.tls import TlsFiles, make_loopback_tls
-from workforce.access import DesiredAccount
+from connectors.suite.sandbox import Fault, FaultKind
+from connectors.wire.tls import make_loopback_tls
+from tests.integration.connectors.msgraph.tenant import END, Connect, an_account
 from workforce.errors import Misconfigured, NotFound, OutcomeUnknown, Refused, RetryLater
 from workforce.markers import new_marker
 
 pytestmark = pytest.mark.integration
-
-END = datetime(2031, 3, 31, 22, 0, tzinfo=UTC)
-Connect = Callable[..., MsGraphDirectory]
-
-
-@pytest.fixture(scope="module")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> TlsFiles:
-    return make_loopback_tls(Path(tmp_path_factory.mktemp("tls")))
-
-
-@pytest.fixture
-def sandbox() -> MsGraphSandbox:
-    return MsGraphSandbox()
-
-
-@pytest.fixture
-def connect(sandbox: MsGraphSandbox, tls: TlsFiles) -> Iterator[Connect]:
-    with ExitStack() as stack:
-        base_url = stack.enter_context(serve(sandbox.app, tls))
-
-        def build(**other: object) -> MsGraphDirectory:
-            client = CONNECTOR.client(CONNECTOR.settings(**{**sandbox.settings(base_url, tls.ca), **other}), ON_LOOPBACK)
-            stack.callback(client.close)
-            return MsGraphDirectory(client)
-
-        yield build
-
-
-@pytest.fixture
-def directory(connect: Connect) -> MsGraphDirectory:
-    return connect(timeout_seconds=2.0)
-
-
-def an_account(login: str = "ada@client.example") -> DesiredAccount:
-    return DesiredAccount(new_marker(), login, {"displayName": "Ada", "mailNickname": "ada"}, frozenset(), END)
 
 
 def test_an_account_that_reads_do_not_show_yet_is_there_once(sandbox: MsGraphSandbox, directory: MsGraphDirectory) -> None:

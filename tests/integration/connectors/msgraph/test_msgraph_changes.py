@@ -2,61 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
-from connectors.msgraph import CONNECTOR
 from connectors.msgraph.directory import MsGraphDirectory
 from connectors.msgraph.sandbox import MsGraphSandbox
-from connectors.suite.sandbox import ON_LOOPBACK, Fault, FaultKind, serve
-from connectors.wire.tls import TlsFiles, make_loopback_tls
+from connectors.suite.sandbox import Fault, FaultKind
+from connectors.wire.tls import TlsFiles
+from tests.integration.connectors.msgraph.tenant import END, Connect
 from workforce.access import AccountPage, AccountState, DesiredAccount
 from workforce.errors import HubError, Misconfigured, OutcomeUnknown, Refused, RetryLater
 from workforce.markers import new_marker
 
 pytestmark = pytest.mark.integration
 
-END = datetime(2031, 3, 31, 22, 0, tzinfo=UTC)
-Connect = Callable[..., MsGraphDirectory]
-
-
-@pytest.fixture(scope="module")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> TlsFiles:
-    return make_loopback_tls(Path(tmp_path_factory.mktemp("tls")))
-
 
 @pytest.fixture
 def sandbox() -> MsGraphSandbox:
     return MsGraphSandbox(page_size=10)
-
-
-@pytest.fixture
-def base_url(sandbox: MsGraphSandbox, tls: TlsFiles) -> Iterator[str]:
-    with serve(sandbox.app, tls) as url:
-        yield url
-
-
-@pytest.fixture
-def connect(sandbox: MsGraphSandbox, tls: TlsFiles, base_url: str) -> Iterator[Connect]:
-    with ExitStack() as stack:
-
-        def build(**settings: object) -> MsGraphDirectory:
-            values = {**(settings or sandbox.settings(base_url, tls.ca)), "timeout_seconds": 2.0}
-            client = CONNECTOR.client(CONNECTOR.settings(**values), ON_LOOPBACK)
-            stack.callback(client.close)
-            return MsGraphDirectory(client)
-
-        yield build
-
-
-@pytest.fixture
-def directory(connect: Connect) -> MsGraphDirectory:
-    return connect()
 
 
 def plant(sandbox: MsGraphSandbox, n: int, **fields: object) -> list[str]:
@@ -190,7 +155,7 @@ def test_the_quota_of_writes_is_told_for_each_account_that_it_leaves_out(
 def test_a_certificate_is_as_good_as_a_secret(
     sandbox: MsGraphSandbox, connect: Connect, base_url: str, tls: TlsFiles, by_thumbprint: bool
 ) -> None:
-    directory = connect(**sandbox.certificate_settings(base_url, tls.ca, by_thumbprint=by_thumbprint))
+    directory = connect(sandbox.certificate_settings(base_url, tls.ca, by_thumbprint=by_thumbprint))
     assert directory.find(new_marker()) == []
     (header,) = sandbox.authority.assertions
     assert (header["alg"], "x5t" in header, "x5t#S256" in header) == (
@@ -209,7 +174,7 @@ def test_a_certificate_that_is_not_registered_or_has_expired_is_ours_to_mend(
     old = {**unknown, "private_key": expired.private_key, "certificate": expired.certificate}
     for settings in (unknown, old):
         with pytest.raises(Misconfigured) as caught:
-            connect(**settings).find(new_marker())
+            connect(settings).find(new_marker())
         assert caught.value.field == "private_key"
 
 
@@ -219,16 +184,14 @@ def test_in_a_national_cloud_graph_lies_elsewhere_than_the_authority(
     sandbox.authority.graph_url = base_url.replace("localhost", "127.0.0.1")
     ours = plant(sandbox, 12)
     settings = sandbox.settings(base_url, tls.ca)
-    assert set(latest(read_on(connect(**settings), None))) == set(ours)
+    assert set(latest(read_on(connect(settings), None))) == set(ours)
     with pytest.raises(Misconfigured) as caught:
-        connect(**{**settings, "graph_url": base_url}).find(new_marker())  # its token would be for another cloud's Graph
+        connect(settings, graph_url=base_url).find(new_marker())  # its token would be for another cloud's Graph
     assert caught.value.field == "cloud"
 
 
-def test_the_marker_can_live_in_an_extension_attribute(
-    sandbox: MsGraphSandbox, connect: Connect, base_url: str, tls: TlsFiles
-) -> None:
-    directory = connect(**sandbox.settings(base_url, tls.ca), marker_attribute="extensionAttribute3")
+def test_the_marker_can_live_in_an_extension_attribute(sandbox: MsGraphSandbox, connect: Connect) -> None:
+    directory = connect(marker_attribute="extensionAttribute3")
     marker = new_marker()
     mapped: dict[str, object] = {"displayName": "Ada", "mailNickname": "ada", "employeeId": "E-4711"}
     account_id = directory.create(DesiredAccount(marker, "ada@client.example", mapped, frozenset(), END))
