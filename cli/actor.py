@@ -13,6 +13,11 @@ _LOGIN_ID = Path("/proc/self/loginuid")
 _NOBODY_LOGGED_IN = 2**32 - 1
 """What the kernel says of services and of most containers (proc(5), ``/proc/pid/loginuid``)."""
 
+_WANTED = {
+    "reason": "say why; it is kept for whoever reads this later",
+    "as": "give your address, as the package or the review names it",
+}
+
 
 def person() -> Actor:
     """Whoever typed: the account that logged in at this machine, which ``sudo`` and ``su`` do not change; else the one that runs this.
@@ -34,8 +39,8 @@ def account_name(user: int) -> str:
 def stated(text: str, option: str) -> str:
     """What was given for ``--option``, trimmed. Raises ``Refused`` (cause ``no_<option>``) where it says nothing."""
     if not text.strip():
-        wanted = "say why" if option == "reason" else "say it in words"
-        raise Refused(f"--{option}: {wanted}; it is kept for whoever reads this later", cause=f"no_{option}", field=option)
+        wanted = _WANTED.get(option, "say it in words; it is kept for whoever reads this later")
+        raise Refused(f"--{option}: {wanted}", cause=f"no_{option}", field=option)
     return text.strip()
 
 

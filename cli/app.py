@@ -16,6 +16,8 @@ from cli.access.ending_commands import mount as mount_endings
 from cli.access.reconcile_commands import reconcile_app
 from cli.access.worker_commands import mount as mount_workers
 from cli.mapping.commands import mappings_app
+from cli.mistyped import Commands
+from cli.options import EngagementArgument, TenantOption, id_argument
 from cli.output import (
     EXIT_CONFIGURATION,
     EXIT_FAILED,
@@ -25,6 +27,7 @@ from cli.output import (
     load_settings,
     print_json,
     print_table,
+    second,
     short_instant,
 )
 from config.logs import configure_logs
@@ -34,7 +37,9 @@ if TYPE_CHECKING:
     from config.services import Service
 
 app = typer.Typer(
+    cls=Commands,
     help="Stint: from the signed agreement to verified access, and to its verified end.",
+    epilog="Exit codes: 0 done; 1 not possible now, not there, or verified and found wrong; 2 a fault in the configuration or the call.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -56,8 +61,6 @@ app.add_typer(reconcile_app, name="reconcile")
 mount_workers(app)
 mount_endings(app, engagements_app)
 audit_app.command("who-had-access")(who_had_access)
-
-TenantOption = Annotated[str | None, typer.Option("--tenant", "-t", help="The tenant; may be left out when there is one.")]
 
 # Commands import what they need when they run: `stint --help` and the supervisor stay small and quick.
 
@@ -283,7 +286,7 @@ def engagements_list(tenant: TenantOption = None, as_json: JsonFlag = False) -> 
 
 @engagements_app.command("show")
 def engagements_show(
-    engagement: Annotated[str, typer.Argument(help="Its id, or the work order's id in the VMS.")],
+    engagement: EngagementArgument,
     lineage: Annotated[
         bool, typer.Option("--lineage", help="Why each field in each system has its value, back to its source.")
     ] = False,
@@ -310,14 +313,14 @@ def engagements_show(
     for key, value in detail["engagement"].items():
         print(f"{key:>20}  {value if value is not None else ''}")
     print_table("Effects", ("system", "kind", "state", "attempts", "vendor id"), detail["effects"], empty="no effects yet")
-    trail = [(e["seq"], e["at"], e["action"], e["system"], e["outcome"]) for e in detail["audit"]]
-    print_table("Audit trail", ("seq", "at", "action", "system", "outcome"), trail, empty="no events yet")
+    trail = [(e["seq"], second(e["at"]), e["action"], e["system"], e["outcome"]) for e in detail["audit"]]
+    print_table("Audit trail", ("seq", "at (UTC)", "action", "system", "outcome"), trail, empty="no events yet")
 
 
 @failures_app.command("list")
 def failures_list(tenant: TenantOption = None, as_json: JsonFlag = False) -> None:
     """What waits for a person, with its cause."""
-    from cli.failures import failure_rows
+    from cli.failures import failure_lines, failure_rows
     from cli.session import of_tenant
 
     with of_tenant(tenant, as_json=as_json) as (hub, name):
@@ -325,14 +328,15 @@ def failures_list(tenant: TenantOption = None, as_json: JsonFlag = False) -> Non
     if as_json:
         print_json(rows)
         return
-    columns = ("id", "since", "cause", "field", "times", "what to do")
-    cells = [(r["id"], r["since"], r["cause"], r["field"], r["count"], r["message"]) for r in rows]
-    print_table("Failures", columns, cells, empty="nothing waits")
+    cells = [(f"{r['id']}\n{second(r['since'])}", "\n".join(failure_lines(r))) for r in rows]
+    print_table("Failures", ("id, since (UTC)", "cause, and what to do"), cells, empty="nothing waits")
+    if rows:
+        print("Next: stint failures show ID; once it is mended: stint failures replay ID")
 
 
 @failures_app.command("show")
 def failures_show(
-    failure: Annotated[UUID, typer.Argument(help="Its id, from: stint failures list.")],
+    failure: Annotated[UUID, id_argument("stint failures list")],
     tenant: TenantOption = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -351,7 +355,7 @@ def failures_show(
 
 @failures_app.command("replay")
 def failures_replay(
-    failure: Annotated[UUID | None, typer.Argument(help="Its id, from: stint failures list.")] = None,
+    failure: Annotated[UUID | None, id_argument("stint failures list")] = None,
     cause: Annotated[str | None, typer.Option("--cause", help="All that share a cause, from: stint mappings drift.")] = None,
     only_preview: Annotated[
         bool, typer.Option("--preview", help="With --cause: show what would become of each; change nothing.")

@@ -28,8 +28,8 @@ def the_tenant(hub: Hub, tenant: str | None) -> str:
         return tenant
     if tenant is None and len(names) == 1:
         return names[0]
-    listed = ", ".join(names) or "none yet; see: stint config apply DIR"
-    asked = "say which with --tenant" if tenant is None else f"there is no tenant {tenant!r}"
+    listed = ", ".join(names) or "none yet; next: stint config apply DIR"
+    asked = f"there is no tenant {tenant!r}" if tenant else "say which with --tenant" if names else "there is no tenant"
     raise Misconfigured(f"{asked}; tenants: {listed}", cause="unknown_tenant", field="tenant")
 
 
@@ -46,7 +46,7 @@ def engagement_detail(hub: Hub, tenant: str, key: str) -> dict[str, Any]:
         done = effect_history.list_for(tx, engagement.id)
         trail = audit.entries(tx, engagement_id=engagement.id)
     return {
-        "engagement": EngagementSummary.of(engagement).model_dump(mode="json"),
+        "engagement": {**EngagementSummary.of(engagement).model_dump(mode="json"), "marker": engagement.worker.marker},
         "effects": [(e.target, str(e.kind), str(e.state), e.attempt, e.vendor_id) for e in done],
         "audit": [
             {

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from cli.actor import person
+from cli.failures import find_failure
 from cli.reading import vms_of
 from config.hub import Hub
 from flows.feeds.intake import Intake, guarded, map_order
@@ -107,20 +108,13 @@ def replay(hub: Hub, tenant: str, failure_id: UUID) -> str:
     """Close the failure and queue its work again, in one transaction; what it was about. Raises ``NotFound``."""
     actor = person()
     with hub.database.transaction(tenant) as tx:
-        failure = _find(tx, failure_id)
+        failure = find_failure(tx, failure_id)
         failures.close(tx, failure_id, actor)
         if failure.event_id is not None:
             return _replay_event(tx, failure.event_id, actor)
         if failure.engagement_id is not None:
             return _replay_engagement(tx, failure, failure.engagement_id, actor)
         return _replay_feed(tx, failure)
-
-
-def _find(tx: Tx, failure_id: UUID) -> Failure:
-    try:
-        return failures.get(tx, failure_id)
-    except NotFound:
-        raise NotFound(f"no failure {failure_id}; see: stint failures list", field="failure") from None
 
 
 def _replay_event(tx: Tx, event_id: UUID, actor: Actor) -> str:

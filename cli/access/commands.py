@@ -7,17 +7,15 @@ from typing import Annotated, Any
 
 import typer
 
+from cli.options import EngagementArgument, EngagementOption, TenantOption
 from cli.output import JsonFlag, print_json, print_table, second
 from workforce.attestation import Answer
 
 access_app = typer.Typer(help="Access packages, their approvals, and what an engagement would be given.", no_args_is_help=True)
 reviews_app = typer.Typer(help="Access reviews: sponsors attest what is still needed.", no_args_is_help=True)
 
-TenantOption = Annotated[str | None, typer.Option("--tenant", "-t", help="The tenant; may be left out when there is one.")]
-EngagementArgument = Annotated[str, typer.Argument(help="Its id, or the work order's id in the VMS.")]
-EngagementOption = Annotated[str | None, typer.Option("--engagement", help="Only this one: its id, or its work order's.")]
 AsOption = Annotated[str, typer.Option("--as", help="Your address, as the package or the review names it.")]
-ReasonOption = Annotated[str | None, typer.Option("--reason", help="Why. A refusal needs one.")]
+WhyOption = Annotated[str | None, typer.Option("--reason", help="Why. A refusal needs one.")]
 PackageOption = Annotated[str, typer.Option("--package", help="As in: stint access approvals.")]
 VersionOption = Annotated[int | None, typer.Option("--version", help="Without it, the one that waits.")]
 
@@ -44,15 +42,14 @@ def who_had_access(
     cells = [
         (
             f"{r['person']}\n{r['work_order']}",
-            f"{r['kind']} {r['entitlement']}".strip(),
-            access_history.reason_text(r["reason"]),
+            f"{r['kind']} {r['entitlement']}".strip() + f"\n{access_history.reason_text(r['reason'])}",
             second(r["since"]),
             second(r["until"]) or "still",
         )
         for r in rows
     ]
     title = f"Access to {found.system} at {second(found.at)} (all instants in UTC)"
-    print_table(title, ("person, work order", "what", "why", "since", "until"), cells, empty="nobody had access")
+    print_table(title, ("person, work order", "what, and why", "since", "until"), cells, empty="nobody had access")
     if found.recorded_since is None:
         print(f"Note: nothing that is held in {found.system} was ever recorded.")
     elif found.is_before_the_records:
@@ -80,16 +77,16 @@ def access_plan(engagement: EngagementArgument, tenant: TenantOption = None, as_
     from cli.session import of_tenant
 
     with of_tenant(tenant, as_json=as_json) as (hub, name):
-        plan, refused = plans.access_plan(hub, name, engagement)
+        plan, asked = plans.access_plan(hub, name, engagement)
     if as_json:
-        print_json(plans.plan_json(plan, refused))
+        print_json(plans.plan_json(plan, asked))
         return
     packages = ", ".join(f"{package} v{version}" for package, version in plan.packages.items()) or "no package"
     print(f"{plan.engagement.terms.vms_id}, {plan.engagement.state}: {packages}")
     columns = ("directory", "what", "which", "why")
     title = "What would be done. Nothing was changed"
     print_table(title, columns, plans.change_rows(plan), empty="there is nothing to do now")
-    for remark in plans.remarks(plan, refused):
+    for remark in plans.remarks(plan, asked):
         print(remark)
 
 
@@ -150,14 +147,13 @@ def access_approvals(engagement: EngagementOption = None, tenant: TenantOption =
     cells = [
         (
             f"{r['work_order']}\n{r['role']}",
-            f"{r['package']} v{r['version']}",
-            _decision(r),
+            f"{r['package']} v{r['version']}\n{_decision(r)}",
             "\n".join(r["approvers"]),
             second(r["asked_at"]),
         )
         for r in rows
     ]
-    columns = ("work order, role", "package", "state", "who may approve", "asked (UTC)")
+    columns = ("work order, role", "package, state", "who may approve", "asked (UTC)")
     empty = f"nothing was ever asked for {engagement}" if engagement else "nothing waits for an approver"
     print_table("Approvals", columns, cells, empty=empty)
     if any(row["state"] == "waiting" for row in rows):
@@ -169,7 +165,7 @@ def access_approve(
     engagement: EngagementArgument,
     package: PackageOption,
     by: AsOption,
-    reason: ReasonOption = None,
+    reason: WhyOption = None,
     version: VersionOption = None,
     tenant: TenantOption = None,
     as_json: JsonFlag = False,
@@ -183,7 +179,7 @@ def access_decline(
     engagement: EngagementArgument,
     package: PackageOption,
     by: AsOption,
-    reason: ReasonOption = None,
+    reason: WhyOption = None,
     version: VersionOption = None,
     tenant: TenantOption = None,
     as_json: JsonFlag = False,
@@ -216,7 +212,7 @@ def reviews_answer(
     engagement: EngagementArgument,
     answer: Annotated[Answer, typer.Argument(help="keep: the access is still needed. remove: end the engagement.")],
     by: AsOption,
-    reason: ReasonOption = None,
+    reason: WhyOption = None,
     tenant: TenantOption = None,
     as_json: JsonFlag = False,
 ) -> None:

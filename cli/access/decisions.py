@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cli.actor import person
+from cli.actor import person, stated
 from cli.reading import find_engagement
 from config.hub import Hub
 from flows.access import approving, reviews
@@ -44,6 +44,7 @@ def decide(
     hub: Hub, tenant: str, engagement: str, *, package: str, version: int | None, approved: bool, by: str, reason: str | None
 ) -> dict[str, Any]:
     """Take a decision about a version of a package, without ``version`` about the one that waits or was asked for last."""
+    by = stated(by, "as")
     config = hub.tenant(tenant)
     with hub.database.transaction(tenant) as tx:
         engagement_id = find_engagement(tx, engagement).id
@@ -88,6 +89,7 @@ def review_rows(hub: Hub, tenant: str, engagement: str | None = None) -> list[di
 
 def answer(hub: Hub, tenant: str, engagement: str, said: Answer, *, by: str, reason: str | None) -> dict[str, Any]:
     """Take a sponsor's answer; what follows from it: nothing, access given back, or the ending."""
+    by = stated(by, "as")
     config = hub.tenant(tenant)
     with hub.database.transaction(tenant) as tx:
         engagement_id = find_engagement(tx, engagement).id

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date
 from typing import Annotated, Any
 from uuid import UUID
 
 import typer
 
-from cli.output import EXIT_CONFIGURATION, JsonFlag, fail, print_json, print_table, second
+from cli.options import EngagementArgument, ReasonOption, TenantOption, day, id_argument
+from cli.output import EXIT_CONFIGURATION, JsonFlag, fail, print_json, print_lines, print_table, second
 
 holds_app = typer.Typer(help="Legal holds: what of a person nothing may delete.", no_args_is_help=True)
 evidence_app = typer.Typer(help="What a person states of something that only a person can see.", no_args_is_help=True)
-
-TenantOption = Annotated[str | None, typer.Option("--tenant", "-t", help="The tenant; may be left out when there is one.")]
-EngagementArgument = Annotated[str, typer.Argument(help="Its id, or the work order's id in the VMS.")]
-ReasonOption = Annotated[str, typer.Option("--reason", help="Why, for the audit trail.")]
 
 
 def mount(app: typer.Typer, engagements_app: typer.Typer) -> None:
@@ -52,7 +49,9 @@ def end(
 
 def extend(
     engagement: EngagementArgument,
-    until: Annotated[datetime, typer.Option("--until", formats=["%Y-%m-%d"], help="The new last day at the work location.")],
+    until: Annotated[
+        date, typer.Option("--until", parser=day, metavar="DAY", help="The new last day at the work location: 2027-06-30.")
+    ],
     reason: ReasonOption,
     tenant: TenantOption = None,
     as_json: JsonFlag = False,
@@ -62,7 +61,7 @@ def extend(
     from cli.session import of_tenant
 
     with of_tenant(tenant, as_json=as_json) as (hub, name):
-        told = extended(hub, name, engagement, until.date(), reason)
+        told = extended(hub, name, engagement, until, reason)
     _tell(told, f"{told['vms_id']}: {told['state']}, {_until(told)}", as_json=as_json)
 
 
@@ -106,7 +105,7 @@ def closure(
     if as_json:
         print_json(record)
     else:
-        print("\n".join(closure_lines(record, later)))
+        print_lines(closure_lines(record, later), hanging=16)
 
 
 @holds_app.command("place")
@@ -128,7 +127,7 @@ def holds_place(
 
 @holds_app.command("release")
 def holds_release(
-    hold: Annotated[UUID, typer.Argument(help="Its id, from: stint holds list.")],
+    hold: Annotated[UUID, id_argument("stint holds list")],
     reason: ReasonOption,
     tenant: TenantOption = None,
     as_json: JsonFlag = False,
@@ -157,9 +156,8 @@ def holds_list(
     if as_json:
         print_json(rows)
         return
-    columns = ("id, person", "matter", "scope", "placed (UTC)", "released (UTC)")
-    cells = [(f"{r['id']}\n{r['marker']}", r["matter"], r["scope"], _by(r, "placed"), _by(r, "released")) for r in rows]
-    print_table("Holds", columns, cells, empty="no holds")
+    cells = [(f"{r['id']}\n{r['marker']}", f"{r['matter']}\n{r['scope']}", _stood(r)) for r in rows]
+    print_table("Holds", ("id, person", "matter, scope", "since (UTC)"), cells, empty="no holds")
 
 
 @evidence_app.command("give")
@@ -198,6 +196,12 @@ def _until(told: dict[str, Any]) -> str:
     """Until when a stint goes on; a last day is the work location's."""
     instant = f"{second(told['end_at'])} UTC"
     return f"until the end of {told['last_day']} at the work location ({instant})" if told["last_day"] else f"until {instant}"
+
+
+def _stood(row: dict[str, Any]) -> str:
+    """Since when and by whom a hold stands, and when it was released."""
+    released = f"\nreleased {_by(row, 'released')}" if row["released_at"] else ""
+    return _by(row, "placed") + released
 
 
 def _by(row: dict[str, Any], what: str) -> str:

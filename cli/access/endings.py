@@ -55,6 +55,9 @@ def closure(hub: Hub, tenant: str, key: str, number: int | None) -> tuple[Mappin
     """The closure record of an ending, and what was stated after it was written. Raises ``NotFound``."""
     with hub.database.transaction(tenant) as tx:
         engagement = find_engagement(tx, key)
+        closed = [each.number for each in endings.history(tx, engagement.id) if each.closure]
+        if not closed or number not in {None, *closed}:
+            raise NotFound(_not_closed(engagement, number, closed), field="ending")
         record = endings.closed_record(tx, engagement.id, number)
         known = {each["evidence_id"] for each in record["evidence"]}
         return record, [each for each in evidence.of(tx, engagement.id) if str(each.id) not in known]
@@ -107,6 +110,13 @@ def _worker_of(tx: Tx, key: str) -> UUID:
         return workers.get(tx, UUID(key)).id
     except (ValueError, NotFound):
         return find_engagement(tx, key).worker.id
+
+
+def _not_closed(engagement: Engagement, number: int | None, closed: list[int]) -> str:
+    about = engagement.terms.vms_id
+    if closed:
+        return f"{about} has no closure record of ending {number}; closed: {', '.join(map(str, closed))}"
+    return f"{about} is {engagement.state}; no ending of it has been closed, so there is no closure record yet"
 
 
 def _told(tx: Tx, engagement: Engagement) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from ledger.access.approvals import Approval, ApprovalState
 
 
 def access_plan(hub: Hub, tenant: str, engagement: str) -> tuple[AccessPlan, list[Approval]]:
-    """The plan of the engagement with that id, or that work order, and what an approver refused of it.
+    """The plan of the engagement with that id, or that work order, and what approvers were asked about its packages so far.
 
     Raises ``NotFound``, and what deciding the access raises.
     """
@@ -21,13 +21,12 @@ def access_plan(hub: Hub, tenant: str, engagement: str) -> tuple[AccessPlan, lis
         engagement_id = find_engagement(tx, engagement).id
         asked = approvals.state(tx, engagement_id)
     plan = plan_engagement(hub, tenant, engagement_id)
-    refused = [each for each in asked if each.state is ApprovalState.DECLINED and plan.packages.get(each.package) == each.version]
-    return plan, refused
+    return plan, [each for each in asked if plan.packages.get(each.package) == each.version]
 
 
-def plan_json(plan: AccessPlan, refused: Sequence[Approval] = ()) -> dict[str, Any]:
-    """The plan as plain values."""
-    engagement = plan.engagement
+def plan_json(plan: AccessPlan, asked: Sequence[Approval] | None = None) -> dict[str, Any]:
+    """The plan as plain values. What nobody was asked yet has no ``asked_at``: the joiner asks with its next run."""
+    engagement, to_ask = plan.engagement, _to_ask(plan, asked)
     return {
         "engagement_id": str(engagement.id),
         "work_order": engagement.terms.vms_id,
@@ -37,8 +36,12 @@ def plan_json(plan: AccessPlan, refused: Sequence[Approval] = ()) -> dict[str, A
         "ends_at": engagement.end_at,
         "suspended": engagement.suspended_at is not None,
         "packages": dict(plan.packages),
-        "waiting": [{"package": each.package, "version": each.version, "asked_at": each.asked_at} for each in plan.waiting],
-        "declined": [{"package": e.package, "version": e.version, "by": e.decided_by, "reason": e.reason} for e in refused],
+        "waiting": [
+            {"package": e.package, "version": e.version, "asked_at": None if e in to_ask else e.asked_at} for e in plan.waiting
+        ],
+        "declined": [
+            {"package": e.package, "version": e.version, "by": e.decided_by, "reason": e.reason} for e in _declined(asked)
+        ],
         "directories": [_directory_json(each) for each in plan.directories],
     }
 
@@ -48,19 +51,31 @@ def change_rows(plan: AccessPlan) -> list[tuple[str, str, str, str]]:
     return [row for each in plan.directories for row in _rows(each)]
 
 
-def remarks(plan: AccessPlan, refused: Sequence[Approval] = ()) -> Iterator[str]:
-    """What the reader should know besides."""
-    engagement = plan.engagement
+def remarks(plan: AccessPlan, asked: Sequence[Approval] | None = None) -> Iterator[str]:
+    """What the reader should know besides; without ``asked``, everything that waits is taken to have been asked for."""
+    engagement, to_ask = plan.engagement, _to_ask(plan, asked)
     for each in plan.waiting:
-        yield f"{each.package} v{each.version} waits for an approver; nothing of it is given before: stint access approvals"
-    for each in refused:
+        waits = "needs an approver, who is asked with the next run" if each in to_ask else "waits for an approver"
+        yield f"{each.package} v{each.version} {waits}; nothing of it is given before: stint access approvals"
+    for each in _declined(asked):
         yield f"{each.package} v{each.version} was declined by {each.decided_by}: {each.reason}. Nothing of it is given."
     if engagement.suspended_at is not None:
         yield "Its access is withheld until its review is answered: stint reviews list"
     if engagement.tombstoned_at is not None:
-        yield "Its ending has begun: this is what there is left to take away."
+        left = "this is what there is" if change_rows(plan) else "nothing is"
+        yield f"Its ending has begun: {left} left to take away."
     elif engagement.signed_at is None:
         yield "No signed agreement is known; nothing is done before there is one."
+
+
+def _to_ask(plan: AccessPlan, asked: Sequence[Approval] | None) -> list[Approval]:
+    """What waits in the rehearsal alone: the ledger has not asked anybody."""
+    known = None if asked is None else {(each.package, each.version) for each in asked}
+    return [each for each in plan.waiting if known is not None and (each.package, each.version) not in known]
+
+
+def _declined(asked: Sequence[Approval] | None) -> list[Approval]:
+    return [each for each in asked or () if each.state is ApprovalState.DECLINED]
 
 
 def _directory_json(plan: DirectoryPlan) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import typer
 
+from cli.options import ReasonOption, TenantOption, id_argument
 from cli.output import EXIT_CONFIGURATION, JsonFlag, fail, print_json, print_table, second
 from provisioning.policies import Drift
 
@@ -14,11 +15,9 @@ reconcile_app = typer.Typer(
     help="Directories held against what should be; what the brake on mass change holds.", no_args_is_help=True
 )
 
-TenantOption = Annotated[str | None, typer.Option("--tenant", "-t", help="The tenant; may be left out when there is one.")]
 DirectoryOption = Annotated[str | None, typer.Option("--directory", help="Only this instance.")]
-ChangeArgument = Annotated[UUID | None, typer.Argument(help="Its id, from: stint reconcile held.")]
+ChangeArgument = Annotated[UUID | None, id_argument("stint reconcile held")]
 SourceOption = Annotated[str | None, typer.Option("--source", help="All that is held of this feed or directory.")]
-ReasonOption = Annotated[str, typer.Option("--reason", help="Why, for the audit trail.")]
 _SAID = {
     "at": "changed at",
     "by": "changed by",

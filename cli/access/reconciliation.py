@@ -45,8 +45,14 @@ def last_read(hub: Hub, tenant: str, directory: str | None = None) -> dict[str, 
 
 
 def held_rows(hub: Hub, tenant: str, *, source: str | None = None) -> list[dict[str, Any]]:
-    """What the brake holds, oldest first."""
+    """What the brake holds, oldest first. Raises ``NotFound`` for a source that is neither a feed nor a directory, and holds nothing."""
+    systems = hub.tenant(tenant).document.systems
     with hub.database.transaction(tenant) as tx:
+        known = {systems.vms, *systems.directories, *(each.source for each in held_changes.waiting(tx, limit=MOST))}
+        if source is not None and source not in known:
+            raise NotFound(
+                f"{source!r} is no feed or directory of {tenant}; there are: {', '.join(sorted(known))}", field="source"
+            )
         return [_held(each) for each in held_changes.waiting(tx, source, limit=MOST)]
 
 

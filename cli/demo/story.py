@@ -60,6 +60,8 @@ class Story:
     envelope_id: str = ""
     vms_id: str = ""
     password: str = ""
+    told: dict[str, int] = field(default_factory=dict)
+    """Work order → how many lines of its audit trail were shown."""
     checks: list[tuple[str, bool]] = field(default_factory=list)
     duplicates: int = 0
     retries: int = 0
@@ -133,16 +135,16 @@ class Demo:
     def _wait(self, what: str, until: Callable[[Engagement], bool]) -> Engagement:
         """Wait for the engagement to get there, telling each audited step as it happens. Raises ``RetryLater`` on time-out."""
         self.say(f"[bold]{what}[/bold]")
-        deadline, told = time.monotonic() + PROCESS_SECONDS, 0
+        deadline = time.monotonic() + PROCESS_SECONDS
         while time.monotonic() < deadline:
             for name in list(self.supervisor.processes):
                 self.supervisor.require_alive(name)
             with self.hub.database.transaction(TENANT) as tx:
                 engagement = engagements.by_vms_id(tx, "fieldglass", self.story.vms_id)
                 trail = audit.entries(tx, engagement_id=engagement.id) if engagement else []
-            for entry in trail[told:]:
+            for entry in trail[self.story.told.get(self.story.vms_id, 0) :]:
                 self.say(f"  {_sentence(entry)}")
-            told = len(trail)
+            self.story.told[self.story.vms_id] = len(trail)
             if engagement is not None and until(engagement):
                 return engagement
             time.sleep(0.1)
@@ -371,6 +373,7 @@ def _where_to_look(demo: Demo, console: Console) -> None:
     settings = demo.settings
     console.print("\n[bold]Still running; look around[/bold] (Ctrl-C ends everything)")
     environment = f"STINT_DATA_DIR={settings.data_dir} STINT_INTERNAL_HOSTS={settings.internal_hosts}"
+    environment += f" STINT_RECEIVER_PORT={settings.receiver_port}"  # links to first credentials lead there
     command = f"export {environment}; .venv/bin/stint engagements list"
     if settings.database_url is not None:
         database = without_password(settings.database_url.get_secret_value())

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.options import EngagementArgument, ReasonOption, TenantOption
 from cli.output import EXIT_CONFIGURATION, JsonFlag, errors_explained, load_settings, print_json, print_table
 from workforce.versions import Running
 
@@ -18,9 +19,7 @@ if TYPE_CHECKING:
 
 mappings_app = typer.Typer(help="Field mappings: versions, dry runs, promotions, drift.", no_args_is_help=True)
 
-TenantOption = Annotated[str | None, typer.Option("--tenant", "-t", help="The tenant; may be left out when there is one.")]
 MappingArgument = Annotated[str, typer.Argument(help="As in: stint mappings list (such as fieldglass__engagement).")]
-ReasonOption = Annotated[str, typer.Option("--reason", help="Why, for the audit trail.")]
 RunningOption = Annotated[
     Running,
     typer.Option(
@@ -200,7 +199,7 @@ def mappings_promote(
 @mappings_app.command("migrate")
 def mappings_migrate(
     mapping: MappingArgument,
-    engagement: Annotated[str, typer.Argument(help="Its id, or the work order's id in the VMS.")],
+    engagement: EngagementArgument,
     tenant: TenantOption = None,
     as_json: JsonFlag = False,
 ) -> None:

@@ -41,7 +41,9 @@ def _record(hub: Hub, tenant: str, mapping_id: str, record_id: str) -> Mapping[s
         for system in systems:
             if known := sources.latest(tx, system, record_id):
                 return known[0].values
-    raise NotFound(f"no record {record_id!r} of {source} was read yet", field="record")
+    raise NotFound(
+        f"no record {record_id!r} of {source} was read yet; for work orders see: stint engagements list", field="record"
+    )
 
 
 def _document(hub: Hub, tenant: str, key: str) -> tuple[Mapping[str, object], frozenset[str]]:

@@ -22,7 +22,7 @@ from mappings.diff import Difference, Reading, differences
 from mappings.overlays import Conflict
 from mappings.registry import MappingRegistry
 from mappings.written import as_yaml, mapping_as_written
-from workforce.errors import Misconfigured
+from workforce.errors import Misconfigured, NotFound
 
 
 def promoting(hub: Hub, tenant: str) -> Promoting:
@@ -62,9 +62,16 @@ def _mapping_row(
 
 
 def history_rows(hub: Hub, tenant: str, mapping_id: str) -> list[dict[str, Any]]:
-    """Every promotion of a mapping, the newest first: who, when, why, and what became of running engagements."""
+    """Every promotion of a mapping, the newest first: who, when, why, and what became of running engagements.
+
+    Raises ``NotFound`` for a mapping that is not there and never was, naming those there are.
+    """
+    known = hub.tenant(tenant).mappings.ids()
     with hub.database.transaction(tenant) as tx:
-        return [_promotion(line) for line in promotions.history(tx, mapping_id)]
+        lines = [_promotion(line) for line in promotions.history(tx, mapping_id)]
+    if not lines and mapping_id not in known:
+        raise NotFound(f"there is no mapping {mapping_id!r}; known: {', '.join(sorted(known))}", field="mapping")
+    return lines
 
 
 def promoted(promotion: Promotion, whom: Touched) -> dict[str, Any]:

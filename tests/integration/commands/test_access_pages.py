@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from cli.actor import person
 from cli.app import app
 from flows.ending import endings as doing
-from ledger import engagements
+from ledger import engagements, failures
 from ledger.trail import audit
 from tests.integration.installed import TENANT, Installed
 from workforce.engagement import Engagement
@@ -206,6 +206,69 @@ def test_a_link_that_opens_on_this_machine_alone_says_so(installed: Installed, s
     told = said(stint("workers", "credential-link", order))
     assert "https://stint.acme.example/v1/credentials/acme/" in told
     assert "page_address" not in told
+
+
+def test_the_marker_that_other_commands_ask_for_is_shown_with_the_engagement(installed: Installed, stint: Stint) -> None:
+    engagement = installed.joined()
+    assert engagement.worker.marker in said(stint("engagements", "show", order_of(engagement)))
+    shown = json.loads(said(stint("engagements", "show", order_of(engagement), "--json")))["engagement"]
+    assert json.loads(said(stint("workers", "show", shown["marker"], "--json")))["worker"] == str(engagement.worker.id)
+
+
+def test_a_plan_tells_who_will_be_asked_from_who_was(installed: Installed, stint: Stint) -> None:
+    engagement = installed.joined()
+    order = order_of(engagement)
+    extra = yaml.safe_load((installed.world.documents / "access" / "software-engineer.yaml").read_text())
+    installed.apply_files({"access/oncall.yaml": {**extra, "package": "oncall", "approvers": [APPROVER], "sensitive": True}})
+    assert "oncall v1 needs an approver, who is asked with the next run" in said(stint("access", "plan", order))
+    assert json.loads(said(stint("access", "plan", order, "--json")))["waiting"][0]["asked_at"] is None
+    assert "nothing waits for an approver" in said(stint("access", "approvals"))
+    installed.join(engagement)
+    assert "oncall v1 waits for an approver" in said(stint("access", "plan", order))
+    assert json.loads(said(stint("access", "plan", order, "--json")))["waiting"][0]["asked_at"]
+    assert "grace@acme.example" in said(stint("access", "approvals"))
+
+
+def test_the_plan_of_who_is_gone_says_that_nothing_is_left(installed: Installed, stint: Stint) -> None:
+    engagement = installed.joined()
+    installed.end(engagement)
+    assert "Its ending has begun: nothing is left to take away." in said(stint("access", "plan", order_of(engagement)))
+
+
+def test_a_closure_record_that_is_not_there_is_told_from_those_that_are(installed: Installed, stint: Stint) -> None:
+    engagement = installed.joined()
+    order = order_of(engagement)
+    assert f"{order} is active; no ending of it" in refused(stint("engagements", "closure", order, "--json"))[1]
+    installed.end(engagement)
+    sentence = refused(stint("engagements", "closure", order, "--ending", "4", "--json"))[1]
+    assert sentence == f"{order} has no closure record of ending 4; closed: 1"
+
+
+def test_a_misspelt_source_or_mapping_is_not_answered_with_nothing(installed: Installed, stint: Stint) -> None:
+    assert "nothing of 'ldap' is held" in said(stint("reconcile", "held", "--source", "ldap"))
+    assert "entra, fieldglass, ldap" in refused(stint("reconcile", "held", "--source", "ldp", "--json"))[1]
+    assert "fieldglass__engagement" in refused(stint("mappings", "history", "nope", "--json"))[1]
+    assert "no version was used yet" in said(stint("mappings", "history", "engagement__deel"))
+
+
+def test_whoever_decides_says_who_they_are(installed: Installed, stint: Stint) -> None:
+    order = order_of(installed.joined())
+    for typed in (("access", "approve", order, "--package", "p"), ("reviews", "answer", order, "keep")):
+        cause, sentence = refused(stint(*typed, "--as", " ", "--json"))
+        assert (cause, sentence.startswith("--as: give your address")) == ("no_as", True)
+
+
+def test_what_waits_is_listed_with_its_whole_sentence_and_shown_with_its_work_order(installed: Installed, stint: Stint) -> None:
+    engagement = installed.joined()
+    message = "ldap: there is no such group; name one that is there in the access package, or have it made"
+    with installed.hub.database.transaction(TENANT) as tx:
+        failures.park(tx, cause="not_found", message=message, field="groups", engagement_id=engagement.id, subject="joiner:7")
+    told = said(stint("failures", "list"))
+    (line,) = json.loads(said(stint("failures", "list", "--json")))
+    assert all(part in told for part in (line["id"], "not_found, groups", "joiner:7", "Next: stint failures show ID"))
+    assert message in " ".join(told.split())
+    assert order_of(engagement) in said(stint("failures", "show", line["id"]))
+    assert "see: stint failures list" in refused(stint("failures", "show", str(engagement.id), "--json"))[1]
 
 
 def test_who_typed_stands_in_the_audit_trail(installed: Installed, stint: Stint) -> None:
