@@ -62,8 +62,8 @@ def remarks(plan: AccessPlan, asked: Sequence[Approval] | None = None) -> Iterat
     if engagement.suspended_at is not None:
         yield "Its access is withheld until its review is answered: stint reviews list"
     if engagement.tombstoned_at is not None:
-        left = "this is what there is" if change_rows(plan) else "nothing is"
-        yield f"Its ending has begun: {left} left to take away."
+        left = "this is what there is left" if change_rows(plan) else "nothing of what it gave is left"
+        yield f"Its ending has begun: {left} to take away."
     elif engagement.signed_at is None:
         yield "No signed agreement is known; nothing is done before there is one."
 

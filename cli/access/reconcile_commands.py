@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -83,15 +84,13 @@ def reconcile_findings(
         return
     cells = [
         (
-            r["drift"],
-            f"{r['directory']}: {r['account'] or 'no account'}\n{r['work_order'] or 'no engagement'}",
-            "\n".join(filter(None, [r["subject"], *_told(r["details"])])),
-            second(r["since"]),
-            r["times"],
+            f"{r['drift']}\n{second(r['since'])}\nseen {r['times']} time(s)",
+            f"{r['directory']}: {r['work_order'] or 'no engagement'}\n{r['account'] or 'no account'}",
+            "\n".join(filter(None, [r["subject"], *detail_lines(r["details"])])),
         )
         for r in rows
     ]
-    columns = ("drift", "account, work order", "what", "since (UTC)", "seen")
+    columns = ("drift, since (UTC)", "directory, work order, account", "what")
     print_table("Findings", columns, cells, empty=f"no {drift or 'drift'} is known")
     for each, at in read.items():
         print(f"{each}: read whole {f'at {second(at)} UTC' if at else 'NEVER; next: stint reconcile run'}")
@@ -109,11 +108,14 @@ def reconcile_held(source: SourceOption = None, tenant: TenantOption = None, as_
         print_json(rows)
         return
     cells = [
-        (r["id"], r["source"], r["kind"].replace("_", " "), "\n".join([r["subject"], *_told(r["details"])]), second(r["since"]))
+        (
+            f"{r['id']}\n{second(r['since'])}",
+            "\n".join([f"{r['source']}, {r['kind'].replace('_', ' ')}: {r['subject']}", *detail_lines(r["details"])]),
+        )
         for r in rows
     ]
     empty = f"nothing of {source!r} is held" if source else "nothing is held"
-    print_table("Held by the brake", ("id", "source", "kind", "what", "since (UTC)"), cells, empty=empty)
+    print_table("Held by the brake", ("id, since (UTC)", "source, and what"), cells, empty=empty)
     if rows:
         print("Next: stint reconcile release|discard ID --reason …, or --source SOURCE for all of it")
 
@@ -156,10 +158,21 @@ def _decide(change: UUID | None, source: str | None, tenant: str | None, *, rele
         print(f"{number} {'released: they are being done' if release else 'discarded'}")
 
 
-def _told(details: dict[str, object]) -> list[str]:
+def detail_lines(details: dict[str, object]) -> list[str]:
     """``most likely: no start event was seen``, a line each. What the subject says already is left out."""
     return [
-        f"{_SAID.get(name, name.replace('_', ' '))}: {value}"
+        f"{_SAID.get(name, name.replace('_', ' '))}: {_plain(value)}"
         for name, value in details.items()
         if value is not None and name not in {"kind", "id", "blocked"}
     ]
+
+
+def _plain(value: object) -> str:
+    """A value for people: ``yes``, and instants in UTC to the second; anything else as it is."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    try:
+        at = datetime.fromisoformat(str(value))
+    except ValueError:
+        return str(value)
+    return f"{second(at)} UTC" if at.tzinfo else str(value)

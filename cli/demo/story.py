@@ -369,12 +369,20 @@ def _figure_table(demo: Demo, ended: Engagement, figures: dict[str, Any]) -> Tab
     return table
 
 
+def look_around(settings: Settings) -> str:
+    """What the environment says to a command that is typed beside the demonstration; links to first credentials lead to its receiver."""
+    named = {
+        "STINT_DATA_DIR": settings.data_dir,
+        "STINT_INTERNAL_HOSTS": settings.internal_hosts,
+        "STINT_RECEIVER_PORT": settings.receiver_port,
+    }
+    return " ".join(f"{name}={value}" for name, value in named.items())
+
+
 def _where_to_look(demo: Demo, console: Console) -> None:
     settings = demo.settings
     console.print("\n[bold]Still running; look around[/bold] (Ctrl-C ends everything)")
-    environment = f"STINT_DATA_DIR={settings.data_dir} STINT_INTERNAL_HOSTS={settings.internal_hosts}"
-    environment += f" STINT_RECEIVER_PORT={settings.receiver_port}"  # links to first credentials lead there
-    command = f"export {environment}; .venv/bin/stint engagements list"
+    command = f"export {look_around(settings)}; .venv/bin/stint engagements list"
     if settings.database_url is not None:
         database = without_password(settings.database_url.get_secret_value())
         command = f"export STINT_DATABASE_URL='{database}'; {command}  (add the password, if there is one)"

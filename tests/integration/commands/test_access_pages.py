@@ -232,7 +232,9 @@ def test_a_plan_tells_who_will_be_asked_from_who_was(installed: Installed, stint
 def test_the_plan_of_who_is_gone_says_that_nothing_is_left(installed: Installed, stint: Stint) -> None:
     engagement = installed.joined()
     installed.end(engagement)
-    assert "Its ending has begun: nothing is left to take away." in said(stint("access", "plan", order_of(engagement)))
+    assert "Its ending has begun: nothing of what it gave is left to take away." in said(
+        stint("access", "plan", order_of(engagement))
+    )
 
 
 def test_a_closure_record_that_is_not_there_is_told_from_those_that_are(installed: Installed, stint: Stint) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from cli.demo.story import demo_settings, in_a_database_of_its_own
+from cli.demo.story import demo_settings, in_a_database_of_its_own, look_around
 from config.settings import Settings
 from ledger.postgres.embedded import EmbeddedPostgres
 from ledger.postgres.sibling import drop_database
@@ -47,6 +47,20 @@ def test_nothing_of_a_configured_installation_reaches_the_demonstration(tmp_path
     assert (settings.api_token, settings.prefect_auth_string, settings.prefect_database_url) == (None, None, None)
     assert settings.prefect_api == f"http://127.0.0.1:{settings.prefect_port}/api"
     assert settings.receiver_url == f"http://127.0.0.1:{settings.receiver_port}"
+
+
+def test_a_command_typed_beside_the_demonstration_makes_links_to_its_receiver(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    demo = demo_settings(tmp_path / "demo")
+    for each in look_around(demo).split():
+        monkeypatch.setenv(*each.split("=", 1))
+    beside = Settings()
+    assert (beside.receiver_url, beside.data_dir, beside.internal_hosts) == (
+        demo.receiver_url,
+        demo.data_dir,
+        demo.internal_hosts,
+    )
 
 
 def test_on_a_server_of_ones_own_it_makes_two_databases_and_drops_them(postgres: EmbeddedPostgres, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from typer.testing import CliRunner
 
+from cli.access.reconcile_commands import detail_lines
 from cli.app import app
 from cli.output import print_lines, print_table, short_instant
 
@@ -51,6 +52,22 @@ def test_a_terminal_gets_long_lines_below_each_other(capsys: pytest.CaptureFixtu
         "  possible      tokens live on for up to",
         "                an hour",
         "  gone          group",
+    ]
+
+
+def test_what_is_known_of_a_finding_is_told_in_words_and_in_utc() -> None:
+    details = {
+        "since": "2026-11-22T12:33:14.903101+01:00",
+        "given_by_us": False,
+        "version": "7",
+        "by": "cn=admin",
+        "kind": "group",
+    }
+    assert detail_lines(details) == [
+        "its ending began: 2026-11-22 11:33:14 UTC",
+        "given by us: no",
+        "version of the record: 7",
+        "changed by: cn=admin",
     ]
 
 
