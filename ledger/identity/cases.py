@@ -1,6 +1,7 @@
 """Persons about whom a person decides: two records that may be one, and somebody who is not to be engaged again without a reviewer.
 
-The engagement waits in review, and nothing is provisioned for it, until every question about it is answered.
+The engagement waits in review, and nothing is provisioned for it, until every question about it is answered. A third question
+is asked by ``ledger.identity.reassignment``: whether a work order that names another person is still the worker's.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from uuid import UUID
 
 from ledger import engagement_rows, failures
 from ledger.database import Row, Tx
-from ledger.identity import workers
+from ledger.identity import person_changes, workers
 from ledger.identity.correlation import Likeness, link_person
 from ledger.ids import uuid7
 from ledger.queueing.jobs import defer_alarm, defer_joiner
@@ -24,6 +25,10 @@ from workforce.states import ENGAGEMENT_TRANSITIONS, EngagementState, require_tr
 
 POSSIBLE_SAME_PERSON = "possible_same_person"
 DO_NOT_REHIRE = "do_not_rehire"
+ANOTHER_PERSON = "another_person"
+"""The work order names another person than before, and nobody has said yet whether it is the same human."""
+OTHER_PERSONS_ORDER = "other_persons_order"
+"""It does, and a person said that it is somebody else."""
 
 
 class Decision(StrEnum):
@@ -114,7 +119,7 @@ def same(tx: Tx, case_id: UUID, actor: Actor, reason: str) -> Engagement:
     moved = engagement_rows.get(tx, engagement.id)
     unused = case.worker_id
     engagement_rows.note(tx, "identity.same", moved, actor, case=case.id, worker=known.id, unused=unused, reason=reason)
-    return _go_on(tx, moved, actor)
+    return go_on(tx, moved, actor)
 
 
 def different(tx: Tx, case_id: UUID, actor: Actor, reason: str) -> Engagement:
@@ -128,7 +133,7 @@ def different(tx: Tx, case_id: UUID, actor: Actor, reason: str) -> Engagement:
     engagement_rows.note(tx, "identity.different", engagement, actor, case=case.id, candidate=case.candidate_id, reason=reason)
     if not list_cases(tx, engagement_id=engagement.id):
         link_person(tx, engagement.vms_system, engagement.worker.id, engagement.external.person_id)
-    return _go_on(tx, engagement, actor)
+    return go_on(tx, engagement, actor)
 
 
 def accept(tx: Tx, engagement_id: UUID, actor: Actor, reason: str) -> Engagement:
@@ -142,7 +147,7 @@ def accept(tx: Tx, engagement_id: UUID, actor: Actor, reason: str) -> Engagement
         raise Refused(
             f"{engagement.terms.vms_id} is {engagement.state}; nothing waits", cause="not_in_review", field="engagement"
         )
-    if list_cases(tx, engagement_id=engagement_id):
+    if list_cases(tx, engagement_id=engagement_id) or person_changes.standing(tx, engagement_id):
         message = f"engagement {engagement_id}: first decide who it is; see: stint workers cases"
         raise Refused(message, cause="identity_undecided", field="engagement")
     engagement_rows.note(tx, "identity.accepted", engagement, actor, reason=reason)
@@ -152,12 +157,12 @@ def accept(tx: Tx, engagement_id: UUID, actor: Actor, reason: str) -> Engagement
 def lifted(tx: Tx, worker_id: UUID, actor: Actor) -> list[Engagement]:
     """Let the worker's engagements go on that waited for nothing else; those that did."""
     waiting = engagement_rows.list_all(tx, state=EngagementState.IN_REVIEW, worker_id=worker_id)
-    after = [_go_on(tx, engagement_rows.lock(tx, engagement.id), actor) for engagement in waiting]
+    after = [go_on(tx, engagement_rows.lock(tx, engagement.id), actor) for engagement in waiting]
     return [engagement for engagement in after if engagement.state is EngagementState.APPROVED]
 
 
-def _go_on(tx: Tx, engagement: Engagement, actor: Actor) -> Engagement:
-    """From review to where it can be cleared, once every question is answered."""
+def go_on(tx: Tx, engagement: Engagement, actor: Actor) -> Engagement:
+    """From review to where it can be cleared, once every question is answered; what is not in review stays as it is."""
     if engagement.state is not EngagementState.IN_REVIEW:
         failures.resolve(tx, _subject(engagement), actor)
         return engagement
@@ -181,10 +186,39 @@ def _unanswered(tx: Tx, engagement: Engagement) -> list[str]:
         return []
     if list_cases(tx, engagement_id=engagement.id, limit=1):
         return [POSSIBLE_SAME_PERSON]
+    if change := person_changes.standing(tx, engagement.id):
+        return [ANOTHER_PERSON if change.decision is None else OTHER_PERSONS_ORDER]
     return [DO_NOT_REHIRE] if workers.do_not_rehire(tx, engagement.worker.id) is not None else []
 
 
+def person_subject(engagement: Engagement) -> str:
+    """What the failure list calls a work order that names another person than its engagement is known by."""
+    return f"person:{engagement.id}"
+
+
+def park_person(tx: Tx, engagement: Engagement, cause: str) -> None:
+    """See that such a work order is on the failure list for ``cause`` alone, once; people are told once of each change."""
+    subject, order = person_subject(engagement), engagement.terms.vms_id
+    failures.supersede(tx, subject, cause=cause, group_key=None)
+    if any(line.subject == subject for line in failures.list_open(tx, engagement_id=engagement.id)):
+        return
+    message = {
+        ANOTHER_PERSON: "the work order names another person than before; nothing of it was taken but an earlier end. Compare in"
+        " the VMS, then decide: stint workers cases",
+        OTHER_PERSONS_ORDER: "the work order is another person's by now, as was decided; end this engagement: stint engagements"
+        f" end {order} --now --reason …, and have the VMS make a new work order for the other person",
+    }[cause]
+    failure = failures.park(
+        tx, cause=cause, message=message, field="external.person_id", engagement_id=engagement.id, subject=subject
+    )
+    if cause == ANOTHER_PERSON:
+        defer_alarm(tx, failure.id)
+
+
 def _park(tx: Tx, engagement: Engagement, cause: str) -> None:
+    if cause in {ANOTHER_PERSON, OTHER_PERSONS_ORDER}:
+        park_person(tx, engagement, cause)
+        return
     message = {
         POSSIBLE_SAME_PERSON: "somebody who is known looks like the same person; decide: stint workers cases",
         DO_NOT_REHIRE: f"the person is marked as not to be engaged again; a reviewer decides: stint workers accept {engagement.id}",

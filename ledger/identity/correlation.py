@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from ledger.database import Tx
-from ledger.identity import identities, workers
+from ledger.identity import identities, person_changes, workers
 from workforce.engagement import Worker, WorkOrder
 from workforce.events import Actor
 from workforce.likeness import alike, strangers
@@ -49,8 +49,9 @@ class Correlated:
 def correlate(tx: Tx, system: str, order: WorkOrder, clues: Clues, actor: Actor) -> Correlated:
     """The known worker whom an id names, with the profile of the order; else a new one, and whom they look like.
 
-    In this order: the link that is kept for the source's id of the person; our marker; the source's id in an earlier engagement; the tax
-    id. An id that names somebody who has neither a mailbox nor a part of the name in common is not believed: a person decides.
+    In this order: the link that is kept for the source's id of the person, or a person's word on it; our marker; the source's id
+    in an earlier engagement; the tax id. An id that names somebody who has neither a mailbox nor a part of the name in common is
+    not believed: a person decides.
     """
     known, clue = _named(tx, system, clues)
     if known is not None and not strangers(known.profile, order.worker):
@@ -80,9 +81,15 @@ def link_person(tx: Tx, system: str, worker_id: UUID, person_id: str | None) -> 
         identities.link(tx, system, PERSON, worker_id, person_id)
 
 
+def owner_of(tx: Tx, system: str, person_id: str) -> UUID | None:
+    """The worker whom a source's id of a person names, as far as it is known."""
+    found, _ = _named(tx, system, Clues(person_id))
+    return None if found is None else found.id
+
+
 def _named(tx: Tx, system: str, clues: Clues) -> tuple[Worker | None, str]:
     """Who an id names, and which."""
-    if clues.person_id and (linked := identities.by_external(tx, system, PERSON, clues.person_id)):
+    if clues.person_id and (linked := _linked(tx, system, clues.person_id)):
         return workers.get(tx, linked), PERSON_ID
     for text in (clues.marker, clues.person_id):
         if text and is_marker(text) and (marked := workers.by_marker(tx, text)):
@@ -92,6 +99,10 @@ def _named(tx: Tx, system: str, clues: Clues) -> tuple[Worker | None, str]:
     if clues.tax_id_owner is not None:
         return workers.get(tx, clues.tax_id_owner), "tax_id"
     return None, ""
+
+
+def _linked(tx: Tx, system: str, person_id: str) -> UUID | None:
+    return identities.by_external(tx, system, PERSON, person_id) or person_changes.worker_of(tx, system, person_id)
 
 
 def _engaged_as(tx: Tx, system: str, person_id: str) -> UUID | None:

@@ -1,4 +1,4 @@
-"""Work orders become engagements. The desired state advances only when the source's version is newer."""
+"""Work orders become engagements. The desired state advances only by newer versions that are about the same person."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from ledger.database import Tx
 from ledger.ending import ends
 from ledger.ending.ends import bring_end_forward
 from ledger.identity import cases as identity_cases
-from ledger.identity import workers
+from ledger.identity import reassignment, workers
 from ledger.identity.correlation import Clues, Correlated, correlate
 from ledger.ids import uuid7
 from ledger.queueing import timers
-from workforce.engagement import Engagement, WorkOrder
+from workforce.engagement import DECIDE_THE_END, Engagement, EngagementTerms, WorkOrder
 from workforce.errors import NotFound
 from workforce.events import HUB, Actor
 from workforce.lineage import SourceLineage
@@ -24,12 +24,13 @@ __all__ = ["Change", "bring_end_forward", "hold", "source_lineage", "upsert_work
 
 
 class Change(StrEnum):
-    """What a work order did to the ledger."""
+    """What a work order did to the ledger. ``ANOTHER_PERSON``: it names somebody else; only an earlier end of it was taken."""
 
     CREATED = "created"
     UPDATED = "updated"
     UNCHANGED = "unchanged"
     STALE = "stale"
+    ANOTHER_PERSON = "another_person"
 
 
 def upsert_work_order(
@@ -47,8 +48,9 @@ def upsert_work_order(
 
     A new work order makes a new worker, unless ``person_id`` (the VMS's own id of the person) is known already; names and addresses
     never match anybody. ``lineage`` says how the terms came about. ``again`` takes terms that another mapping made of the version that is
-    known. ``end_at`` is computed once and moves only when the source says something new of it; ``ledger.ending.ends`` says what follows.
-    Raises ``Refused`` for an unknown zone.
+    known. One that names another person than the engagement is known by is not taken (see ``ledger.identity.reassignment``), but
+    for an earlier end: revocation waits for no answer. ``end_at`` is computed once and moves only when the source says something
+    new of it; ``ledger.ending.ends`` says what follows. Raises ``Refused`` for an unknown zone.
     """
     hold(tx, vms_system, order.terms.vms_id)
     known = engagement_rows.by_vms_id(tx, vms_system, order.terms.vms_id)
@@ -57,10 +59,16 @@ def upsert_work_order(
         _keep_lineage(tx, created.id, lineage)
         return created, Change.CREATED
     known = engagement_rows.lock(tx, known.id)  # the ending may have begun since it was read
+    if reassignment.is_behind(tx, known, source_version):
+        return known, Change.STALE
+    if reassignment.names_another(tx, known, order, source_version):
+        return _of_another(tx, known, order, source_version), Change.ANOTHER_PERSON
     if not _advances(tx, known, source_version, again=again):
         return known, Change.STALE
     _keep_lineage(tx, known.id, lineage)
-    return _update(tx, known.model_copy(update={"source_version": source_version}), order)
+    at_version = known.model_copy(update={"source_version": source_version})
+    updated, change = _update(tx, at_version, reassignment.with_standing_id(order, known))
+    return reassignment.named_again(tx, updated, source_version), change
 
 
 def hold(tx: Tx, vms_system: str, vms_id: str) -> None:
@@ -121,6 +129,20 @@ def _keep_lineage(tx: Tx, engagement_id: UUID, lineage: SourceLineage | None) ->
             lineage=lineage.model_dump(mode="json"),
             id=engagement_id,
         )
+
+
+def _of_another(tx: Tx, known: Engagement, order: WorkOrder, source_version: str) -> Engagement:
+    """Ask who it is; the stint may stop earlier all the same, as the order says."""
+    asked = reassignment.ask(tx, known, order, source_version)
+    return bring_end_forward(tx, asked.id, _with_end(known.terms, order.terms))
+
+
+def _with_end(terms: EngagementTerms, said: EngagementTerms) -> EngagementTerms:
+    """``terms`` with the end of ``said``: as an instant, where its last day lies before their first one."""
+    ends_as = {name: getattr(said, name) for name in DECIDE_THE_END}
+    if said.ends_on < terms.starts_on:
+        return terms.model_copy(update={"terminates_at": said.end_instant()})
+    return terms.model_copy(update=ends_as)
 
 
 def _update(tx: Tx, known: Engagement, order: WorkOrder) -> tuple[Engagement, Change]:
