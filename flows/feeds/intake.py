@@ -11,10 +11,12 @@ from flows.mapping.lineage import field_lineage
 from flows.mapping.versions import Versions, used
 from ledger import engagement_rows, engagements, failures
 from ledger.database import Tx
-from ledger.identity import identities
+from ledger.identity import identities, reassignment
+from ledger.identity.reassignment import with_standing_id
 from ledger.intake import sources, work_orders
 from ledger.intake.work_orders import Change, source_lineage, upsert_work_order
 from ledger.queueing import timers
+from ledger.queueing.jobs import defer_joiner
 from ledger.queueing.timers import TimerKind
 from ledger.trail import audit
 from mappings.engine import CompiledMapping
@@ -32,10 +34,11 @@ RECORD = "record"
 
 @dataclass(frozen=True, slots=True)
 class MappedOrder:
-    """A work order as a source's record gave it, and how."""
+    """A work order as a source's record gave it, and how. ``of_another``: it names another person than its engagement's."""
 
     order: WorkOrder
     lineage: SourceLineage
+    of_another: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +71,18 @@ class Intake:
     def take(self, record: SourceRecord) -> MappedOrder:
         """The record in canonical form, by the version that its engagement is pinned to.
 
+        Guards hold it against the terms that are known, unless it is about another person: then ``store`` asks who that is.
         Raises ``Refused`` naming the field; nothing has been written then.
         """
         with self.hub.database.transaction(self.tenant) as tx:
             known = engagements.by_vms_id(tx, self.system, record.external_id)
             mapping = self.mapping(tx, record, known)
-        return guarded(map_order(mapping, self.system, record), known)
+        taken = map_order(mapping, self.system, record)
+        if known is not None and known.source_version < record.version:
+            with self.hub.database.transaction(self.tenant) as tx:
+                if reassignment.names_another(tx, known, taken.order, record.version):
+                    return replace(taken, of_another=True)
+        return guarded(taken, known)
 
     def mapping(self, tx: Tx, record: SourceRecord, known: Engagement | None) -> CompiledMapping:
         """The version that reads ``record``: its engagement's, if there is one already. Raises ``Misconfigured``."""
@@ -83,7 +92,8 @@ class Intake:
     def store(self, tx: Tx, record: SourceRecord, taken: MappedOrder) -> tuple[Engagement, Change]:
         """Advance the engagement as ``advance`` does, if ``taken`` is still what counts. Part of the caller's transaction.
 
-        Raises ``RetryLater`` where another version of the mapping came in force, or the engagement moved, since it was taken.
+        Raises ``RetryLater`` where another version of the mapping came in force, the engagement moved, or a person said who it
+        is about, since it was taken.
         """
         work_orders.hold(tx, self.system, record.external_id)
         known = engagements.by_vms_id(tx, self.system, record.external_id)
@@ -95,8 +105,15 @@ class Intake:
     def advance(self, tx: Tx, record: SourceRecord, taken: MappedOrder) -> tuple[Engagement, Change]:
         """Advance the engagement if the source is newer or another mapping read it, pin it to that mapping, and arm its timers.
 
-        Whatever was wrong with an earlier version of the record waits for nobody any more. Part of the caller's transaction.
+        Whatever was wrong with an earlier version of the record waits for nobody any more. One that names another person is not
+        kept as the record that was read last: what is mapped again is the engagement's own. Part of the caller's transaction.
         """
+        known = engagements.by_vms_id(tx, self.system, record.external_id)
+        if known is not None and reassignment.names_another(tx, known, taken.order, record.version):
+            return self._keep_back(tx, record, taken, known)
+        if taken.of_another:
+            message = f"work order {record.external_id}: who it is about was settled meanwhile"
+            raise RetryLater(message, cause="person_settled")
         sources.remember(tx, self.system, record)
         engagement, change = self._upsert(tx, record, taken)
         if engagement.source_version <= record.version:
@@ -119,6 +136,16 @@ class Intake:
         timers.cancel(tx, engagement.id, TimerKind.ALERT)
         for offset, instant in alert_instants(terms.ends_on, terms.time_zone, created_at=now):
             timers.arm(tx, engagement.id, TimerKind.ALERT, instant, detail=f"contract_end-{offset}d")
+
+    def _keep_back(self, tx: Tx, record: SourceRecord, taken: MappedOrder, known: Engagement) -> tuple[Engagement, Change]:
+        """A person is asked who it is. The stint may stop earlier all the same, and the native expiry follows that."""
+        engagement, change = self._upsert(tx, record, taken)
+        failures.resolve(tx, self.subject(record.external_id))
+        if engagement.end_at < known.end_at:
+            self.arm_alerts(tx, engagement)
+            if engagement.goes_on:
+                defer_joiner(tx, engagement.id)
+        return engagement, change
 
     def _upsert(self, tx: Tx, record: SourceRecord, taken: MappedOrder) -> tuple[Engagement, Change]:
         known = engagements.by_vms_id(tx, self.system, record.external_id)
@@ -169,7 +196,8 @@ def guarded(taken: MappedOrder, known: Engagement | None) -> MappedOrder:
     terms, before = taken.order.terms, known.terms if known else None
     found = violations(terms, before)
     if not found:
-        return replace(taken, order=taken.order.model_copy(update={"terms": with_standing_band(terms, before)}))
+        order = with_standing_id(taken.order, known)
+        return replace(taken, order=order.model_copy(update={"terms": with_standing_band(terms, before)}))
     origins = {each.field: _origin(taken.lineage.fields, each.field) for each in found}
     sentence = "; ".join(f"{each.field} (from {origins[each.field]}): {each.message}" for each in found)
     message = f"work order {taken.lineage.external_id}: {sentence}"

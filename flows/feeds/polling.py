@@ -15,6 +15,7 @@ from flows.feeds.intake import Intake, concerns_access
 from flows.feeds.quarantine import park_feed_defect, quarantine
 from ledger import engagements, failures
 from ledger.database import Tx
+from ledger.identity import reassignment
 from ledger.intake import deliveries, inbox, sources
 from ledger.queueing.jobs import defer_joiner
 from workforce.errors import Misconfigured, Refused, RetryLater, UnusableContent
@@ -33,7 +34,10 @@ def poll_vms(hub: Hub, tenant: str) -> int:
     stint stop earlier is taken last, once all pages were seen (see ``flows.feeds.feed_brake``).
     """
     intake = Intake(hub, tenant, hub.tenant(tenant).document.systems.vms)
-    return follow_feed(intake, intake.source())
+    seen = follow_feed(intake, intake.source())
+    with hub.database.transaction(tenant) as tx:
+        reassignment.close_what_is_over(tx, intake.system)
+    return seen
 
 
 def follow_feed(intake: Intake, source: RecordSource) -> int:

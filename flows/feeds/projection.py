@@ -9,11 +9,14 @@ from flows.feeds.intake import Intake, read_agreement_of
 from flows.mapping.conflicts import look
 from ledger import engagements
 from ledger.database import Tx
+from ledger.identity.cases import ANOTHER_PERSON
+from ledger.identity.correlation import PERSON_ID
 from ledger.intake import inbox, sources
 from ledger.intake.inbox import InboxEvent
 from ledger.intake.work_orders import Change
 from ledger.queueing.jobs import defer_joiner
 from ledger.trail import audit
+from workforce.engagement import Engagement
 from workforce.errors import NotFound, RetryLater
 from workforce.ports import SourceRecord
 
@@ -24,7 +27,8 @@ SIGNED = frozenset({"envelope-completed", "signature_request_all_signed"})
 def project(hub: Hub, tenant: str, event_id: UUID) -> None:
     """Turn one received event into an engagement and have the joiner run, in one transaction.
 
-    Raises ``Refused`` naming the field when the records cannot be used; the caller parks the event.
+    An agreement about a work order that names another person than before waits until somebody said who it is. Raises ``Refused``
+    naming the field when the records cannot be used; the caller parks the event.
     """
     with hub.database.transaction(tenant) as tx:
         event = inbox.get(tx, event_id)
@@ -46,11 +50,20 @@ def project(hub: Hub, tenant: str, event_id: UUID) -> None:
     with hub.database.transaction(tenant) as tx:
         sources.remember(tx, systems.esign, envelope)
         engagement, change = intake.store(tx, record, taken)
+        if change is Change.ANOTHER_PERSON and engagement.envelope_id != agreement.envelope_id:
+            _wait_for_the_person(tx, event, engagement)
+            return
         agreed = engagements.set_agreement(tx, engagement.id, agreement.envelope_id, signed_at)
         if agreed != engagement or change in {Change.CREATED, Change.UPDATED}:  # a hint that tells nothing new starts nothing
             defer_joiner(tx, engagement.id)
         inbox.settle(tx, event_id, engagement.id)
         _note(tx, event, engagement.id)
+
+
+def _wait_for_the_person(tx: Tx, event: InboxEvent, engagement: Engagement) -> None:
+    """Who signed is not known before somebody said whose the work order is; what is said then takes the event up again."""
+    message = "an agreement about a work order that names another person; first decide who it is: stint workers cases"
+    inbox.park(tx, event.id, cause=ANOTHER_PERSON, message=message, field=PERSON_ID, engagement_id=engagement.id)
 
 
 def _readable(intake: Intake, vms_id: str) -> SourceRecord:
