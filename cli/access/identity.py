@@ -13,9 +13,10 @@ from flows.access.credentials import HandOver
 from ledger import engagements, failures
 from ledger.database import Tx
 from ledger.identity import cases as identity_cases
-from ledger.identity import identities, workers
+from ledger.identity import identities, person_changes, reassignment, workers
 from ledger.identity.cases import IdentityCase
-from ledger.queueing.jobs import defer_joiner
+from ledger.identity.person_changes import PersonChange
+from ledger.queueing.jobs import defer_joiner, defer_take
 from ledger.trail import audit
 from provisioning.policies import Sponsors
 from workforce.engagement import Engagement, Worker
@@ -30,17 +31,28 @@ _OVER = frozenset({EngagementState.ENDING, EngagementState.ENDED, EngagementStat
 
 
 def case_rows(hub: Hub, tenant: str, *, decided: bool = False) -> list[dict[str, Any]]:
-    """The questions whether two are one person, oldest first: ids and names of fields, no values."""
+    """The questions who somebody is, oldest first: ids and names of fields, no values.
+
+    ``question`` is ``possible_same_person`` where somebody new looks like somebody known, ``another_person`` where a known
+    work order names another person than before; ``looks_like`` is the marker of the known one either way.
+    """
     with hub.database.transaction(tenant) as tx:
-        return [_case_row(tx, case) for case in identity_cases.list_cases(tx, open_only=not decided)]
+        alike = [_case_row(tx, case) for case in identity_cases.list_cases(tx, open_only=not decided)]
+        changed = [_change_row(tx, change) for change in person_changes.list_changes(tx, open_only=not decided)]
+    return sorted([*alike, *changed], key=lambda row: row["since"])
 
 
 def decide(hub: Hub, tenant: str, case_id: UUID, *, same: bool, reason: str) -> dict[str, Any]:
-    """Answer one question. Raises ``NotFound``, ``Refused``."""
-    answer = identity_cases.same if same else identity_cases.different
+    """Answer one question; ``next`` says what is left to do, if anything is. Raises ``NotFound``, ``Refused``.
+
+    A work order that is the same human's after all is read again.
+    """
     why = stated(reason, "reason")
     with hub.database.transaction(tenant) as tx:
-        return _engagement_row(answer(tx, case_id, person(), why))
+        if person_changes.find(tx, case_id) is None:
+            answer = identity_cases.same if same else identity_cases.different
+            return {**_engagement_row(answer(tx, case_id, person(), why)), "next": None}
+        return _whose_order(tx, case_id, why, same=same, vms=hub.tenant(tenant).document.systems.vms)
 
 
 def accept(hub: Hub, tenant: str, key: str, reason: str) -> dict[str, Any]:
@@ -158,6 +170,7 @@ def _case_row(tx: Tx, case: IdentityCase) -> dict[str, Any]:
     new = engagements.get(tx, case.engagement_id)
     return {
         "case": str(case.id),
+        "question": identity_cases.POSSIBLE_SAME_PERSON,
         "engagement": new.terms.vms_id,
         "looks_like": workers.get(tx, case.candidate_id).marker,
         "their_work_orders": [each.terms.vms_id for each in known],
@@ -167,6 +180,34 @@ def _case_row(tx: Tx, case: IdentityCase) -> dict[str, Any]:
         "decided_by": case.decided_by,
         "reason": case.reason,
     }
+
+
+def _change_row(tx: Tx, change: PersonChange) -> dict[str, Any]:
+    engagement = engagements.get(tx, change.engagement_id)
+    theirs = engagements.list_all(tx, worker_id=engagement.worker.id)
+    return {
+        "case": str(change.id),
+        "question": identity_cases.ANOTHER_PERSON,
+        "engagement": engagement.terms.vms_id,
+        "looks_like": engagement.worker.marker,
+        "their_work_orders": [each.terms.vms_id for each in theirs],
+        "alike": list(change.alike),
+        "since": change.opened_at.isoformat(timespec="seconds"),
+        "decision": change.decision and str(change.decision),
+        "decided_by": change.decided_by,
+        "reason": change.reason,
+    }
+
+
+def _whose_order(tx: Tx, change_id: UUID, why: str, *, same: bool, vms: str) -> dict[str, Any]:
+    """Answer whether a work order that names another person is still its worker's."""
+    engagement = (reassignment.same if same else reassignment.different)(tx, change_id, person(), why)
+    order, is_over = engagement.terms.vms_id, engagement.tombstoned_at is not None
+    if same and engagement.vms_system == vms:
+        defer_take(tx, order)
+    new_order = "have the VMS make a new work order for the other person"
+    to_do = new_order if is_over else f"end this engagement: stint engagements end {order} --now --reason …, and {new_order}"
+    return {**_engagement_row(engagement), "next": None if same else to_do}
 
 
 def _engagement_row(engagement: Engagement) -> dict[str, Any]:

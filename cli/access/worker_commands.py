@@ -17,6 +17,9 @@ CaseArgument = Annotated[UUID, typer.Argument(help="As in: stint workers cases."
 EngagementArgument = Annotated[str, typer.Argument(help="Its id, or the work order's id in the VMS.")]
 MarkerArgument = Annotated[str, typer.Argument(help="The person's marker, as it stands on their accounts.")]
 
+_QUESTIONS = {"possible_same_person": "is this new one", "another_person": "is whom it names now"}
+"""What a case asks, before the marker of the known person."""
+
 
 def mount(app: typer.Typer) -> None:
     """Add ``workers``."""
@@ -47,7 +50,10 @@ def cases(
     tenant: TenantOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Engagements that wait because somebody who is known may be the same person. Compare the two in the VMS, then decide."""
+    """Who may be the same person: somebody new who looks like somebody known, and whom a known work order suddenly names.
+
+    Compare in the VMS, then decide.
+    """
     from cli.access.identity import case_rows
     from cli.session import of_tenant
 
@@ -56,10 +62,11 @@ def cases(
     if as_json:
         print_json(rows)
         return
-    columns = ("case", "work order", "may be", "who has", "alike in", "decision")
+    columns = ("case", "question", "work order", "may be", "who has", "alike in", "decision")
     cells = [
         (
             r["case"],
+            _QUESTIONS[r["question"]],
             r["engagement"],
             r["looks_like"],
             "\n".join(r["their_work_orders"]),
@@ -75,13 +82,19 @@ def cases(
 
 @workers_app.command("same")
 def same(case: CaseArgument, reason: ReasonOption, tenant: TenantOption = None, as_json: JsonFlag = False) -> None:
-    """The two are one person: the engagement is the known person's, with their account and nothing of what they had before."""
+    """The two are one person: the engagement is the known person's, with their account and nothing of what they had before.
+
+    Of a work order that names another person: it is the same human after all, and the work order is read again and taken.
+    """
     _decide(case, reason, tenant, same=True, as_json=as_json)
 
 
 @workers_app.command("different")
 def different(case: CaseArgument, reason: ReasonOption, tenant: TenantOption = None, as_json: JsonFlag = False) -> None:
-    """The two are two persons: the engagement goes on with an account of its own."""
+    """The two are two persons: the engagement goes on with an account of its own.
+
+    Of a work order that names another person: nothing of it is taken; end the engagement, and have the VMS make a new one.
+    """
     _decide(case, reason, tenant, same=False, as_json=as_json)
 
 
@@ -162,7 +175,8 @@ def _decide(case: UUID, reason: str, tenant: str | None, *, same: bool, as_json:
 
     with of_tenant(tenant, as_json=as_json) as (hub, name):
         told = decide(hub, name, case, same=same, reason=reason)
-    _tell(told, f"{told['vms_id']}: {told['state']}, the person is {told['marker']}", as_json=as_json)
+    to_do = f"\nNext: {told['next']}" if told["next"] else ""
+    _tell(told, f"{told['vms_id']}: {told['state']}, the person is {told['marker']}{to_do}", as_json=as_json)
 
 
 def _tell(told: dict[str, Any], sentence: str, *, as_json: bool) -> None:
