@@ -9,6 +9,7 @@ from config.hub import Hub, build_hub, ledger_dsn
 from config.settings import Settings
 from ledger.migrate import is_current, upgrade
 from ledger.postgres.embedded import EmbeddedPostgres
+from workforce.errors import Misconfigured
 
 CONNECTIONS = 10
 """Opened as they are needed: a dry run reads several records at a time."""
@@ -21,9 +22,21 @@ def running_database(settings: Settings) -> Iterator[None]:
         _migrate(settings)
         yield
         return
+    _make_place(settings)
     with EmbeddedPostgres(settings.postgres_dir):
         _migrate(settings)
         yield
+
+
+def _make_place(settings: Settings) -> None:
+    """The folder of the installation. Raises ``Misconfigured`` where this account may not make it, or write in it."""
+    try:
+        settings.postgres_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = (
+            f"STINT_DATA_DIR: {settings.data_dir} cannot be made: {error.strerror}; name a folder in which this account may write"
+        )
+        raise Misconfigured(message, cause="no_data_dir", field="data_dir") from None
 
 
 def _migrate(settings: Settings) -> None:

@@ -34,9 +34,12 @@ class Draft:
 def draft(folder: Path, mapping_id: str, because: str) -> Draft:
     """Begin a company's next version: a copy of its newest own one, or an overlay of the library's newest, with examples to adapt.
 
-    Raises ``Misconfigured`` for an unknown mapping, and where the file is there already.
+    Raises ``Misconfigured`` for a folder that is none, for an unknown mapping, and where the file is there already.
     """
-    registry = MappingRegistry.shipped().with_documents(read_folder(folder) if folder.is_dir() else {})
+    if not folder.is_dir():
+        message = f"{folder} is no folder; searched: {folder.absolute()}; what is applied is written by: stint config export"
+        raise Misconfigured(message, cause="no_folder", field="folder")
+    registry = MappingRegistry.shipped().with_documents(read_folder(folder))
     labels = registry.labels(mapping_id)
     own = [label for label in labels if label.startswith("t")]
     number = int(own[-1][1:]) + 1 if own else 1

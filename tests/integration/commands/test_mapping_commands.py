@@ -43,7 +43,7 @@ def stint(installed: Installed, dsn: str) -> Stint:
 def test_every_command_prints_one_json_value_also_when_it_fails(installed: Installed, stint: Stint, tmp_path: Path) -> None:
     engagement = installed.joined()
     with_version(installed, HRIS, {"jobTitle": {"value": "Contractor"}})
-    order, folder = engagement.terms.vms_id, str(tmp_path / "folder")
+    order, folder = engagement.terms.vms_id, str(tmp_path)
     good = [
         ("list",),
         ("show", HRIS),
@@ -75,6 +75,7 @@ def test_every_command_prints_one_json_value_also_when_it_fails(installed: Insta
         ("explain", SOURCE, "nothing"),
         ("explain", HRIS, "nobody"),
         ("validate", str(tmp_path / "nowhere")),
+        ("new", SOURCE, str(tmp_path / "nowhere"), "--because", "a test"),
     ]
     for arguments in good:
         answer = stint("mappings", *arguments, "--json")

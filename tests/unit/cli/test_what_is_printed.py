@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -103,6 +104,22 @@ def test_a_mistyped_command_answers_a_program_with_json_and_a_person_with_the_ne
     assert answer.stderr == f"stint: {told['error']}\n"
     plain = CliRunner().invoke(app, list(typed))
     assert (plain.exit_code, plain.stdout) == (2, "")
+
+
+def test_a_misspelt_folder_is_not_made(tmp_path: Path) -> None:
+    folder = tmp_path / "acmee"
+    answer = CliRunner().invoke(app, ["mappings", "new", "fieldglass__engagement", str(folder), "--because", "why", "--json"])
+    assert (answer.exit_code, json.loads(answer.stdout)["cause"]) == (2, "no_folder")
+    assert not folder.exists()
+
+
+def test_a_data_folder_that_cannot_be_made_is_named_with_its_setting(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    environment = {"STINT_DATA_DIR": str(tmp_path / "file" / "data"), "STINT_DATABASE_URL": ""}
+    answer = CliRunner().invoke(app, ["engagements", "list", "--json"], env=environment)
+    told = json.loads(answer.stdout)
+    assert (answer.exit_code, told["cause"]) == (2, "no_data_dir")
+    assert "STINT_DATA_DIR" in told["error"]
 
 
 def test_help_tells_the_exit_codes() -> None:
