@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from uuid import UUID
@@ -261,10 +261,16 @@ class Case:
             if SIGN_IN in support.entitlements - own:
                 grants.not_yet(tx, support.engagement_id, self.system, SIGN_IN)
 
-    def note_gone(self, gone: Collection[Entitlement]) -> None:
-        """Keep that nothing of ``gone`` is held for this engagement in the step's directory any more."""
+    def to_revoke(self) -> list[Grant]:
+        """What is wanted no more in the step's directory and is not proven to be gone. To be asked for before the directory is read."""
         with self.hub.database.transaction(self.ref.tenant) as tx:
-            grants.revoked(tx, self.engagement_id, self.system, gone)
+            return grants.to_revoke(tx, self.engagement_id, self.system)
+
+    def note_gone(self, looked_for: Iterable[Grant], gone: Collection[Entitlement]) -> None:
+        """Keep that of ``looked_for`` nothing of ``gone`` is held for this engagement any more. Raises ``Fenced``: it is another run's by now."""
+        with self.hub.database.transaction(self.ref.tenant) as tx:
+            engagements.require_epoch(tx, self.engagement_id, self.ref.epoch)
+            grants.revoked(tx, looked_for, gone)
 
     def desired_account(self, values: Mapping[str, object]) -> DesiredAccount:
         """The account as it should be in the step's directory, with the attributes ``values``; the login is the mapping's, else the reserved one."""

@@ -179,9 +179,9 @@ def read_access_back(case: Case) -> None:
 
     The trial sign-in replaces the password, so it is made only before the account is handed over.
     """
-    account_id = case.external_id(ACCOUNT)
+    looked_for, account_id = case.to_revoke(), case.external_id(ACCOUNT)
     if account_id is None:
-        case.note_gone(case.given())  # there is no account, and none is made any more: what is not wanted is gone
+        case.note_gone(looked_for, case.given())  # there is no account, and none is made any more: what is not wanted is gone
         return
     desired = case.desired_account(case.outgoing().values)
     try_sign_in = not is_handed_over(case)
@@ -191,8 +191,9 @@ def read_access_back(case: Case) -> None:
     prove_gone(case.directory, account_id, gone, clock=case.hub.clock)
     held = sorted(map(str, proof.account.entitlements))
     with case.hub.database.transaction(case.ref.tenant) as tx:
+        engagements.require_epoch(tx, case.engagement_id, case.ref.epoch)
         case.note_proven(tx, proof.account)
-        grants.revoked(tx, case.engagement_id, case.system, gone | desired.entitlements)
+        grants.revoked(tx, looked_for, gone | desired.entitlements)
         audit.record(tx, case.event("account.verified", account_id=account_id, held=held, sign_in=proof.sign_in))
 
 

@@ -35,16 +35,19 @@ _GAVE = frozenset({EffectKind.CREATE_ACCOUNT, EffectKind.ENABLE_ACCOUNT, *GIVEN_
 def systems_to_leave(hub: Hub, tenant: str, engagement_id: UUID) -> tuple[list[str], list[str]]:
     """(systems with records, directories): those of today's configuration, and those in which the engagement ever got something.
 
-    A directory that was taken out of the configuration is not forgotten: it fails by name until it is there again.
+    A directory that was taken out of the configuration is not forgotten: it fails by name until it is there again. The records of an
+    engagement that has ended were proven to be ended: a leaver that runs once more sees to access alone, and an order that its owner has
+    opened again since is the owner's.
     """
     systems = hub.tenant(tenant).document.systems
     with hub.database.transaction(tenant) as tx:
+        has_ended = engagements.get(tx, engagement_id).state is EngagementState.ENDED
         lines = effect_history.list_for(tx, engagement_id)
         rows = grants.history_of(tx, engagement_id)
     records = [systems.vms, systems.hris, systems.payroll, *(e.target for e in lines if e.kind is EffectKind.CREATE_RECORD)]
     had = [*(e.target for e in lines if e.kind in _GAVE), *(row.directory for row in rows if row.revoked_at is None)]
     directories = [*systems.directories, *had]
-    return list(dict.fromkeys(records)), list(dict.fromkeys(directories))
+    return [] if has_ended else list(dict.fromkeys(records)), list(dict.fromkeys(directories))
 
 
 def block(run: Conductor, *, directories: Sequence[str]) -> None:
@@ -101,6 +104,7 @@ def block_sign_in(case: Case) -> None:
 @step("Prove that sign-in is blocked", revokes=True)
 def prove_sign_in_blocked(case: Case) -> None:
     """Ask the directory, and try to sign in where that is possible: it has to be refused."""
+    looked_for = case.to_revoke()
     if case.supported_elsewhere().enabled:
         case.audit("access.kept", because="another engagement of the person supports it")
     else:
@@ -108,7 +112,7 @@ def prove_sign_in_blocked(case: Case) -> None:
             since = case.engagement.tombstoned_at
             proof = prove_blocked(case.directory, account_id, signed_out_since=since, clock=case.hub.clock)
             case.audit("access.blocked", account_id=account_id, sign_in=proof.sign_in)
-    case.note_gone({SIGN_IN})
+    case.note_gone(looked_for, {SIGN_IN})
 
 
 @step("Remove the access", revokes=True)
@@ -140,14 +144,14 @@ def reclaim_licences(case: Case) -> None:
 @step("Prove that the access is gone", revokes=True)
 def prove_access_gone(case: Case) -> None:
     """Ask the directory: nothing that this engagement alone supported may be left, but licences that are kept on purpose."""
-    alone = _alone(case)
+    looked_for, alone = case.to_revoke(), _alone(case)
     kept = kept_licences(case, alone)
     for account_id in accounts_of(case):
         proof = prove_gone(case.directory, account_id, alone - kept, clock=case.hub.clock)
         with case.hub.database.transaction(case.ref.tenant) as tx:
             case.note_proven(tx, proof.account)
             audit.record(tx, case.event("access.revoked", account_id=account_id))
-    case.note_gone(case.given() - kept - {SIGN_IN})
+    case.note_gone(looked_for, case.given() - kept - {SIGN_IN})
 
 
 @step("Retire the account", revokes=True)

@@ -201,7 +201,7 @@ def _forget(case: Case, account_id: str) -> None:
     given = case.given()
     with case.hub.database.transaction(case.ref.tenant) as tx:
         account_links.forget(tx, case.system, case.engagement.worker.id, account_id, because=DELETED)
-        grants.revoked(tx, case.engagement_id, case.system, given)
+        grants.revoked(tx, grants.to_revoke(tx, case.engagement_id, case.system), given)
 
 
 def _not_shown_yet(rest: float) -> RetryLater:

@@ -21,16 +21,14 @@ from flows.case import Case, CaseRef
 from flows.ending.leaver_groups import LeaverGroup
 from flows.prefect_runs import PrefectRuns
 from ledger import engagements
-from ledger.access import grants
 from ledger.database import Tx
-from ledger.ending.unblocked import Unblocked, directories_of, still_being_blocked, unblocked
+from ledger.ending.unblocked import Unblocked, directories_of, note_blocked, still_being_blocked, unblocked
 from ledger.queueing.jobs import JobName, defer_block_together, defer_leaver, defer_leavers
 from ledger.queueing.queue import RunningJob
 from ledger.queueing.timers import Timer
 from ledger.trail import audit
 from ledger.writing.bulk_effects import BulkEffects
 from provisioning.blocking import Blocking, Outcomes, ToBlock
-from workforce.access import SIGN_IN
 from workforce.errors import HubError, Misconfigured, OutcomeUnknown, RetryLater
 from workforce.events import HUB, Actor, ActorType
 from workforce.urgency import revoking
@@ -177,8 +175,7 @@ class _Blockade:
         with self.hub.database.transaction(self.job.tenant) as tx:
             for account in (account for account, error in outcomes.items() if error is None):
                 self._audit(tx, account)
-            for engagement_id in {account.engagement_id for account in outcomes} - open_still:
-                grants.revoked(tx, engagement_id, self.system, {SIGN_IN})
+            note_blocked(tx, self.system, {a.engagement_id: a.epoch for a in outcomes if a.engagement_id not in open_still})
         for error in {type(e): e for e in outcomes.values() if e is not None}.values():
             log.warning(
                 "blockade.left_open", tenant=self.job.tenant, directory=self.system, left=len(open_still), cause=error.cause

@@ -6,7 +6,7 @@ rows that are still wanted; what a person should have is the union over all enga
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -112,17 +112,18 @@ def proven(tx: Tx, engagement_id: UUID, directory: str, account_id: str, held: C
     )
 
 
-def revoked(tx: Tx, engagement_id: UUID, directory: str, gone: Collection[Entitlement]) -> int:
-    """Note that ``gone`` was read back as gone, or that another engagement supports it from now on alone; how many rows that closes."""
+def revoked(tx: Tx, rows: Iterable[Grant], gone: Collection[Entitlement]) -> int:
+    """Note that ``gone`` was read back as gone, or that somebody else needs it from now on; how many of ``rows`` that closes.
+
+    ``rows`` is what ``to_revoke`` told before the directory was asked. Whatever became unwanted while it answered was not looked for, and
+    stays to be revoked.
+    """
     return tx.execute(
         """
         UPDATE grants SET revoked_at = clock_timestamp()
-        WHERE engagement_id = %(engagement_id)s AND directory = %(directory)s AND revoked_at IS NULL AND unwanted_at IS NOT NULL
-          AND kind || ' ' || entitlement = ANY(%(gone)s)
+        WHERE id = ANY(%(ids)s) AND revoked_at IS NULL AND unwanted_at IS NOT NULL
         """,
-        engagement_id=engagement_id,
-        directory=directory,
-        gone=_keys(gone),
+        ids=[grant.id for grant in rows if grant.entitlement in gone],
     )
 
 
@@ -131,7 +132,7 @@ def not_yet(tx: Tx, engagement_id: UUID, directory: str, entitlement: Entitlemen
     given = [g for g in wanted_of(tx, engagement_id, directory) if g.entitlement == entitlement and g.granted_at is not None]
     for grant in given:
         unwant(tx, engagement_id, [grant.id], because="not_started")
-        revoked(tx, engagement_id, directory, {entitlement})
+        revoked(tx, [grant], {entitlement})
         _insert(tx, engagement_rows.get(tx, engagement_id), directory, entitlement, grant.reason)
     return len(given)
 

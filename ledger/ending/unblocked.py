@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -67,6 +67,22 @@ def unblocked(tx: Tx, directory: str, *, but: Collection[UUID] = (), limit: int 
         Unblocked(row["id"], row["epoch"], row["tombstoned_at"], tuple(sorted(row["account_ids"])), row["is_supported"])
         for row in rows
     ]
+
+
+def note_blocked(tx: Tx, directory: str, epochs: Mapping[UUID, int]) -> None:
+    """Note that the sign-in of these engagements (id → epoch at which it was looked at) was read back as blocked; not of those that moved on."""
+    tx.execute(
+        """
+        UPDATE grants SET revoked_at = clock_timestamp()
+        FROM engagements, unnest(%(ids)s::uuid[], %(epochs)s::int[]) AS seen (engagement_id, epoch)
+        WHERE engagements.id = seen.engagement_id AND engagements.epoch = seen.epoch
+          AND grants.tenant = engagements.tenant AND grants.engagement_id = engagements.id
+          AND directory = %(directory)s AND kind = 'sign_in' AND unwanted_at IS NOT NULL AND revoked_at IS NULL
+        """,
+        ids=list(epochs),
+        epochs=list(epochs.values()),
+        directory=directory,
+    )
 
 
 def directories_of(tx: Tx, engagement_ids: Collection[UUID]) -> list[str]:

@@ -133,11 +133,11 @@ def _do(tx: Tx, naive: Naive, engagement: Engagement, step: str, what: set[Entit
     elif step in {"unwant", "restore"}:
         grants.unwant(tx, engagement.id, [each.id for each in grants.wanted_of(tx, engagement.id, directory)], because=because)
         if step == "restore":
-            grants.revoked(tx, engagement.id, directory, wanted)
+            grants.revoked(tx, grants.to_revoke(tx, engagement.id, directory), wanted)
             naive.now -= {(order, each) for each in wanted}
             grants.restore(tx, engagement, because=because)
     else:
-        grants.revoked(tx, engagement.id, directory, what)
+        grants.revoked(tx, grants.to_revoke(tx, engagement.id, directory), what)
         naive.now -= {(order, each) for each in what & leaving}
 
 

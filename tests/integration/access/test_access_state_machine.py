@@ -44,7 +44,6 @@ from workforce.access import SIGN_IN, AccountState, Entitlement, EntitlementKind
 from workforce.errors import Fenced, NotFound, Refused, RetryLater
 from workforce.events import Actor, ActorType
 from workforce.ports import Directory
-from workforce.states import EngagementState
 
 pytestmark = pytest.mark.integration
 
@@ -424,8 +423,6 @@ class Access(RuleBasedStateMachine):
         with self.tx() as tx:
             engagement = engagements.get(tx, engagement_id)
         ref = self.installed.run(engagement, grants=False)
-        if engagement.state is EngagementState.ENDED:
-            records = []  # its records were ended; an order that its owner reopens afterwards is the owner's
         conductor = Interrupted(ref, self.installed.hub, at_step=at_step, happens=happens, attempts=3)
         leave(conductor, records=records, directories=directories)
 

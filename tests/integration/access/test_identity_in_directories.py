@@ -193,7 +193,7 @@ def test_a_rehired_person_has_the_same_account_and_inherits_nothing(database: Da
         grants.want(tx, old, "entra", {SIGN_IN: WHY, GROUP: WHY})
         grants.proven(tx, old.id, "entra", "guid-1", [SIGN_IN, GROUP])
         engagements.begin_ending(tx, old.id, "end_reached")
-        grants.revoked(tx, old.id, "entra", [SIGN_IN, GROUP])
+        grants.revoked(tx, grants.to_revoke(tx, old.id, "entra"), [SIGN_IN, GROUP])
         engagements.transition(tx, old.id, EngagementState.ENDED)
         new = stint(tx, "WO-2")
         assert new.worker.id == old.worker.id

@@ -75,7 +75,7 @@ def left(installed: Installed, engagement: Engagement, *gone: Entitlement) -> No
         told(tx, engagement, "access.recorded", "entra", account_id="a-1", held=[str(SIGN_IN), str(GROUP), "group other"])
         told(tx, engagement, "access.revoked", "entra", account_id="a-1")
         told(tx, engagement, "record.end_verified", "bamboohr", record_id="r-1")
-        grants.revoked(tx, engagement.id, "entra", gone)
+        grants.revoked(tx, grants.to_revoke(tx, engagement.id, "entra"), gone)
         engagements.mark_revoked_verified(tx, engagement.id, tx.began_at)
 
 
@@ -135,7 +135,7 @@ def test_sign_in_that_goes_on_for_another_engagement_is_told_so(installed: Insta
         doing.end_now(tx, engagement.id, ADA, reason="r")
     with installed.hub.database.transaction(TENANT) as tx:
         told(tx, engagement, "access.kept", "entra", because="another engagement of the person supports it")
-        grants.revoked(tx, engagement.id, "entra", [SIGN_IN, GROUP, LICENCE])
+        grants.revoked(tx, grants.to_revoke(tx, engagement.id, "entra"), [SIGN_IN, GROUP, LICENCE])
     (system,) = closed(installed, engagement).systems
     assert (system.kept_for_another, system.sign_in_blocked_at) == (True, None)
 

@@ -62,7 +62,7 @@ def ended(installed: Installed, vms_id: str, *, proven: bool = False) -> tuple[E
 
 
 def prove(tx: Tx, engagement_id: UUID) -> None:
-    grants.revoked(tx, engagement_id, "ldap", [SIGN_IN])
+    grants.revoked(tx, grants.to_revoke(tx, engagement_id, "ldap"), [SIGN_IN])
     engagements.mark_revoked_verified(tx, engagement_id, tx.began_at)
 
 

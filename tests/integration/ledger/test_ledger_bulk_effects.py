@@ -204,7 +204,7 @@ def test_open_is_what_is_ending_and_was_not_proven_to_be_blocked(database: Datab
     ended = end(database, open_still)
     end(database, proven)
     with database.transaction("acme") as tx:
-        grants.revoked(tx, proven.id, "entra", {SIGN_IN})
+        grants.revoked(tx, grants.to_revoke(tx, proven.id, "entra"), {SIGN_IN})
         found = unblocked(tx, "entra")
         assert unblocked(tx, "ldap") == []
         assert unblocked(tx, "entra", but=[open_still.id]) == []
