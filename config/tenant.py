@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -166,6 +168,17 @@ class TenantConfig:
         return self.instances[name]
 
 
+def _no_such_day(text: str) -> str:
+    """The first day in ``text`` that is in no calendar, with its line: YAML tells neither."""
+    for number, line in enumerate(text.splitlines(), start=1):
+        for written in re.findall(r"\b\d{4}-\d\d?-\d\d?\b", line):
+            try:
+                date(*map(int, written.split("-")))
+            except ValueError:
+                return f" ({written} in line {number})"
+    return ""
+
+
 @dataclass
 class _Reading:
     """Collects what can be read and every fault on the way."""
@@ -182,7 +195,8 @@ class _Reading:
         try:
             content = yaml.safe_load(self.files[file])
         except (yaml.YAMLError, ValueError) as error:  # a ValueError is a date that does not exist
-            self.fault(file, "", f"not readable as YAML: {' '.join(str(error).split())}")
+            said = " ".join(str(error).split()).replace('"<unicode string>", ', "")
+            self.fault(file, "", f"not readable as YAML: {said}{_no_such_day(self.files[file])}")
             return None
         return self.valid(file, model, content, "")
 

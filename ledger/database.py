@@ -147,7 +147,10 @@ def outage_as_retry_later() -> Iterator[None]:
     try:
         yield
     except _OUTAGE as error:
-        raise RetryLater(f"the database cannot do this now ({type(error).__name__})", cause="database_unavailable") from error
+        raise RetryLater(
+            f"the database cannot do this now ({type(error).__name__}); see that it runs, and that database_url leads to it",
+            cause="database_unavailable",
+        ) from error
 
 
 @contextmanager

@@ -20,14 +20,12 @@ from ledger.queueing.jobs import defer_joiner, defer_take
 from ledger.trail import audit
 from provisioning.policies import Sponsors
 from workforce.engagement import Engagement, Worker
-from workforce.errors import NotFound
+from workforce.errors import NotFound, Refused
 from workforce.events import Outcome
-from workforce.states import EngagementState
+from workforce.states import OVER, STANDING
 
 MOST = 100_000
 """Engagements that one command looks through at most."""
-_ANSWERED_FOR = frozenset({EngagementState.CLEARED, EngagementState.ACTIVE})
-_OVER = frozenset({EngagementState.ENDING, EngagementState.ENDED, EngagementState.DECLINED, EngagementState.CANCELLED})
 
 
 def case_rows(hub: Hub, tenant: str, *, decided: bool = False) -> list[dict[str, Any]]:
@@ -93,12 +91,16 @@ def sponsor_left(hub: Hub, tenant: str, sponsor: str, *, preview: bool) -> list[
     Where a successor is configured, the directories are told with the next run of the joiner; where none is, the engagement is put on the
     failure list.
     """
+    if "@" not in sponsor:
+        raise Refused(
+            f"sponsor: {sponsor!r} is no address; give that of the sponsor who left", cause="no_address", field="sponsor"
+        )
     sponsors = hub.tenant(tenant).document.access.sponsors
     with hub.database.transaction(tenant) as tx:
         found = [
             each
             for each in engagements.list_all(tx, limit=MOST)
-            if each.state not in _OVER and sponsor.casefold() in _chain(sponsors, each.terms.sponsor_email)
+            if each.state not in OVER and sponsor.casefold() in _chain(sponsors, each.terms.sponsor_email)
         ]
         if not preview:
             for engagement in found:
@@ -144,7 +146,7 @@ def _succeed(tx: Tx, engagement: Engagement, *, has_successor: bool) -> None:
     subject, target = f"sponsor:{engagement.id}", ("engagement", str(engagement.id))
     if has_successor:
         failures.resolve(tx, subject, person())
-        if engagement.state in _ANSWERED_FOR:
+        if engagement.state in STANDING:
             defer_joiner(tx, engagement.id)
         audit.note(tx, "sponsor.succeeded", target=target, actor=person(), engagement_id=engagement.id)
         return

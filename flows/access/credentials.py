@@ -107,7 +107,8 @@ class HandOver:
         with self.hub.database.transaction(self.tenant) as tx:
             engagement = engagements.get(tx, self.engagement_id)
         if engagement.access_verified_at is None or not _is_open(engagement):
-            message = f"engagement {engagement.id} has no access that was proven, or no more"
+            order = engagement.terms.vms_id
+            message = f"{order} has no access that was proven, or no more; see: stint engagements show {order}"
             raise Refused(message, cause="no_access_yet", field="engagement")
         return engagement
 

@@ -102,26 +102,29 @@ def _see_to_enabled(tx: Tx, enabled: Sequence[KnownAccount], found: Sequence[End
             if engagements.get(tx, each.engagement_id).tombstoned_at is not None:
                 defer_leaver(tx, each.engagement_id)
         if lately and all(each.proven_at is not None for each in lately):
-            _tell_enabled(tx, account, lately[-1])
+            tell_enabled(tx, account.directory, account.account_id, lately[-1].engagement_id)
 
 
-def _tell_enabled(tx: Tx, account: KnownAccount, last: Ended) -> None:
-    target = ("account", account.account_id)
+def tell_enabled(tx: Tx, directory: str, account_id: str, engagement_id: UUID) -> None:
+    """Have people told that somebody opened an account after its end was proven: it is blocked again, but why it was opened is theirs to find out."""
+    target = ("account", account_id)
     audit.note(
         tx,
         "account.enabled_after_end",
         target=target,
         outcome=Outcome.FAILURE,
-        engagement_id=last.engagement_id,
-        system=account.directory,
+        engagement_id=engagement_id,
+        system=directory,
     )
     message = (
-        f"{account.directory}: account {account.account_id} could sign in again after its end was proven; it is being blocked."
+        f"{directory}: account {account_id} could sign in again after its end was proven; it is being blocked."
         " Find out who enabled it"
     )
     raise_alarm(
         tx,
-        failures.park(tx, cause=ENABLED, message=message, engagement_id=last.engagement_id, subject=_subject(account)),
+        failures.park(
+            tx, cause=ENABLED, message=message, engagement_id=engagement_id, subject=subject_of_enabled(directory, account_id)
+        ),
     )
 
 
@@ -165,5 +168,10 @@ def _overdue(engagement_id: UUID) -> str:
     return f"overdue:{engagement_id}"
 
 
+def subject_of_enabled(directory: str, account_id: str) -> str:
+    """What the failure list calls an account that could sign in again."""
+    return f"enabled:{directory}:{account_id}"
+
+
 def _subject(account: KnownAccount) -> str:
-    return f"enabled:{account.directory}:{account.account_id}"
+    return subject_of_enabled(account.directory, account.account_id)

@@ -16,6 +16,7 @@ import structlog
 from config.hub import Hub
 from config.tenant import TenantConfig
 from flows.alarms import raise_alarm
+from flows.ending.sweeper import tell_enabled
 from flows.feeds.feed_brake import settle, tell
 from ledger import engagements, failures
 from ledger.queueing.jobs import defer_joiner, defer_leaver
@@ -65,13 +66,15 @@ class Mending:
             return mended, bool(held_changes.waiting(tx, self.directory, limit=1))
 
     def _block_the_tombstoned(self) -> int:
-        """Their ending was decided before, so no brake is asked: the leaver has to run again."""
+        """Their ending was decided before, so no brake is asked: the leaver has to run again. Who was proven blocked before, somebody opened."""
         count = 0
         for some in self._pages(Drift.TOMBSTONED_ENABLED):
             for finding in some:
                 if finding.engagement_id is not None and (self._was_just_seen(finding) or self._still_found(finding)):
                     with self.hub.database.transaction(self.tenant) as tx:
                         defer_leaver(tx, finding.engagement_id)
+                        if engagements.get(tx, finding.engagement_id).revoked_verified_at is not None:
+                            tell_enabled(tx, self.directory, finding.account_id, finding.engagement_id)
                     count += 1
         return count
 

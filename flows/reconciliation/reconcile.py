@@ -16,6 +16,7 @@ import structlog
 from config.hub import Hub
 from config.tenant import TenantDocument
 from flows.alarms import raise_alarm
+from flows.ending.sweeper import subject_of_enabled
 from flows.mapping.ownership import kept_targets
 from flows.reconciliation.expected import expected_of
 from flows.reconciliation.mending import Mending
@@ -284,6 +285,8 @@ class Sweep:
         for finding in closed:
             if finding.drift == Drift.ORPHAN:
                 failures.resolve(tx, _orphan(finding))
+            if finding.drift == Drift.TOMBSTONED_ENABLED:
+                failures.resolve(tx, subject_of_enabled(finding.directory, finding.account_id))
 
 
 def _sighting(directory: str, account_id: str, found: Found) -> Sighting:

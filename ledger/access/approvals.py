@@ -165,7 +165,10 @@ def get(tx: Tx, engagement_id: UUID, package: str, version: int | None = None) -
     asked = [each for each in state(tx, engagement_id) if each.package == package and version in {None, each.version}]
     if not asked:
         known = ", ".join(f"{each.package} v{each.version}" for each in state(tx, engagement_id)) or "nothing"
-        raise NotFound(f"no approval of {package!r} was asked for; for this engagement there was: {known}", field="package")
+        raise NotFound(
+            f"no approval of {package!r} was asked for; for this engagement there was: {known}; what waits: stint access approvals",
+            field="package",
+        )
     return asked[-1]
 
 

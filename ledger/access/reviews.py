@@ -188,7 +188,10 @@ def get_open(tx: Tx, engagement_id: UUID) -> Review:
     """The engagement's review that waits for an answer, locked until the commit. Raises ``NotFound``."""
     row = tx.one("SELECT * FROM access_reviews WHERE engagement_id = %(id)s AND answered_at IS NULL FOR UPDATE", id=engagement_id)
     if row is None:
-        raise NotFound("no review of it waits for an answer; what was asked: stint reviews list --engagement", field="engagement")
+        raise NotFound(
+            f"no review of it waits for an answer; what was asked: stint reviews list --engagement {engagement_id}",
+            field="engagement",
+        )
     return _review(row)
 
 

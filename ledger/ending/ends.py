@@ -74,6 +74,9 @@ def extend(tx: Tx, engagement_id: UUID, until: date, actor: Actor, *, reason: st
     ``illegal_transition``), ``NotFound``.
     """
     known = engagement_rows.lock(tx, engagement_id)
+    if until < known.terms.starts_on:
+        message = f"until: the stint begins on {known.terms.starts_on}, and an extension ends later than it does; say another day"
+        raise Refused(message, cause="not_an_extension", field="until")
     terms = canonical(
         EngagementTerms,
         {**known.terms.model_dump(), "ends_on": until, "terminates_at": None},

@@ -303,7 +303,9 @@ class LdapV3Directory:
             raise NotFound("ldap: the group is no DN below groups_base; write it as the directory shows it", field="groups")
         entry = self._client.entry(group_id, CLASSES)
         if entry is None:
-            raise NotFound("ldap: there is no such group", field="groups")
+            raise NotFound(
+                f"ldap: there is no group {group_id}; correct the access package, or have the group made", field="groups"
+            )
         return replace(group_of(entry), dn=group_id)
 
     def _people(self, condition: Filter) -> Filter:

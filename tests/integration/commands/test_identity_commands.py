@@ -107,6 +107,7 @@ def test_what_a_manager_who_left_answered_for_is_previewed_and_then_answered_for
     preview = told(stint("sponsor-left", "Leaver@acme.example", "--preview", "--json"))
     assert [(row["vms_id"], row["successor"]) for row in preview] == [(engagement.terms.vms_id, None)]
     assert "NOBODY" in stint("sponsor-left", "leaver@acme.example", "--preview").stdout
+    assert "is no address" in stint("sponsor-left", "").stderr
     assert causes(installed, engagement) == []
     told(stint("sponsor-left", "leaver@acme.example", "--json"))
     assert causes(installed, engagement) == ["sponsor_without_successor"]

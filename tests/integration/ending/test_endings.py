@@ -292,7 +292,7 @@ def test_an_end_that_a_person_set_stays_until_the_vms_says_something_new(databas
     assert JobName.JOINER in jobs(database, known.id)
 
 
-@pytest.mark.parametrize("until", ["2098-12-31", "2097-01-01"])
+@pytest.mark.parametrize("until", ["2098-12-31", "2097-01-01", "2001-01-01"])
 def test_an_extension_is_later(database: Database, until: str) -> None:
     with database.transaction("acme") as tx:
         known = a_running_one(tx)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from flows.feeds.feed_brake import discard, release
-from ledger import failures
+from ledger import engagements, failures
 from ledger.queueing.jobs import JobName
 from ledger.reconciliation import held_changes
 from ledger.reconciliation.held_changes import HeldChange
@@ -131,6 +131,21 @@ def test_an_account_whose_ending_is_over_and_that_is_enabled_is_blocked_whatever
         premises.run(scope)
         assert found_kinds(premises, employed.account_id) == ["tombstoned_enabled"]
         assert premises.waiting(JobName.LEAVER) == [str(employed.engagement.id)]
+
+
+def test_people_are_told_of_an_account_that_was_opened_after_its_end_was_proven(premises: Premises) -> None:
+    employed = premises.employ()
+    premises.end(employed)
+    premises.run()
+    told = f"enabled:{premises.name}:{employed.account_id}"
+    assert told not in open_failures(premises), "its leaver was late, and nobody's hand was at it"
+    with premises.installed.hub.database.transaction(TENANT) as tx:
+        engagements.mark_revoked_verified(tx, employed.engagement.id, tx.began_at)
+    premises.run()
+    assert open_failures(premises)[told] == "enabled_after_the_end"
+    premises.port.disable(employed.account_id)
+    premises.run()
+    assert told not in open_failures(premises)
 
 
 def test_many_who_are_tombstoned_and_enabled_are_blocked_at_once_and_never_held(premises: Premises) -> None:

@@ -153,6 +153,12 @@ def test_what_is_not_yaml_is_one_fault(content: Content, secrets: SecretStore, t
     assert (config, where(faults)) == (None, [("connectors/gusto.yaml", "")])
     assert faults[0].message.startswith("not readable as YAML: ")
     assert "\n" not in faults[0].message
+    assert "unicode string" not in faults[0].message
+
+
+def test_a_day_that_does_not_exist_is_told_with_its_line(content: Content, secrets: SecretStore) -> None:
+    _, faults = read_tenant({**as_files(content), "connectors/gusto.yaml": "connector: gusto\ndue: 2026-02-30\n"}, secrets)
+    assert "(2026-02-30 in line 2)" in faults[0].message
 
 
 @pytest.mark.parametrize("text", ["", "[]", "just text", "connector: [gusto]", "connector: gusto\nsettings: 5"])
