@@ -8,12 +8,13 @@ import urllib.error
 import urllib.request
 from urllib.parse import urlsplit
 
-ANSWER_SECONDS = 10.0
-HEALTH_SECONDS = 1.0
+ANSWER_SECONDS = 30.0
+HEALTH_SECONDS = 3.0
+"""A busy server is no missing one."""
 
 
 def answers(url: str, *, straight: bool = True) -> bool:
-    """Whether ``url`` answers 200 within a second. ``straight=False`` goes through the environment's proxies."""
+    """Whether ``url`` answers 200 within ``HEALTH_SECONDS``. ``straight=False`` goes through the environment's proxies."""
     opener = _straight() if straight else urllib.request.build_opener()
     try:
         with opener.open(url, timeout=HEALTH_SECONDS) as answer:

@@ -155,9 +155,14 @@ def releasable(tx: Tx, logins: Collection[str], *, after_days: int) -> list[str]
 
     An alias is not among them while its owner has an account anywhere. Whether a directory still holds the name is for the caller to ask.
     """
+    return list(_owners_long_gone(tx, logins, after_days))
+
+
+def _owners_long_gone(tx: Tx, logins: Collection[str], after_days: int) -> dict[str, UUID]:
+    """The same, each with its owner: whoever takes it over meanwhile has not left."""
     rows = tx.all(
         """
-        SELECT lower(login) AS login FROM logins
+        SELECT lower(login) AS login, worker_id FROM logins
         WHERE lower(login) = ANY(%(logins)s) AND released_at IS NULL
           AND reserved_at < now() - make_interval(days => %(days)s)
           AND NOT EXISTS (
@@ -174,18 +179,18 @@ def releasable(tx: Tx, logins: Collection[str], *, after_days: int) -> list[str]
         logins=[login.lower() for login in logins],
         days=after_days,
     )
-    return [row["login"] for row in rows]
+    return {row["login"]: row["worker_id"] for row in rows}
 
 
 def _take(tx: Tx, worker_id: UUID, candidates: Iterable[str], made_for: bytes | None, release: Release | None) -> str:
-    free = set(releasable(tx, release.logins, after_days=release.after_days)) if release else set()
+    gone = _owners_long_gone(tx, release.logins, release.after_days) if release else {}
     for batch in _batches(candidates):
         owners = _owners(tx, batch)
         for candidate in batch:
             owner = owners.get(candidate.lower())
             if owner == worker_id:
                 return _taken_back(tx, worker_id, candidate, made_for)
-            if owner is not None and candidate.lower() in free:
+            if owner is not None and gone.get(candidate.lower()) == owner:
                 _release(tx, owner, candidate)
             elif owner is not None:
                 continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
 from uuid import UUID
@@ -141,6 +142,24 @@ def test_an_alias_of_an_account_that_exists_is_never_given_away(database: Databa
         assert identities.releasable(tx, ["ada.lovelace", "ada.king"], after_days=180) == ["ada.king", "ada.lovelace"]
         identities.link(tx, "entra", "account", owner, "guid-1")
         assert identities.releasable(tx, ["ada.lovelace", "ada.king"], after_days=180) == ["ada.king"]
+
+
+def test_a_login_that_somebody_took_over_meanwhile_is_not_taken_from_them(database: Database, dsn: str) -> None:
+    with database.transaction("acme") as tx:
+        identities.reserve_login(tx, ended(tx).worker.id, ["ada.lovelace"])
+    time_passes(dsn, 400)
+    with database.transaction("acme") as tx:
+        first, second = (somebody(tx, number) for number in range(2))
+
+    def candidates() -> Iterator[str]:
+        """Asked for after it was seen who has left: now somebody else is quicker."""
+        with database.transaction("acme") as tx:
+            assert identities.reserve_login(tx, first, ["ada.lovelace"], release=OLD) == "ada.lovelace"
+        yield from ["ada.lovelace", "ada.lovelace2"]
+
+    with database.transaction("acme") as tx:
+        assert identities.reserve_login(tx, second, candidates(), release=OLD) == "ada.lovelace2"
+        assert identities.login_of(tx, first) == "ada.lovelace"
 
 
 def test_of_many_who_want_a_released_login_one_gets_it(database: Database, dsn: str) -> None:
