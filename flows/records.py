@@ -64,7 +64,8 @@ def end_record(case: Case) -> None:
         case.audit("record.kept", record_id=record_id, because=because)
         return
     system = case.config.instance(case.system).ending()
-    case.records().end(system, record_id, ended_at=case.engagement.end_at, ends_on=case.engagement.last_day().isoformat())
+    last_day = max(case.engagement.last_day(), case.engagement.terms.starts_on)  # no system takes an end before the start
+    case.records().end(system, record_id, ended_at=case.engagement.end_at, ends_on=last_day.isoformat())
 
 
 @step("Read the ended record back")

@@ -14,6 +14,7 @@ from cli.demo.world import TENANT
 from connectors.suite.sandbox import Fault, FaultKind
 from flows import joiner, leaver
 from flows.case import Case
+from flows.feeds.intake import Intake
 from flows.joiner import directories_concerned, join
 from flows.leaver import systems_to_leave
 from flows.reconciliation.reconcile import reconcile
@@ -21,7 +22,7 @@ from flows.steps import PlainConductor, Step
 from ledger import documents, engagements
 from ledger.access import approvals, grants
 from ledger.database import Tx
-from ledger.ending import endings, holds
+from ledger.ending import endings, ends, holds
 from ledger.queueing import timers
 from ledger.reconciliation.reconciliations import Scope
 from ledger.writing import effect_history
@@ -490,6 +491,17 @@ def test_a_leaver_that_was_overtaken_while_the_directory_answered_proves_nothing
             while_it_answers(case, lambda tx: engagements.claim(tx, engagement.id, runner="another", grants=False))
         )
     assert not any(grant.revoked_at for grant in rows(installed, engagement, "ldap"))
+
+
+def test_a_stint_that_is_ended_before_its_start_is_told_with_no_end_before_it(installed: Installed) -> None:
+    engagement = installed.joined(**{"Start Date": SOON})
+    with installed.hub.database.transaction(TENANT) as tx:
+        ends.terminate(tx, engagement.id, LEAD, reason="a test says so")
+    installed.leave(engagement)
+    order = Intake(installed.hub, TENANT, "fieldglass")
+    taken = order.take(order.source().read(engagement.terms.vms_id))
+    assert taken.order.terms.ends_on == taken.order.terms.starts_on
+    assert taken.order.terms.end_instant() < taken.order.terms.start_instant()
 
 
 # Endings
