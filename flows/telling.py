@@ -8,18 +8,15 @@ from contextlib import contextmanager
 from uuid import UUID
 
 import structlog
-from pydantic import TypeAdapter, ValidationError
 
 from config.hub import Hub
 from config.tenant import Notifications, TenantConfig
 from ledger import failures
-from workforce.engagement import Email
+from workforce.engagement import is_email
 from workforce.errors import HubError, OutcomeUnknown, RetryLater
 from workforce.events import Outcome
 
 log = structlog.get_logger(__name__)
-
-_EMAIL = TypeAdapter(Email)
 
 
 def tell(config: TenantConfig, people: Iterable[str], subject: str, text: str, *, key: tuple[str, ...]) -> None:
@@ -58,7 +55,7 @@ def addressees(told: Notifications, people: Iterable[str]) -> tuple[str, ...]:
 
 def goes_by_mail(told: Notifications) -> bool:
     """Whether the channel's addresses are e-mail addresses: then it reaches any."""
-    return all(map(_is_email, told.to))
+    return all(map(is_email, told.to))
 
 
 @contextmanager
@@ -78,11 +75,3 @@ def shown_if_it_fails(hub: Hub, tenant: str, subject: str, engagement_id: UUID) 
         return
     with hub.database.transaction(tenant) as tx:
         failures.resolve(tx, subject)
-
-
-def _is_email(address: str) -> bool:
-    try:
-        _EMAIL.validate_python(address)
-    except ValidationError:
-        return False
-    return True

@@ -74,7 +74,7 @@ def note(tx: Tx, action: str, engagement: Engagement, actor: Actor, *, reason_co
     audit.note(
         tx,
         action,
-        target=("engagement", str(engagement.id)),
+        target=None,
         actor=actor,
         outcome=Outcome.SUCCESS,
         engagement_id=engagement.id,

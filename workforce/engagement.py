@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Self, TypeVar
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from workforce.errors import Refused
@@ -232,6 +232,16 @@ class Engagement(_Canonical):
 
 
 C = TypeVar("C", bound=BaseModel)
+_EMAIL: TypeAdapter[str] = TypeAdapter(Email)
+
+
+def is_email(text: str) -> bool:
+    """Whether ``text`` is an address as engagements hold them."""
+    try:
+        _EMAIL.validate_python(text)
+    except ValidationError:
+        return False
+    return True
 
 
 def canonical(model: type[C], values: dict[str, Any], *, source: str) -> C:

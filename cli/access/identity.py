@@ -19,7 +19,7 @@ from ledger.identity.person_changes import PersonChange
 from ledger.queueing.jobs import defer_joiner, defer_take
 from ledger.trail import audit
 from provisioning.policies import Sponsors
-from workforce.engagement import Engagement, Worker
+from workforce.engagement import Engagement, Worker, is_email
 from workforce.errors import NotFound, Refused
 from workforce.events import Outcome
 from workforce.states import OVER, STANDING
@@ -91,7 +91,7 @@ def sponsor_left(hub: Hub, tenant: str, sponsor: str, *, preview: bool) -> list[
     Where a successor is configured, the directories are told with the next run of the joiner; where none is, the engagement is put on the
     failure list.
     """
-    if "@" not in sponsor:
+    if not is_email(sponsor):
         raise Refused(
             f"sponsor: {sponsor!r} is no address; give that of the sponsor who left", cause="no_address", field="sponsor"
         )

@@ -7,14 +7,13 @@ from uuid import UUID
 
 import typer
 
+from cli.options import EngagementArgument, TenantOption
 from cli.output import JsonFlag, print_json, print_table
 
 workers_app = typer.Typer(help="Persons: who is who, who answers for them, what they first sign in with.", no_args_is_help=True)
 
-TenantOption = Annotated[str | None, typer.Option("--tenant", "-t", help="The tenant; may be left out when there is one.")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why, for the audit trail. No names: it cannot be taken out again.")]
 CaseArgument = Annotated[UUID, typer.Argument(help="As in: stint workers cases.")]
-EngagementArgument = Annotated[str, typer.Argument(help="Its id, or the work order's id in the VMS.")]
 MarkerArgument = Annotated[str, typer.Argument(help="The person's marker, as it stands on their accounts.")]
 
 _QUESTIONS = {"possible_same_person": "is this new one", "another_person": "is whom it names now"}

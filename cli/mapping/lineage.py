@@ -67,7 +67,6 @@ def _note(tx: Tx, engagement: Engagement, found: list[Traced]) -> None:
     audit.note(
         tx,
         "lineage.sensitive_shown",
-        target=("engagement", str(engagement.id)),
         actor=person(),
         engagement_id=engagement.id,
         fields=seen,

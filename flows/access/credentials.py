@@ -74,8 +74,7 @@ class HandOver:
         address, channel = self._config.document.access.credentials.page_address, self._channel()
         if address is None:  # the company hands credentials over in a way of its own
             with self.hub.database.transaction(self.tenant) as tx:
-                target = ("engagement", str(engagement.id))
-                audit.note(tx, "credential.left_to_the_company", target=target, engagement_id=engagement.id, systems=due)
+                audit.note(tx, "credential.left_to_the_company", engagement_id=engagement.id, systems=due)
             return
         if channel is None:
             self._leave_to_a_person("no notifications by e-mail are configured")
@@ -157,10 +156,9 @@ class HandOver:
         with self.hub.database.transaction(self.tenant) as tx:
             for delivery in made:
                 credential_links.sent(tx, delivery.token.sha256)
-            target = ("engagement", str(engagement.id))
             told = [delivery.directory for delivery in made]
             audit.note(
-                tx, "credential_link.sent", target=target, outcome=outcome, engagement_id=engagement.id,
+                tx, "credential_link.sent", outcome=outcome, engagement_id=engagement.id,
                 system=channel.instance, directories=told,
             )  # fmt: skip
 

@@ -185,7 +185,6 @@ class _Blockade:
         audit.note(
             tx,
             "access.blocked",
-            target=("engagement", str(account.engagement_id)),
             engagement_id=account.engagement_id,
             system=self.system,
             account_id=account.account_id,

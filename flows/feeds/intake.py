@@ -163,7 +163,6 @@ class Intake:
         audit.note(
             tx,
             "engagement.requested" if change is Change.CREATED else "engagement.changed",
-            target=("engagement", str(engagement.id)),
             engagement_id=engagement.id,
             system=self.system,
             vms_id=record.external_id,

@@ -109,10 +109,7 @@ class Promoting:
                 message = f"engagement {engagement_id} follows {version} already, or has not used {mapping_id} yet"
                 raise Refused(message, cause="follows_already", field="engagement")
             defer_migration(tx, engagement_id, now.id)
-            target = ("engagement", str(engagement_id))
-            audit.note(
-                tx, "mapping.migration_asked", target=target, actor=self.actor, engagement_id=engagement_id, version=now.version
-            )
+            audit.note(tx, "mapping.migration_asked", actor=self.actor, engagement_id=engagement_id, version=now.version)
 
     @property
     def _needs_two(self) -> bool:

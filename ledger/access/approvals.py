@@ -255,7 +255,7 @@ def _note(tx: Tx, action: str, approval: Approval, actor: Actor, outcome: Outcom
     audit.note(
         tx,
         action,
-        target=("engagement", str(approval.engagement_id)),
+        target=None,
         actor=actor,
         outcome=outcome,
         engagement_id=approval.engagement_id,

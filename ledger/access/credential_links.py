@@ -277,7 +277,7 @@ def _defer(tx: Tx, name: CredentialJob, engagement_id: UUID, token_sha256: bytes
 
 
 def _note(tx: Tx, action: str, engagement_id: UUID, directory: str, actor: Actor) -> None:
-    audit.note(tx, action, target=("engagement", str(engagement_id)), actor=actor, engagement_id=engagement_id, system=directory)
+    audit.note(tx, action, actor=actor, engagement_id=engagement_id, system=directory)
 
 
 def _cipher(shared: bytes, ephemeral: bytes, public: bytes) -> AESGCM:

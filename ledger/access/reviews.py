@@ -233,7 +233,7 @@ def _note(tx: Tx, action: str, review: Review, actor: Actor, outcome: Outcome, *
     audit.note(
         tx,
         action,
-        target=("engagement", str(review.engagement_id)),
+        target=None,
         actor=actor,
         outcome=outcome,
         engagement_id=review.engagement_id,

@@ -43,7 +43,6 @@ def give(tx: Tx, engagement_id: UUID, *, subject: str, statement: str, actor: Ac
     audit.note(
         tx,
         "evidence.given",
-        target=("engagement", str(engagement_id)),
         actor=actor,
         engagement_id=engagement_id,
         evidence_id=given.id,

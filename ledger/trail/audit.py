@@ -80,7 +80,7 @@ def note(
     tx: Tx,
     action: str,
     *,
-    target: tuple[str, str],
+    target: tuple[str, str] | None = None,
     actor: Actor = HUB,
     outcome: Outcome = Outcome.SUCCESS,
     engagement_id: UUID | None = None,
@@ -88,7 +88,14 @@ def note(
     reason_code: str | None = None,
     **details: object,
 ) -> None:
-    """``record`` an event of the ledger's own. ``target`` is type and id; it occurred when the transaction began."""
+    """``record`` an event of the ledger's own. It occurred when the transaction began.
+
+    ``target`` is type and id; left out, it is the engagement. Raises ``ValueError`` where neither is told.
+    """
+    if target is None:
+        if engagement_id is None:
+            raise ValueError(f"{action}: an event is about something; tell target or engagement_id")
+        target = ("engagement", str(engagement_id))
     event = AuditEvent(
         action=action,
         actor=actor,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,19 +21,17 @@ from flows.reconciliation.reconcile import reconcile
 from flows.steps import PlainConductor, Step
 from ledger import documents, engagements
 from ledger.access import approvals, grants
-from ledger.database import Tx
 from ledger.ending import endings, ends, holds
 from ledger.queueing import timers
 from ledger.reconciliation.reconciliations import Scope
 from ledger.writing import effect_history
 from tests.integration.access_looks import a_person, account, account_id_of, case_of, held_now, rows, time_passes, with_packages
 from tests.integration.installed import Installed
-from workforce.access import SIGN_IN, AccountState, Entitlement, EntitlementKind
+from workforce.access import SIGN_IN, Entitlement, EntitlementKind
 from workforce.effects import Effect, EffectKind
 from workforce.engagement import Engagement
 from workforce.errors import Fenced, HubError, Refused, RetryLater
 from workforce.events import HUB, Actor, ActorType
-from workforce.ports import Directory
 from workforce.states import EngagementState
 
 pytestmark = pytest.mark.integration
@@ -432,65 +430,7 @@ def test_of_a_stint_that_ends_before_it_is_cleared_nothing_is_ever_given(install
     assert [grant for name in ("entra", "ldap") for grant in rows(installed, engagement, name)] == []
 
 
-# While a directory answers
-
-
-class Meanwhile:
-    """A directory; something happens while it answers its first reading."""
-
-    def __init__(self, directory: Directory, happens: Callable[[], None]) -> None:
-        self._directory, self._happens = directory, [happens]
-
-    def read(self, account_id: str) -> AccountState:
-        state = self._directory.read(account_id)
-        while self._happens:
-            self._happens.pop()()
-        return state
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._directory, name)
-
-
-def while_it_answers(case: Case, happens: Callable[[Tx], object]) -> Case:
-    """The same case, at a directory during whose first answer ``happens`` is committed."""
-
-    def commit() -> None:
-        with case.hub.database.transaction(TENANT) as tx:
-            happens(tx)
-
-    case.__dict__["directory"] = Meanwhile(case.directory, commit)
-    return case
-
-
-def test_an_ending_that_begins_while_access_is_read_back_is_not_taken_for_proven(installed: Installed) -> None:
-    engagement = installed.joined()
-    case = Case(installed.hub, installed.run(engagement), "ldap")
-    with pytest.raises(Fenced):
-        joiner.read_access_back.run(while_it_answers(case, lambda tx: engagements.begin_ending(tx, engagement.id, "test")))
-    assert not any(grant.revoked_at for grant in rows(installed, engagement, "ldap"))
-    installed.leave(engagement)
-    assert account(installed, engagement, "ldap").entitlements == frozenset()
-
-
-def test_what_is_wanted_no_more_only_since_the_directory_was_asked_stays_to_be_taken(installed: Installed) -> None:
-    engagement = installed.joined()
-    case = Case(installed.hub, installed.run(engagement), "ldap")
-    taken_back = while_it_answers(case, lambda tx: grants.unwant_all(tx, engagement.id, because="approval"))
-    joiner.read_access_back.run(taken_back)
-    assert not any(grant.revoked_at for grant in rows(installed, engagement, "ldap"))
-
-
-def test_a_leaver_that_was_overtaken_while_the_directory_answered_proves_nothing(installed: Installed) -> None:
-    engagement = installed.joined()
-    installed.end(engagement)
-    with installed.hub.database.transaction(TENANT) as tx:
-        tx.execute("UPDATE grants SET revoked_at = NULL WHERE engagement_id = %(id)s", id=engagement.id)
-    case = Case(installed.hub, installed.run(engagement, grants=False), "ldap")
-    with pytest.raises(Fenced):
-        leaver.prove_access_gone.run(
-            while_it_answers(case, lambda tx: engagements.claim(tx, engagement.id, runner="another", grants=False))
-        )
-    assert not any(grant.revoked_at for grant in rows(installed, engagement, "ldap"))
+# Endings
 
 
 def test_a_stint_that_is_ended_before_its_start_is_told_with_no_end_before_it(installed: Installed) -> None:
@@ -502,9 +442,6 @@ def test_a_stint_that_is_ended_before_its_start_is_told_with_no_end_before_it(in
     taken = order.take(order.source().read(engagement.terms.vms_id))
     assert taken.order.terms.ends_on == taken.order.terms.starts_on
     assert taken.order.terms.end_instant() < taken.order.terms.start_instant()
-
-
-# Endings
 
 
 def test_a_leaver_that_is_overtaken_by_the_undoing_has_the_joiner_look_again(installed: Installed) -> None:

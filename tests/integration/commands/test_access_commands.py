@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import typer
 import yaml
-from typer.testing import CliRunner
 
 from cli.access.commands import access_app, reviews_app, who_had_access
 from flows.access.reviews import review_due
@@ -20,13 +18,13 @@ from ledger.access.approvals import ApprovalState
 from ledger.queueing.jobs import JobName
 from ledger.trail import audit
 from tests.integration.installed import TENANT, Installed
+from tests.integration.typing_commands import Stint, told, typed_at
 from workforce.engagement import Engagement
 from workforce.states import EngagementState
 
 pytestmark = pytest.mark.integration
 
 APPROVER = "grace@acme.example"
-Stint = Callable[..., Any]
 
 
 @pytest.fixture
@@ -37,19 +35,8 @@ def stint(installed: Installed, dsn: str) -> Stint:
     audit_app.callback()(lambda: None)
     for name, part in (("access", access_app), ("reviews", reviews_app), ("audit", audit_app)):
         app.add_typer(part, name=name)
-    environment = {"STINT_DATABASE_URL": dsn, "STINT_DATA_DIR": str(installed.hub.settings.data_dir), "COLUMNS": "250"}
-    environment["STINT_INTERNAL_HOSTS"] = "localhost"
 
-    def run(*arguments: str) -> Any:
-        return CliRunner().invoke(app, list(arguments), env=environment)
-
-    return run
-
-
-def told(answer: Any) -> Any:
-    """The one JSON value of a command that succeeded."""
-    assert answer.exit_code == 0, answer.stderr
-    return json.loads(answer.stdout)
+    return typed_at(installed, dsn, app)
 
 
 def refused(answer: Any) -> str:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import yaml
-from structlog.testing import capture_logs
-from typer.testing import CliRunner
 
 from cli.actor import person
 from cli.app import app
@@ -18,6 +15,7 @@ from flows.ending import endings as doing
 from ledger import engagements, failures
 from ledger.trail import audit
 from tests.integration.installed import TENANT, Installed
+from tests.integration.typing_commands import Stint, typed_at
 from workforce.engagement import Engagement
 from workforce.events import Actor, ActorType
 from workforce.states import EngagementState
@@ -27,20 +25,13 @@ pytestmark = pytest.mark.integration
 APPROVER = "grace@acme.example"
 BEN = Actor(ActorType.HUMAN, "ben", auth="cli")
 LATER = (datetime.now(UTC).date() + timedelta(days=300)).isoformat()
-Stint = Callable[..., Any]
 
 
 @pytest.fixture
 def stint(installed: Installed, dsn: str) -> Stint:
     """Runs a command in a terminal of 110 columns; its exit code and what it printed."""
-    environment = {"STINT_DATABASE_URL": dsn, "STINT_DATA_DIR": str(installed.hub.settings.data_dir), "COLUMNS": "110"}
-    environment["STINT_INTERNAL_HOSTS"] = "localhost"
 
-    def run(*arguments: str) -> Any:
-        with capture_logs():  # the entry point has only warnings logged
-            return CliRunner().invoke(app, list(arguments), env=environment)
-
-    return run
+    return typed_at(installed, dsn, app, columns=110)
 
 
 def said(answer: Any) -> str:

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 import typer
-from typer.testing import CliRunner
 
 from cli.access.worker_commands import mount
 from ledger import engagements, failures
 from ledger.queueing.jobs import JobName
 from tests.integration.installed import TENANT, Installed
+from tests.integration.typing_commands import Stint, told, typed_at
 from workforce.engagement import Engagement
 from workforce.states import EngagementState
 
 pytestmark = pytest.mark.integration
 
 WHY = ("--reason", "asked the supplier")
-Stint = Callable[..., Any]
 
 
 @pytest.fixture
@@ -29,19 +26,8 @@ def stint(installed: Installed, dsn: str) -> Stint:
     app = typer.Typer()
     app.callback()(lambda: None)
     mount(app)
-    environment = {"STINT_DATABASE_URL": dsn, "STINT_DATA_DIR": str(installed.hub.settings.data_dir), "COLUMNS": "250"}
-    environment["STINT_INTERNAL_HOSTS"] = "localhost"
 
-    def run(*arguments: str) -> Any:
-        return CliRunner().invoke(app, ["workers", *arguments], env=environment)
-
-    return run
-
-
-def told(answer: Any) -> Any:
-    """The one JSON value of a command that succeeded."""
-    assert answer.exit_code == 0, answer.stdout + answer.stderr
-    return json.loads(answer.stdout)
+    return typed_at(installed, dsn, app, "workers")
 
 
 def namesakes(installed: Installed) -> tuple[Engagement, Engagement]:

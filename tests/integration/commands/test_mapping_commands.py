@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
-from typer.testing import CliRunner
 
 from cli.app import app
 from flows.mapping.rehearsal import READERS, Rehearsing
@@ -19,25 +16,20 @@ from ledger.trail import audit
 from mappings.model import MappingFile
 from tests.integration.installed import TENANT, Installed
 from tests.integration.promoting import HRIS, PAYROLL, SOURCE, UNIT_IS_SITE, shown_writes, with_version
+from tests.integration.typing_commands import Stint, typed_at
 from workforce.errors import Refused
 from workforce.versions import Running
 
 pytestmark = pytest.mark.integration
 
-Stint = Callable[..., Any]
 PHONE_AS_TITLE = {"jobTitle": {"from": "worker.phone", "apply": ["absent_if_empty"]}}
 
 
 @pytest.fixture
 def stint(installed: Installed, dsn: str) -> Stint:
     """Runs a command; its exit code and what it printed."""
-    environment = {"STINT_DATABASE_URL": dsn, "STINT_DATA_DIR": str(installed.hub.settings.data_dir), "COLUMNS": "250"}
-    environment["STINT_INTERNAL_HOSTS"] = "localhost"
 
-    def run(*arguments: str) -> Any:
-        return CliRunner().invoke(app, list(arguments), env=environment)
-
-    return run
+    return typed_at(installed, dsn, app)
 
 
 def test_every_command_prints_one_json_value_also_when_it_fails(installed: Installed, stint: Stint, tmp_path: Path) -> None:

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 import typer
-from typer.testing import CliRunner
 
 from cli.access.worker_commands import mount
 from ledger import failures
 from ledger.queueing.jobs import JobName
 from tests.integration.installed import TENANT, Installed
+from tests.integration.typing_commands import Stint, told, typed_at
 from workforce.engagement import Engagement
 
 pytestmark = pytest.mark.integration
 
 WHY = ("--reason", "asked the supplier")
-Stint = Callable[..., Any]
 
 
 @pytest.fixture
@@ -28,13 +25,8 @@ def stint(installed: Installed, dsn: str) -> Stint:
     app = typer.Typer()
     app.callback()(lambda: None)
     mount(app)
-    environment = {"STINT_DATABASE_URL": dsn, "STINT_DATA_DIR": str(installed.hub.settings.data_dir), "COLUMNS": "250"}
-    environment["STINT_INTERNAL_HOSTS"] = "localhost"
 
-    def run(*arguments: str) -> Any:
-        return CliRunner().invoke(app, ["workers", *arguments], env=environment)
-
-    return run
+    return typed_at(installed, dsn, app, "workers")
 
 
 @pytest.fixture
@@ -43,12 +35,6 @@ def engagement(installed: Installed) -> Engagement:
     known = installed.signed(**{"Worker ID": "P-A"})
     installed.change(known, **{"Worker ID": "P-B", "Worker Last Name": "Gompertz", "Worker Email": "gompertz@mail.example"})
     return known
-
-
-def told(answer: Any) -> Any:
-    """The one JSON value of a command that succeeded."""
-    assert answer.exit_code == 0, answer.stdout + answer.stderr
-    return json.loads(answer.stdout)
 
 
 def test_it_is_listed_by_ids_and_read_again_as_the_same_humans(

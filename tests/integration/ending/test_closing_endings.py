@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 import typer
-from structlog.testing import capture_logs
-from typer.testing import CliRunner
 
 from cli.access.ending_commands import mount
 from flows.ending import endings as doing
@@ -24,6 +20,7 @@ from ledger.trail import audit
 from provisioning.closure import Closure
 from tests.integration.installed import TENANT, Installed
 from tests.integration.ledger_cases import a_work_order
+from tests.integration.typing_commands import Stint, typed_at
 from workforce.access import SIGN_IN, Entitlement, EntitlementKind
 from workforce.engagement import Engagement
 from workforce.errors import NotFound, Refused
@@ -32,7 +29,6 @@ from workforce.states import EngagementState
 
 pytestmark = pytest.mark.integration
 
-Stint = Callable[..., Any]
 ADA = Actor(ActorType.HUMAN, "ada", auth="cli")
 GROUP, LICENCE = Entitlement(EntitlementKind.GROUP, "g-1"), Entitlement(EntitlementKind.LICENCE, "sku-1")
 
@@ -40,17 +36,11 @@ GROUP, LICENCE = Entitlement(EntitlementKind.GROUP, "g-1"), Entitlement(Entitlem
 @pytest.fixture
 def stint(installed: Installed, dsn: str) -> Stint:
     """Runs a command; its exit code and what it printed."""
-    environment = {"STINT_DATABASE_URL": dsn, "STINT_DATA_DIR": str(installed.hub.settings.data_dir), "COLUMNS": "250"}
-    environment["STINT_INTERNAL_HOSTS"] = "localhost"
     app, engagements_app = typer.Typer(), typer.Typer()
     app.add_typer(engagements_app, name="engagements")
     mount(app, engagements_app)
 
-    def run(*arguments: str) -> Any:
-        with capture_logs():  # the entry point has only warnings logged
-            return CliRunner().invoke(app, list(arguments), env=environment)
-
-    return run
+    return typed_at(installed, dsn, app)
 
 
 def working(tx: Tx, vms_id: str) -> Engagement:
