@@ -14,10 +14,10 @@ from pathlib import Path
 
 import psutil
 
-from cli.demo.story import free_port
 from config.loopback import answers
 from config.services import environment_of
 from config.settings import Settings
+from connectors.wire.ports import free_port
 
 READY_SECONDS = 120.0
 POLL_SECONDS = 0.02

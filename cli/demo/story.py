@@ -6,7 +6,6 @@ Everything is started on this machine, two faults happen on the way, and every c
 from __future__ import annotations
 
 import secrets
-import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -33,6 +32,7 @@ from config.hub import Hub, build_hub
 from config.keys import api_token, prefect_auth
 from config.settings import Settings
 from connectors.suite.sandbox import Fault, FaultKind
+from connectors.wire.ports import free_port
 from ledger import engagements
 from ledger.postgres.sibling import asyncpg_url, passing_database, without_password
 from ledger.trail import audit, checkpoint
@@ -305,13 +305,6 @@ def post(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, float]:
     began = time.perf_counter()
     status = loopback.post(url, body, headers)
     return status, (time.perf_counter() - began) * 1000
-
-
-def free_port() -> int:
-    """A port on loopback that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _sentence(entry: AuditEntry) -> str:

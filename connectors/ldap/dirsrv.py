@@ -21,7 +21,8 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 
 from connectors.ldap.dialects.ds389 import Ds389
 from connectors.protocols.ldapv3.entries import MARKER
-from connectors.protocols.ldapv3.servers import DirectoryServer, free_port, installed, launched, listens, not_installed, run
+from connectors.protocols.ldapv3.servers import DirectoryServer, installed, is_ready, launched, not_installed, run
+from connectors.wire.ports import free_port
 from connectors.wire.tls import TlsFiles
 from workforce.errors import Misconfigured
 
@@ -85,12 +86,11 @@ class DirsrvSandbox(DirectoryServer):
         """Start ns-slapd."""
         etc = self.folder / "etc"
         for _ in range(_STARTS):
-            port = free_port()
-            (etc / "dse.ldif").write_text(_configuration(self.folder, port, _hashed(self.root_password)))
+            self._port = free_port()
+            (etc / "dse.ldif").write_text(_configuration(self.folder, self._port, _hashed(self.root_password)))
             pid = str(self.folder / "run" / "pid")
             self.process = launched([installed("ns-slapd", _PACKAGE), "-D", str(etc), "-i", pid, "-d", "0"])
-            if listens(self.process, port):
-                self._port = port
+            if is_ready(self.process, self.answers):
                 return
         raise Misconfigured(f"ns-slapd did not start; its log is {self.folder / 'log' / 'errors'}")
 

@@ -10,7 +10,8 @@ import ldap
 import ldap.dn
 
 from connectors.ldap.dialects.openldap import OpenLdap
-from connectors.protocols.ldapv3.servers import DirectoryServer, free_port, launched, listens
+from connectors.protocols.ldapv3.servers import DirectoryServer, is_ready, launched
+from connectors.wire.ports import free_port
 from workforce.errors import Misconfigured
 
 SUFFIX = DirectoryServer.suffix
@@ -110,12 +111,12 @@ class SlapdSandbox(DirectoryServer):
 
     def start(self) -> None:
         """Start slapd, again on the ports that it had."""
+        kept = (self._port, self._ldaps_port) if self._port else None
         for _ in range(_STARTS):
-            port, ldaps_port = self._port or free_port(), self._ldaps_port or free_port()
-            urls = f"ldap://127.0.0.1:{port}/ ldaps://127.0.0.1:{ldaps_port}/"
+            self._port, self._ldaps_port = kept or (free_port(), free_port())
+            urls = f"ldap://127.0.0.1:{self._port}/ {self.ldaps_url}/"
             self.process = launched([_binary(), "-d", "0", "-h", urls, "-f", str(self.folder / "slapd.conf")])
-            if listens(self.process, port):
-                self._port, self._ldaps_port = port, ldaps_port
+            if is_ready(self.process, self.answers):
                 return
         raise Misconfigured(f"slapd did not start; run it by hand to see why: slapd -d 1 -f {self.folder / 'slapd.conf'}")
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import pytest
 
 from cli import documents
-from cli.demo.story import free_port, post
+from cli.demo.story import post
 from cli.demo.world import TENANT, World, client_company
 from cli.installation import running_database
 from cli.supervisor import Supervisor
@@ -19,6 +19,7 @@ from cli.up import start_services
 from config import services
 from config.hub import Hub, build_hub
 from config.settings import Settings
+from connectors.wire.ports import free_port
 from ledger import engagements
 from ledger.trail import audit
 from ledger.trail.audit import AuditEntry

@@ -38,6 +38,15 @@ def bound(settings: LdapV3Settings, dn: str, password: str) -> Connection:
     return connection
 
 
+def is_reachable(settings: LdapV3Settings) -> bool:
+    """Whether a connection can be made, encrypted and verified, at the first try."""
+    try:
+        close(_encrypted(settings))
+    except (HubError, ldap.LDAPError):
+        return False
+    return True
+
+
 def _encrypted(settings: LdapV3Settings) -> Connection:
     return _with_starttls(settings) if settings.url.startswith("ldap://") else _with_ldaps(settings)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
@@ -16,7 +15,7 @@ from typing import Any, Self
 import ldap
 
 from connectors.protocols.ldapv3.client import LdapV3Client
-from connectors.protocols.ldapv3.connection import bound, close
+from connectors.protocols.ldapv3.connection import bound, close, is_reachable
 from connectors.protocols.ldapv3.dialect import ServerDialect, random_password
 from connectors.protocols.ldapv3.entries import MARKER, Entry, equals
 from connectors.protocols.ldapv3.names import is_dn
@@ -57,8 +56,12 @@ class DirectoryServer(ABC):
         self.folder.mkdir(parents=True, exist_ok=True)
         self.tls: TlsFiles = make_loopback_tls(self.folder / "tls")
         self.install()
-        self.start()
-        self.fill()
+        try:
+            self.start()
+            self.fill()
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -86,6 +89,10 @@ class DirectoryServer(ABC):
         if self.process is not None:
             end(self.process)
             self.process = None
+
+    def answers(self) -> bool:
+        """Whether it takes connections: this server, told by its certificate, and not another to which its port went meanwhile."""
+        return is_reachable(self._form())
 
     def base(self, unit: str) -> str:
         """The DN of one of ``units``."""
@@ -199,31 +206,19 @@ def run(command: list[str]) -> None:
         raise Misconfigured(f"{' '.join([Path(command[0]).name, *command[1:2]])} failed: {said}")
 
 
-def free_port() -> int:
-    """A loopback port that nobody listens on just now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
 def launched(command: list[str]) -> subprocess.Popen[bytes]:
     """The process of a server that says nothing."""
     quiet = subprocess.DEVNULL
     return subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet)  # noqa: S603 - our own arguments only
 
 
-def listens(process: subprocess.Popen[bytes], port: int) -> bool:
-    """Wait until the process takes connections on ``port`` (true) or has ended (false)."""
-    return is_ready(process, lambda: socket.create_connection(("127.0.0.1", port), 1))
-
-
-def is_ready(process: subprocess.Popen[bytes], connect: Callable[[], socket.socket]) -> bool:
-    """Wait until the process can be connected to (true) or has ended (false), looking again whenever it has had 20 ms to go on."""
+def is_ready(process: subprocess.Popen[bytes], answers: Callable[[], bool]) -> bool:
+    """Wait until the process answers (true) or has ended (false), asking again whenever it has had 20 ms to go on."""
     for _ in range(int(_START_SECONDS / _LOOK_AGAIN_SECONDS)):
         try:
             process.wait(_LOOK_AGAIN_SECONDS)
         except subprocess.TimeoutExpired:
-            if _connects(connect):
+            if answers():
                 return True
         else:
             return False
@@ -235,11 +230,3 @@ def end(process: subprocess.Popen[bytes]) -> None:
     """End this process, and no other."""
     process.terminate()
     process.wait()
-
-
-def _connects(connect: Callable[[], socket.socket]) -> bool:
-    try:
-        connect().close()
-    except OSError:
-        return False
-    return True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ import pytest
 from connectors.contract import Instance
 from connectors.smtp import CONNECTOR
 from connectors.suite.sandbox import ON_LOOPBACK
+from connectors.wire.ports import free_port
 from connectors.wire.tls import make_loopback_tls
 from workforce.errors import Misconfigured, Refused
 
@@ -46,21 +46,13 @@ def authenticated(server: Any, session: Any, envelope: Any, mechanism: str, data
     return smtp.AuthResult(success=good, handled=False)
 
 
-def a_free_port() -> int:
-    """aiosmtpd wants to be told one."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @contextmanager
 def served(folder: Path, mailbox: Mailbox, **how: Any) -> Iterator[dict[str, Any]]:
     tls = make_loopback_tls(folder)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tls.certificate, tls.key)
     running = controller.Controller(
-        mailbox, hostname="127.0.0.1", port=a_free_port(), tls_context=context, require_starttls=True,
+        mailbox, hostname="127.0.0.1", port=free_port(), tls_context=context, require_starttls=True,
         authenticator=authenticated, auth_required=True, auth_require_tls=True, **how,
     )  # fmt: skip
     running.start()
