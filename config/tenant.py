@@ -198,6 +198,10 @@ class _Reading:
             said = " ".join(str(error).split()).replace('"<unicode string>", ', "")
             self.fault(file, "", f"not readable as YAML: {said}{_no_such_day(self.files[file])}")
             return None
+        if not isinstance(content, dict):
+            there = "is empty" if content is None else f"holds one {type(content).__name__}"
+            self.fault(file, "", f"{there}; write key: value lines, first {', '.join(_needed(model))}")
+            return None
         return self.valid(file, model, content, "")
 
     def plain(self, file: str) -> Mapping[str, Any]:
@@ -224,6 +228,10 @@ class _Reading:
         except HubError as error:  # a rule of the domain, named by itself
             self.fault(file, _key(prefix, error.field or ""), str(error))
         return None
+
+
+def _needed(model: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in model.model_fields.items() if field.is_required()]
 
 
 def _key_of(item: ErrorDetails, prefix: str) -> str:

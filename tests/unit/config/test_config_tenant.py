@@ -156,6 +156,18 @@ def test_what_is_not_yaml_is_one_fault(content: Content, secrets: SecretStore, t
     assert "unicode string" not in faults[0].message
 
 
+@pytest.mark.parametrize(
+    ("text", "there"),
+    [("", "is empty"), ("# a remark\n", "is empty"), ("- a\n", "holds one list"), ("word\n", "holds one str")],
+)
+def test_a_file_that_says_nothing_is_told_what_to_begin_with(
+    content: Content, secrets: SecretStore, text: str, there: str
+) -> None:
+    config, faults = read_tenant({**as_files(content), "connectors/gusto.yaml": text}, secrets)
+    assert (config, where(faults)) == (None, [("connectors/gusto.yaml", "")])
+    assert faults[0].message.startswith(f"{there}; write key: value lines, first connector")
+
+
 def test_a_day_that_does_not_exist_is_told_with_its_line(content: Content, secrets: SecretStore) -> None:
     _, faults = read_tenant({**as_files(content), "connectors/gusto.yaml": "connector: gusto\ndue: 2026-02-30\n"}, secrets)
     assert "(2026-02-30 in line 2)" in faults[0].message
