@@ -15,7 +15,7 @@ demo: $(VENV)/.runtime ## run the main job once, end to end, on this machine
 	$(BIN)/stint demo
 
 test: $(VENV)/.dev $(OIDC)/.installed ## run all tests, against real PostgreSQL, slapd and Prefect
-	$(BIN)/pytest -n 4 --dist loadgroup -q
+	$(BIN)/pytest -n 4 -q
 
 peers: ## also install Samba and 389 Directory Server, for the tests of Active Directory and 389
 	@scripts/peers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from collections.abc import Generator
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import hypothesis
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from connectors.protocols.ldapv3.servers import CANNOT_RUN_HERE
 from workforce.errors import Misconfigured
@@ -21,6 +23,28 @@ hypothesis.settings.register_profile("thorough", deadline=None, max_examples=2_0
 hypothesis.settings.load_profile("stint")
 
 UNIT = Path(__file__).parent / "unit"
+
+
+class ByWhatTheyStart(LoadScopeScheduling):
+    """Tests that share what is slow to start run in one worker: an installation, the sandboxes of a file, those of a connector.
+
+    Not by ``xdist_group``: xdist 3.8 writes groups into ids, which pytest 9.2 no longer takes (pytest-dev/pytest-xdist#1386).
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file, _, test = nodeid.partition("::")
+        match file.split("/")[1:2]:
+            case ["end_to_end"]:
+                return "end_to_end"
+            case ["conformance"]:
+                return re.split(r"[-\]]", test.partition("[")[2])[0] or nodeid
+            case _:
+                return file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByWhatTheyStart:
+    """Which worker runs a test."""
+    return ByWhatTheyStart(config, log)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -51,6 +51,11 @@ class FaultKind(StrEnum):
         """Whether the work was done."""
         return self.name.endswith("_AFTER")
 
+    @property
+    def is_endless(self) -> bool:
+        """Whether only the caller's deadline ends it."""
+        return self in (FaultKind.TIMEOUT_BEFORE, FaultKind.TIMEOUT_AFTER, FaultKind.DRIP_AFTER)
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:

@@ -24,7 +24,7 @@ from workforce.effects import EffectKind
 from workforce.errors import RetryLater
 from workforce.states import EffectState, EngagementState
 
-pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("installation")]
+pytestmark = pytest.mark.integration
 
 PEOPLE = itertools.count(1)
 MANY = 12

@@ -19,7 +19,7 @@ from ledger.queueing import runs
 from tests.end_to_end.conftest import Stint
 from tests.end_to_end.test_one_contractor_all_the_way import ONE_EACH, counts, is_active
 
-pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("installation")]
+pytestmark = pytest.mark.integration
 
 LOCK = 4242
 

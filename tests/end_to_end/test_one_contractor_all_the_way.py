@@ -22,7 +22,7 @@ from tests.end_to_end.conftest import Stint
 from workforce.engagement import Engagement
 from workforce.states import EngagementState
 
-pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("installation")]
+pytestmark = pytest.mark.integration
 
 PASSWORD = "the help desk gave it to me 1!"
 
