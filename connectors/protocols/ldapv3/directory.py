@@ -158,7 +158,7 @@ class LdapV3Directory:
 
         LDAP cannot tell which are gone, and a change of a group is none of its members': both show only in a reading from the
         beginning, which is also what the cursor of another server leads to. Where ``modifyTimestamp`` is the stamp, the clocks may be
-        off by five minutes, and the changes of the last five are told again.
+        off by five minutes, and the changes of the last five are told again, until nothing was changed for as long.
         """
         listed = next_page(self._client, cursor)
         states = self._states([self._read_entry(entry) for entry in listed.entries])

@@ -19,13 +19,15 @@ from connectors.records.cursors import Cursor
 class Position(Cursor):
     """Where a reading stands: every entry stamped before ``low`` was read. ``width`` is that of the next span (0: to the end).
 
-    ``server`` is whose stamps they are and which part of the tree is read, ``top`` the highest stamp that was seen.
+    ``server`` is whose stamps they are and which part of the tree is read, ``top`` the highest stamp that was seen, and ``top_since``
+    when a reading that saw it first was complete, in seconds by our clock (0: none was yet).
     """
 
     server: str
     low: int = 0
     width: int = 0
     top: int = 0
+    top_since: int = 0
 
     @classmethod
     def of(cls, cursor: str | None, server: str, latest: int) -> Position:
@@ -60,7 +62,8 @@ def next_page(client: LdapV3Client, cursor: str | None) -> Listed:
         if entries is None:
             position = replace(position, width=max(1, (position.width or latest - position.low) // 2))
             continue
-        position = replace(position, top=max([position.top, *map(client.dialect.stamp, entries)]))
+        top = max([position.top, *map(client.dialect.stamp, entries)])
+        position = replace(position, top=top, top_since=position.top_since if top == position.top else 0)
         if last is None:
             return Listed(entries, _finished(client, position, latest), complete=True)
         position = replace(position, low=last + 1, width=position.width * 2)
@@ -81,6 +84,14 @@ def _span(client: LdapV3Client, low: int, last: int | None, latest: int) -> Sequ
 
 
 def _finished(client: LdapV3Client, position: Position, latest: int) -> Position:
-    """Where to look for changes. A stamp of the future (a clock that was wrong once) must not hide those until then."""
+    """Where to look for changes. A stamp of the future (a clock that was wrong once) must not hide those until then.
+
+    What may still arrive with a stamp as old as the overlap is looked for again, until the highest stamp has been known for so long
+    that it would have arrived: then everything up to that stamp is told for good.
+    """
     overlap = client.dialect.stamp_overlap
-    return Position(position.server, low=max(position.low, min(position.top, latest + overlap) - overlap))
+    now, top = latest + overlap, position.top
+    since = position.top_since or now
+    is_settled = 0 < top < latest and now - since >= overlap > 0
+    low = top + 1 if is_settled else min(top, now) - overlap
+    return Position(position.server, low=max(position.low, low), top=top, top_since=since)
