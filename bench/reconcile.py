@@ -135,7 +135,7 @@ def _directory(hub: Hub, settings: Settings, world: World, slapd: SlapdSandbox, 
     figures["first"] = _run(settings, name, Scope.FULL)
     figures["again"] = _run(settings, name, Scope.FULL)
     if name == "ldap":
-        time.sleep(CLOCK_SKEW.total_seconds() + 5.0)
+        time.sleep(CLOCK_SKEW.total_seconds())
     figures["changed_first"] = _run(settings, name, Scope.CHANGED)
     for number in CHANGES:
         changed = [person for person, _ in made[:number]]

@@ -143,19 +143,18 @@ def _successor(sponsors: Sponsors, sponsor: str) -> str | None:
 
 
 def _succeed(tx: Tx, engagement: Engagement, *, has_successor: bool) -> None:
-    subject, target = f"sponsor:{engagement.id}", ("engagement", str(engagement.id))
+    subject = f"sponsor:{engagement.id}"
     if has_successor:
         failures.resolve(tx, subject, person())
         if engagement.state in STANDING:
             defer_joiner(tx, engagement.id)
-        audit.note(tx, "sponsor.succeeded", target=target, actor=person(), engagement_id=engagement.id)
+        audit.note(tx, "sponsor.succeeded", actor=person(), engagement_id=engagement.id)
         return
     message = (
         "nobody answers for the contractor since the sponsor left; name a successor in tenant.yaml: access.sponsors.successors"
     )
     failures.park(tx, cause="sponsor_without_successor", message=message, engagement_id=engagement.id, subject=subject)
-    outcome = Outcome.FAILURE
-    audit.note(tx, "sponsor.left", target=target, actor=person(), outcome=outcome, engagement_id=engagement.id)
+    audit.note(tx, "sponsor.left", actor=person(), outcome=Outcome.FAILURE, engagement_id=engagement.id)
 
 
 def _worker(tx: Tx, marker: str) -> Worker:

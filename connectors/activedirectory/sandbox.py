@@ -23,8 +23,6 @@ from connectors.protocols.ldapv3.servers import (
     CANNOT_RUN_HERE,
     DirectoryServer,
     installed,
-    is_ready,
-    launched,
     not_installed,
     run,
 )
@@ -128,11 +126,9 @@ class SambaSandbox(DirectoryServer):
         configuration = self.folder / "smb.conf"
         configuration.write_text(_CONFIGURATION.format(folder=self.folder, tls=self.tls))
         options = ["--foreground", "--no-process-group", "--model=single", f"--configfile={configuration}"]
-        self.process = launched([installed("samba", _PACKAGE), *options])
-        door = self.folder / "private" / "ldapi"
-        if not is_ready(self.process, lambda: _is_open(door)):
+        self._proxy = _Proxy(self.folder / "private" / "ldapi")
+        if not self.comes_up([installed("samba", _PACKAGE), *options]):
             raise Misconfigured(f"Samba did not start; run it by hand to see why: samba -i -d 3 -s {configuration}")
-        self._proxy = _Proxy(door)
 
     def stop(self) -> None:
         """End the proxy and the process."""
@@ -197,8 +193,13 @@ class _Proxy:
         with suppress(OSError):  # closed
             while True:
                 near, _ = self._listener.accept()
-                far = _dial(self._door)
-                self._open += [near, far]
+                self._open.append(near)
+                try:
+                    far = _dial(self._door)
+                except OSError:  # Samba is not there yet, or no more
+                    near.close()
+                    continue
+                self._open.append(far)
                 for ends in ((near, far), (far, near)):
                     threading.Thread(target=_forward, args=ends, name="samba-proxy", daemon=True).start()
 
@@ -219,14 +220,6 @@ def _dial(door: Path) -> socket.socket:
         dialled.close()
         raise
     return dialled
-
-
-def _is_open(door: Path) -> bool:
-    try:
-        _dial(door).close()
-    except OSError:
-        return False
-    return True
 
 
 def _sockets(folder: str, names: list[str]) -> list[str]:

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 
 from connectors.ldap.dialects.ds389 import Ds389
 from connectors.protocols.ldapv3.entries import MARKER
-from connectors.protocols.ldapv3.servers import DirectoryServer, installed, is_ready, launched, not_installed, run
+from connectors.protocols.ldapv3.servers import DirectoryServer, installed, not_installed, run
 from connectors.wire.ports import free_port
 from connectors.wire.tls import TlsFiles
 from workforce.errors import Misconfigured
@@ -89,8 +89,7 @@ class DirsrvSandbox(DirectoryServer):
             self._port = free_port()
             (etc / "dse.ldif").write_text(_configuration(self.folder, self._port, _hashed(self.root_password)))
             pid = str(self.folder / "run" / "pid")
-            self.process = launched([installed("ns-slapd", _PACKAGE), "-D", str(etc), "-i", pid, "-d", "0"])
-            if is_ready(self.process, self.answers):
+            if self.comes_up([installed("ns-slapd", _PACKAGE), "-D", str(etc), "-i", pid, "-d", "0"]):
                 return
         raise Misconfigured(f"ns-slapd did not start; its log is {self.folder / 'log' / 'errors'}")
 

@@ -10,7 +10,7 @@ import ldap
 import ldap.dn
 
 from connectors.ldap.dialects.openldap import OpenLdap
-from connectors.protocols.ldapv3.servers import DirectoryServer, is_ready, launched
+from connectors.protocols.ldapv3.servers import DirectoryServer
 from connectors.wire.ports import free_port
 from workforce.errors import Misconfigured
 
@@ -115,8 +115,7 @@ class SlapdSandbox(DirectoryServer):
         for _ in range(_STARTS):
             self._port, self._ldaps_port = kept or (free_port(), free_port())
             urls = f"ldap://127.0.0.1:{self._port}/ {self.ldaps_url}/"
-            self.process = launched([_binary(), "-d", "0", "-h", urls, "-f", str(self.folder / "slapd.conf")])
-            if is_ready(self.process, self.answers):
+            if self.comes_up([_binary(), "-d", "0", "-h", urls, "-f", str(self.folder / "slapd.conf")]):
                 return
         raise Misconfigured(f"slapd did not start; run it by hand to see why: slapd -d 1 -f {self.folder / 'slapd.conf'}")
 

@@ -130,9 +130,8 @@ def tell_enabled(tx: Tx, directory: str, account_id: str, engagement_id: UUID) -
 
 def _settle(tx: Tx, looked_at: Iterable[KnownAccount], swept: Swept) -> None:
     """What was enabled after the end and is blocked now waits for nobody any more."""
-    standing = {_subject(account) for account in looked_at if account.directory in swept.unread} | set(
-        map(_subject, swept.enabled)
-    )
+    unread = [account for account in looked_at if account.directory in swept.unread]
+    standing = {subject_of_enabled(account.directory, account.account_id) for account in (*unread, *swept.enabled)}
     _resolve(tx, ENABLED, but=standing)
 
 
@@ -171,7 +170,3 @@ def _overdue(engagement_id: UUID) -> str:
 def subject_of_enabled(directory: str, account_id: str) -> str:
     """What the failure list calls an account that could sign in again."""
     return f"enabled:{directory}:{account_id}"
-
-
-def _subject(account: KnownAccount) -> str:
-    return subject_of_enabled(account.directory, account.account_id)

@@ -15,10 +15,14 @@ from tests.integration.installed import Installed
 Stint = Callable[..., Any]
 
 
-def typed_at(installed: Installed, dsn: str, app: typer.Typer, *first: str, columns: int = 250) -> Stint:
+def typed_at(installed: Installed, app: typer.Typer, *first: str, columns: int = 250) -> Stint:
     """Runs a command of ``app``, the words ``first`` before those that are typed; its exit code and what it printed."""
-    environment = {"STINT_DATABASE_URL": dsn, "STINT_DATA_DIR": str(installed.hub.settings.data_dir), "COLUMNS": str(columns)}
-    environment["STINT_INTERNAL_HOSTS"] = "localhost"
+    environment = {
+        "STINT_DATABASE_URL": installed.hub.database.dsn,
+        "STINT_DATA_DIR": str(installed.hub.settings.data_dir),
+        "STINT_INTERNAL_HOSTS": "localhost",
+        "COLUMNS": str(columns),
+    }
 
     def run(*arguments: str) -> Any:
         with capture_logs():  # the entry point has only warnings logged

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -85,14 +85,29 @@ class DirectoryServer(ABC):
         """Where it takes connections, in the clear until StartTLS."""
 
     def stop(self) -> None:
-        """End the process."""
+        """End this process, and no other."""
         if self.process is not None:
-            end(self.process)
+            self.process.terminate()
+            self.process.wait()
             self.process = None
 
-    def answers(self) -> bool:
-        """Whether it takes connections: this server, told by its certificate, and not another to which its port went meanwhile."""
-        return is_reachable(self._form())
+    def comes_up(self, command: list[str]) -> bool:
+        """Launch the process and wait until it answers (true) or has ended (false), asking again whenever it has had 20 ms to go on.
+
+        It is this server that answers, told by its certificate, and not another to which its port went meanwhile.
+        """
+        quiet = subprocess.DEVNULL
+        self.process = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet)  # noqa: S603 - our own arguments only
+        for _ in range(int(_START_SECONDS / _LOOK_AGAIN_SECONDS)):
+            try:
+                self.process.wait(_LOOK_AGAIN_SECONDS)
+            except subprocess.TimeoutExpired:
+                if is_reachable(self._form()):
+                    return True
+            else:
+                return False
+        self.stop()
+        return False
 
     def base(self, unit: str) -> str:
         """The DN of one of ``units``."""
@@ -204,29 +219,3 @@ def run(command: list[str]) -> None:
     if done.returncode != 0:
         said = done.stderr.decode(errors="replace")[-300:]
         raise Misconfigured(f"{' '.join([Path(command[0]).name, *command[1:2]])} failed: {said}")
-
-
-def launched(command: list[str]) -> subprocess.Popen[bytes]:
-    """The process of a server that says nothing."""
-    quiet = subprocess.DEVNULL
-    return subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet)  # noqa: S603 - our own arguments only
-
-
-def is_ready(process: subprocess.Popen[bytes], answers: Callable[[], bool]) -> bool:
-    """Wait until the process answers (true) or has ended (false), asking again whenever it has had 20 ms to go on."""
-    for _ in range(int(_START_SECONDS / _LOOK_AGAIN_SECONDS)):
-        try:
-            process.wait(_LOOK_AGAIN_SECONDS)
-        except subprocess.TimeoutExpired:
-            if answers():
-                return True
-        else:
-            return False
-    end(process)
-    return False
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    """End this process, and no other."""
-    process.terminate()
-    process.wait()

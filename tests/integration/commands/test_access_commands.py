@@ -28,7 +28,7 @@ APPROVER = "grace@acme.example"
 
 
 @pytest.fixture
-def stint(installed: Installed, dsn: str) -> Stint:
+def stint(installed: Installed) -> Stint:
     """Runs a command; its exit code and what it printed."""
     app, audit_app = typer.Typer(), typer.Typer()
     audit_app.command("who-had-access")(who_had_access)
@@ -36,7 +36,7 @@ def stint(installed: Installed, dsn: str) -> Stint:
     for name, part in (("access", access_app), ("reviews", reviews_app), ("audit", audit_app)):
         app.add_typer(part, name=name)
 
-    return typed_at(installed, dsn, app)
+    return typed_at(installed, app)
 
 
 def refused(answer: Any) -> str:

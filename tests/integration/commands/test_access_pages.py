@@ -28,10 +28,9 @@ LATER = (datetime.now(UTC).date() + timedelta(days=300)).isoformat()
 
 
 @pytest.fixture
-def stint(installed: Installed, dsn: str) -> Stint:
+def stint(installed: Installed) -> Stint:
     """Runs a command in a terminal of 110 columns; its exit code and what it printed."""
-
-    return typed_at(installed, dsn, app, columns=110)
+    return typed_at(installed, app, columns=110)
 
 
 def said(answer: Any) -> str:

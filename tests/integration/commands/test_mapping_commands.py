@@ -26,10 +26,9 @@ PHONE_AS_TITLE = {"jobTitle": {"from": "worker.phone", "apply": ["absent_if_empt
 
 
 @pytest.fixture
-def stint(installed: Installed, dsn: str) -> Stint:
+def stint(installed: Installed) -> Stint:
     """Runs a command; its exit code and what it printed."""
-
-    return typed_at(installed, dsn, app)
+    return typed_at(installed, app)
 
 
 def test_every_command_prints_one_json_value_also_when_it_fails(installed: Installed, stint: Stint, tmp_path: Path) -> None:

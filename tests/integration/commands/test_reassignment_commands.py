@@ -20,13 +20,13 @@ WHY = ("--reason", "asked the supplier")
 
 
 @pytest.fixture
-def stint(installed: Installed, dsn: str) -> Stint:
+def stint(installed: Installed) -> Stint:
     """Runs a command; its exit code and what it printed."""
     app = typer.Typer()
     app.callback()(lambda: None)
     mount(app)
 
-    return typed_at(installed, dsn, app, "workers")
+    return typed_at(installed, app, "workers")
 
 
 @pytest.fixture

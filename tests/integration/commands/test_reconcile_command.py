@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
-from structlog.testing import capture_logs
-from typer.testing import CliRunner
 
 from cli.access.reconcile_commands import reconcile_app
 from cli.access.reconciliation import decide, finding_rows, held_rows, run
@@ -19,6 +16,7 @@ from ledger.reconciliation import reconciliations
 from ledger.reconciliation.reconciliations import Scope
 from tests.integration.installed import TENANT, Installed
 from tests.integration.reconciling import Premises
+from tests.integration.typing_commands import typed_at
 from workforce.errors import NotFound, Refused
 
 pytestmark = pytest.mark.integration
@@ -29,47 +27,41 @@ def premises(installed: Installed) -> Premises:
     return Premises(installed, "ldap")
 
 
-def command(tmp_path: Path, premises: Premises, *arguments: str) -> Any:
+def command(premises: Premises, *arguments: str) -> Any:
     """What the command prints as JSON, in an installation on the same ledger."""
-    settings = {
-        "STINT_DATA_DIR": str(tmp_path),
-        "STINT_DATABASE_URL": premises.installed.hub.database.dsn,
-        "STINT_INTERNAL_HOSTS": "localhost",
-    }
-    with capture_logs():  # the entry point has only warnings logged
-        result = CliRunner().invoke(reconcile_app, [*arguments, "--json"], env=settings)
+    result = typed_at(premises.installed, reconcile_app)(*arguments, "--json")
     return result.exit_code, json.loads(result.stdout)
 
 
-def test_a_run_and_its_findings_are_told_as_json(premises: Premises, tmp_path: Path) -> None:
+def test_a_run_and_its_findings_are_told_as_json(premises: Premises) -> None:
     employed = premises.employ(groups=premises.groups[:1])
     premises.port.add_member(premises.groups[1], employed.account_id)
-    code, rows = command(tmp_path, premises, "run", "--directory", "ldap")
+    code, rows = command(premises, "run", "--directory", "ldap")
     assert (code, [row["directory"] for row in rows]) == (0, ["ldap"])
-    code, told = command(tmp_path, premises, "findings", "--directory", "ldap", "--drift", "extra")
+    code, told = command(premises, "findings", "--directory", "ldap", "--drift", "extra")
     assert code == 0
     assert [(row["account"], row["subject"]) for row in told] == [(employed.account_id, f"group {premises.groups[1]}")]
 
 
-def test_what_is_held_is_listed_and_discarded_with_a_reason(premises: Premises, tmp_path: Path) -> None:
+def test_what_is_held_is_listed_and_discarded_with_a_reason(premises: Premises) -> None:
     for _ in range(7):
         premises.employ(has_account=False)
     premises.run()
-    _, rows = command(tmp_path, premises, "held")
+    _, rows = command(premises, "held")
     assert len(rows) == 7
-    code, done = command(tmp_path, premises, "discard", rows[0]["id"], "--reason", "she has left")
+    code, done = command(premises, "discard", rows[0]["id"], "--reason", "she has left")
     assert (code, done) == (0, {"ok": True, "changes": 1})
-    code, done = command(tmp_path, premises, "release", "--source", "ldap", "--reason", "the backup was restored")
+    code, done = command(premises, "release", "--source", "ldap", "--reason", "the backup was restored")
     assert (code, done["changes"]) == (0, 6)
-    _, rows = command(tmp_path, premises, "held")
+    _, rows = command(premises, "held")
     assert rows == []
 
 
 @pytest.mark.parametrize(
     "arguments", [("run", "--full", "--recent"), ("release", "--reason", "x"), ("discard", "--reason", "x", "--source", "nobody")]
 )
-def test_a_call_that_makes_no_sense_says_why(premises: Premises, tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    code, told = command(tmp_path, premises, *arguments)
+def test_a_call_that_makes_no_sense_says_why(premises: Premises, arguments: tuple[str, ...]) -> None:
+    code, told = command(premises, *arguments)
     assert code != 0
     assert told["error"]
 

@@ -36,13 +36,15 @@ def test_a_port_that_went_to_another_server_of_the_same_kind_is_given_up_for_ano
         assert started.bind_as(started.service_dn, started.service_password)
 
 
-def test_one_that_answers_but_cannot_be_filled_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    half_made = SlapdSandbox(tmp_path / "slapd")
+class Full(SlapdSandbox):
+    """Starts, and has no room for the first entry."""
 
-    def fail() -> None:
+    def fill(self) -> None:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(half_made, "fill", fail)
+
+def test_one_that_answers_but_cannot_be_filled_is_ended(tmp_path: Path) -> None:
+    half_made = Full(tmp_path / "slapd")
     with pytest.raises(OSError, match="no space"):
         half_made.__enter__()
     assert half_made.process is None

@@ -34,13 +34,13 @@ GROUP, LICENCE = Entitlement(EntitlementKind.GROUP, "g-1"), Entitlement(Entitlem
 
 
 @pytest.fixture
-def stint(installed: Installed, dsn: str) -> Stint:
+def stint(installed: Installed) -> Stint:
     """Runs a command; its exit code and what it printed."""
     app, engagements_app = typer.Typer(), typer.Typer()
     app.add_typer(engagements_app, name="engagements")
     mount(app, engagements_app)
 
-    return typed_at(installed, dsn, app)
+    return typed_at(installed, app)
 
 
 def working(tx: Tx, vms_id: str) -> Engagement:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from cli.app import app
 from cli.mapping.lineage import engagement_lineage, lineage_lines
@@ -22,6 +20,7 @@ from ledger import engagements
 from ledger.trail import audit
 from ledger.writing import writes
 from tests.integration.installed import TENANT, Installed
+from tests.integration.typing_commands import told, typed_at
 from workforce.effects import EffectKind
 from workforce.engagement import Engagement
 from workforce.errors import NotFound, RetryLater
@@ -309,14 +308,14 @@ def test_why_is_this_rate_95_in_gusto_is_answered_in_one_screen(installed: Insta
     ]
 
 
-def test_the_command_prints_the_answer_and_its_json(installed: Installed, dsn: str) -> None:
+def test_the_command_prints_the_answer_and_its_json(installed: Installed) -> None:
     engagement = installed.joined()
     asked = ["engagements", "show", engagement.terms.vms_id, "--lineage", "--system", "gusto", "--field", "hourly_rate"]
-    environment = {"STINT_DATABASE_URL": dsn, "STINT_DATA_DIR": str(installed.hub.settings.data_dir)}
-    printed = CliRunner().invoke(app, [*asked, "--show-sensitive"], env=environment)
+    stint = typed_at(installed, app)
+    printed = stint(*asked, "--show-sensitive")
     assert (printed.exit_code, printed.stdout.splitlines()[0]) == (0, "gusto hourly_rate = 95.00")
     assert len(printed.stdout.splitlines()) == 6
-    as_json = json.loads(CliRunner().invoke(app, [*asked, "--json"], env=environment).stdout)
+    as_json = told(stint(*asked, "--json"))
     assert [(row["field"], row["value"], row["hidden"]) for row in as_json] == [("hourly_rate", None, True)]
     assert len(seen(installed, engagement)) == 1
 
