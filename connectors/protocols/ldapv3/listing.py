@@ -87,11 +87,12 @@ def _finished(client: LdapV3Client, position: Position, latest: int) -> Position
     """Where to look for changes. A stamp of the future (a clock that was wrong once) must not hide those until then.
 
     What may still arrive with a stamp as old as the overlap is looked for again, until the highest stamp has been known for so long
-    that it would have arrived: then everything up to that stamp is told for good.
+    that it would have arrived: then everything up to that stamp is told for good. Only stamps that were seen count, not how far the
+    spans went: our own clock may be ahead of the directory's.
     """
     overlap = client.dialect.stamp_overlap
     now, top = latest + overlap, position.top
     since = position.top_since or now
     is_settled = 0 < top < latest and now - since >= overlap > 0
     low = top + 1 if is_settled else min(top, now) - overlap
-    return Position(position.server, low=max(position.low, low), top=top, top_since=since)
+    return Position(position.server, low=max(0, low), top=top, top_since=since)

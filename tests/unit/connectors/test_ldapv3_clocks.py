@@ -6,17 +6,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, cast
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.ldap.dialects.openldap import OpenLdap
 from connectors.ldap.settings import LdapSettings
-from connectors.protocols.ldapv3.client import LdapV3Client
 from connectors.protocols.ldapv3.dialect import CLOCK_SKEW
 from connectors.protocols.ldapv3.entries import Entry, Filter, generalized_time
-from connectors.protocols.ldapv3.listing import next_page
+from tests.unit.connectors.spans import PLACES, Spans, read_all
 
 SKEW = int(CLOCK_SKEW.total_seconds())
 START = 1_800_000_000
@@ -24,7 +22,7 @@ _SPAN = re.compile(r"(!\()?\(?modifyTimestamp>=(\d{14})Z")
 
 
 @dataclass
-class Replicas:
+class Replicas(Spans):
     """One directory on several servers. ``now`` is the true time; the hub's own clock shows ``hub`` seconds more."""
 
     now: int = START
@@ -33,15 +31,7 @@ class Replicas:
     stamps: dict[str, int] = field(default_factory=dict)
     arriving: list[tuple[int, str, int]] = field(default_factory=list)
     dialect: OpenLdap = field(default_factory=OpenLdap)
-    settings: LdapSettings = field(
-        default_factory=lambda: LdapSettings(
-            url="ldap://ldap.client.example",
-            bind_dn="cn=stint,dc=client,dc=example",
-            bind_password="secret",
-            people_base="ou=people,dc=client,dc=example",
-            groups_base="ou=groups,dc=client,dc=example",
-        )
-    )
+    settings: LdapSettings = field(default_factory=lambda: LdapSettings(url="ldap://ldap.client.example", **PLACES))
 
     def change(self, who: str, *, clock: int = 0, lag: int = 0) -> None:
         """Change an entry on a server whose clock is ``clock`` seconds ahead; ours shows it ``lag`` seconds later."""
@@ -63,11 +53,6 @@ class Replicas:
         held = sorted((who, stamp) for who, stamp in self.stamps.items() if low <= stamp < end)
         return [Entry(who, {"modifyTimestamp": [_text(stamp)]}) for who, stamp in held]
 
-    def first_page(self, base: str, condition: Filter, attributes: Sequence[str]) -> tuple[list[Entry], bool]:
-        """As many as fit, and whether that is all."""
-        found = self.search(base, condition, attributes)
-        return found[: self.page], len(found) <= self.page
-
 
 def _text(stamp: int) -> bytes:
     return generalized_time(datetime.fromtimestamp(stamp, UTC)).encode()
@@ -79,13 +64,8 @@ def _seconds(text: str) -> int:
 
 def read(replicas: Replicas, cursor: str | None) -> tuple[dict[str, int], str]:
     """Who is told, with the stamps that they had; and where to go on."""
-    told: dict[str, int] = {}
-    while True:
-        listed = next_page(cast("LdapV3Client", cast("Any", replicas)), cursor)
-        told |= {entry.dn: replicas.dialect.stamp(entry) for entry in listed.entries}
-        cursor = listed.position.encode()
-        if listed.complete:
-            return told, cursor
+    entries, further = read_all(replicas, cursor)
+    return {entry.dn: replicas.dialect.stamp(entry) for entry in entries}, further
 
 
 def imported(number: int = 40) -> tuple[Replicas, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,17 +13,18 @@ from hypothesis import strategies as st
 
 from connectors.activedirectory.client import usn_clock
 from connectors.activedirectory.dialect import ActiveDirectory
-from connectors.protocols.ldapv3.client import LdapV3Client
 from connectors.protocols.ldapv3.entries import Entry, Filter
-from connectors.protocols.ldapv3.listing import Position, next_page
+from connectors.protocols.ldapv3.listing import Position
 from connectors.protocols.ldapv3.settings import LdapV3Settings
+from tests.unit.connectors import spans
+from tests.unit.connectors.spans import PLACES, Spans
 from workforce.errors import Refused
 
 _SPAN = re.compile(r"uSNChanged([<>])=(\d+)")
 
 
 @dataclass
-class Domain:
+class Domain(Spans):
     """A domain controller that knows entries by their update sequence number alone. ``page`` is how many fit on a page."""
 
     stamps: dict[str, int]
@@ -34,15 +35,7 @@ class Domain:
     latest: int = 0
     asked: int = 0
     dialect: ActiveDirectory = field(default_factory=ActiveDirectory)
-    settings: LdapV3Settings = field(
-        default_factory=lambda: LdapV3Settings(
-            url="ldap://dc1.client.example",
-            bind_dn="CN=stint,DC=client,DC=example",
-            bind_password="secret",
-            people_base="OU=People,DC=client,DC=example",
-            groups_base="OU=Groups,DC=client,DC=example",
-        )
-    )
+    settings: LdapV3Settings = field(default_factory=lambda: LdapV3Settings(url="ldap://dc1.client.example", **PLACES))
 
     def change(self, who: str) -> None:
         """Give it the next number, as every change does."""
@@ -59,11 +52,6 @@ class Domain:
             return [Entry(who, {}) for who in sorted(self.stamps) if low == 0 and high == 10**19]
         return [Entry(who, {"uSNChanged": [b"%d" % stamp]}) for who, stamp in sorted(self.stamps.items()) if low <= stamp <= high]
 
-    def first_page(self, base: str, condition: Filter, attributes: Sequence[str]) -> tuple[list[Entry], bool]:
-        """As many as fit, and whether that is all."""
-        found = self.search(base, condition, attributes)
-        return found[: self.page], len(found) <= self.page
-
     def clock(self) -> tuple[str, int]:
         """As its client tells it."""
         return usn_clock(self.entry, self.settings.suffix)
@@ -78,18 +66,13 @@ class Domain:
 
 
 def read_on(domain: Domain, cursor: str | None) -> tuple[list[str], str, bool]:
-    listed = next_page(cast("LdapV3Client", cast("Any", domain)), cursor)
-    return [entry.dn for entry in listed.entries], listed.position.encode(), listed.complete
+    entries, further, complete = spans.read_on(domain, cursor)
+    return [entry.dn for entry in entries], further, complete
 
 
 def read_all(domain: Domain, cursor: str | None = None) -> tuple[list[str], str]:
-    found: list[str] = []
-    for _ in range(10_000):
-        more, cursor, complete = read_on(domain, cursor)
-        found += more
-        if complete:
-            return found, cursor
-    raise AssertionError("it never completes")
+    entries, further = spans.read_all(domain, cursor)
+    return [entry.dn for entry in entries], further
 
 
 stamps = st.dictionaries(st.text("abcdef", min_size=1, max_size=4), st.integers(0, 5000), max_size=60)
